@@ -1,0 +1,203 @@
+//! Inputs and outputs that stay on the device between runs, and pass from one graph to the next without a copy.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ndarray::{ArrayD, IxDyn};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::IoBinding;
+use ort::value::Tensor;
+
+use super::{Cancel, Device, Session};
+use crate::{Error, Result};
+
+/// A tensor that several bindings may hold. A run locks all of its tensors, so that no other thread changes them.
+type Slot = Arc<Mutex<Tensor<f32>>>;
+
+/// The inputs and outputs of one session, kept where it runs.
+///
+/// ```text
+/// modules.share(…)            θ' goes from one graph to the next on the device
+/// loss.share("theta", &modules, "theta_tuned")?;
+/// loop { modules.run(&cancel)?; loss.run(&cancel)?; let l = loss.with("loss", |v| v[0])?; }
+/// ```
+pub struct Binding {
+    session: Session,
+    io: IoBinding,
+    inputs: Vec<Option<Bound>>,
+    outputs: Vec<Slot>,
+}
+
+/// What an input reads: a tensor of this binding, or one that belongs to another.
+struct Bound {
+    slot: Slot,
+    own: bool,
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl Binding {
+    /// Outputs are made at once (zeros), inputs when they are first set, so that shared ones cost nothing.
+    pub(super) fn new(session: &Session) -> Result<Binding> {
+        let mut io = session.lock().create_binding().map_err(|e| session.failed(&e))?;
+        let mut outputs = Vec::new();
+        for port in session.outputs() {
+            let mut tensor = new_tensor(session, &port.shape)?;
+            io.bind_output(port.name.as_str(), tensor.view_mut()).map_err(|e| session.failed(&e))?;
+            outputs.push(Arc::new(Mutex::new(tensor)));
+        }
+        let inputs = session.inputs().iter().map(|_| None).collect();
+        Ok(Binding { session: session.clone(), io, inputs, outputs })
+    }
+
+    /// The session it runs.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Copies `data` (row-major, as many numbers as the input has) into an input.
+    ///
+    /// Bindings that share this input see the change; an input shared *from* another gets memory of its own again.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an unknown name or a wrong length.
+    pub fn set(&mut self, name: &str, data: &[f32]) -> Result<()> {
+        let index = self.session.find(self.session.inputs(), "input", name)?;
+        let port = &self.session.inputs()[index];
+        if port.len() != data.len() {
+            let (network, shape) = (self.session.name(), &port.shape);
+            return Err(Error::Input(format!(
+                "{network}: {name} is {shape:?}, {} numbers were given",
+                data.len()
+            )));
+        }
+        let slot = match &self.inputs[index] {
+            Some(Bound { slot, own: true }) => Arc::clone(slot),
+            _ => {
+                let slot = Arc::new(Mutex::new(new_tensor(&self.session, &port.shape)?));
+                self.io.bind_input(name, &*lock(&slot)).map_err(|e| self.session.failed(&e))?;
+                self.inputs[index] = Some(Bound { slot: Arc::clone(&slot), own: true });
+                slot
+            }
+        };
+        write(self.session.device(), &mut lock(&slot), &port.shape, data).map_err(|e| self.session.failed(&e))
+    }
+
+    /// [`set`](Binding::set) from an array, whose shape is checked as well.
+    pub fn set_array(&mut self, name: &str, array: &ArrayD<f32>) -> Result<()> {
+        let index = self.session.find(self.session.inputs(), "input", name)?;
+        self.session.check_shape(&self.session.inputs()[index], array.shape())?;
+        let contiguous = array.as_standard_layout();
+        self.set(name, contiguous.as_slice().unwrap_or_default())
+    }
+
+    /// Makes the input `input` the very tensor that is `from`'s output (or set input) `port`: what `from` writes is
+    /// what this binding's next run reads. `from` may be dropped.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a name is unknown, shapes or devices differ, or `port` is an input not yet set.
+    pub fn share(&mut self, input: &str, from: &Binding, port: &str) -> Result<()> {
+        let index = self.session.find(self.session.inputs(), "input", input)?;
+        let (slot, shape) = from.slot(port)?;
+        self.session.check_shape(&self.session.inputs()[index], shape)?;
+        if self.session.device() != from.session.device() {
+            return Err(Error::Input(format!(
+                "{} runs on {} and {} on {}: they cannot share {port}",
+                self.session.name(),
+                self.session.device(),
+                from.session.name(),
+                from.session.device()
+            )));
+        }
+        self.io.bind_input(input, &*lock(slot)).map_err(|e| self.session.failed(&e))?;
+        self.inputs[index] = Some(Bound { slot: Arc::clone(slot), own: false });
+        Ok(())
+    }
+
+    /// Runs the network on what is bound.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where an input was never set, [`Error::Runtime`] where the run fails, [`Error::Cancelled`].
+    pub fn run(&mut self, cancel: &Cancel) -> Result<()> {
+        let unset = self.session.inputs().iter().zip(&self.inputs).find(|(_, slot)| slot.is_none());
+        if let Some((port, _)) = unset {
+            return Err(Error::Input(format!("{}: input {} was never set", self.session.name(), port.name)));
+        }
+        // One order for all threads, each tensor once: no dead-lock.
+        let mut slots: Vec<&Slot> =
+            self.inputs.iter().flatten().map(|bound| &bound.slot).chain(&self.outputs).collect();
+        slots.sort_by_key(|slot| Arc::as_ptr(slot).addr());
+        slots.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        let _held: Vec<_> = slots.into_iter().map(lock).collect();
+        cancel.during(|options| {
+            let mut session = self.session.lock();
+            session.run_binding_with_options(&self.io, options).map_err(|e| self.session.failed(&e))?;
+            Ok(())
+        })
+    }
+
+    /// Looks at an output (or a set input) without copying it, where the device is the processor. Row-major.
+    ///
+    /// Only what is asked for is read: outputs nobody looks at never leave a GPU.
+    pub fn with<T>(&self, name: &str, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        let (slot, _) = self.slot(name)?;
+        let tensor = lock(slot);
+        if self.session.device() == Device::Cpu {
+            return Ok(look(tensor.extract_tensor().1));
+        }
+        let host = tensor.to(AllocationDevice::CPU, 0).map_err(|e| self.session.failed(&e))?;
+        Ok(look(host.extract_tensor().1))
+    }
+
+    /// A copy of an output (or a set input).
+    pub fn get(&self, name: &str) -> Result<ArrayD<f32>> {
+        let (_, shape) = self.slot(name)?;
+        let data = self.with(name, <[f32]>::to_vec)?;
+        ArrayD::from_shape_vec(IxDyn(shape), data)
+            .map_err(|e| Error::Runtime(format!("{}: {name}: {e}", self.session.name())))
+    }
+
+    /// The tensor and shape of an output or a set input.
+    fn slot(&self, name: &str) -> Result<(&Slot, &[usize])> {
+        if let Some(at) = self.session.outputs().iter().position(|port| port.name == name) {
+            return Ok((&self.outputs[at], &self.session.outputs()[at].shape));
+        }
+        if let Some(at) = self.session.inputs().iter().position(|port| port.name == name) {
+            let unset = || Error::Input(format!("{}: input {name} was never set", self.session.name()));
+            return Ok((&self.inputs[at].as_ref().ok_or_else(unset)?.slot, &self.session.inputs()[at].shape));
+        }
+        self.session.find(self.session.outputs(), "output", name)?;
+        Err(Error::Input(format!("{} has no port \"{name}\"", self.session.name())))
+    }
+}
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Tensor<f32>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A tensor of zeros (on a GPU: of whatever was there) where the session runs.
+fn new_tensor(session: &Session, shape: &[usize]) -> Result<Tensor<f32>> {
+    let tensor = match session.device() {
+        Device::Cpu => Tensor::new(&Allocator::default(), shape),
+        Device::Cuda(index) => {
+            MemoryInfo::new(AllocationDevice::CUDA, index as i32, AllocatorType::Device, MemoryType::Default)
+                .and_then(|memory| Allocator::new(&session.lock(), memory))
+                .and_then(|allocator| Tensor::new(&allocator, shape))
+        }
+    };
+    tensor.map_err(|e| session.failed(&e))
+}
+
+fn write(device: Device, tensor: &mut Tensor<f32>, shape: &[usize], data: &[f32]) -> ort::Result<()> {
+    match device {
+        Device::Cpu => {
+            tensor.extract_tensor_mut().1.copy_from_slice(data);
+            Ok(())
+        }
+        Device::Cuda(_) => Tensor::from_array((shape, data.to_vec()))?.copy_into(tensor),
+    }
+}

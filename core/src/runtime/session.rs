@@ -1,0 +1,168 @@
+//! A network ready to run: names and shapes checked, arrays in and out.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ndarray::{ArrayD, ArrayViewD};
+use ort::value::{TensorElementType, TensorRef, ValueType};
+
+use super::{Binding, Cancel, Device};
+use crate::{Error, Result};
+
+/// One input or output of a network: f32, of this fixed shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The name in the graph.
+    pub name: String,
+    /// The sizes of its axes; empty for a scalar.
+    pub shape: Vec<usize>,
+}
+
+impl Port {
+    /// How many numbers it holds.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether an axis has size 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A network loaded for the runtime's device. Clones share it; runs of one session take turns.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    device: Device,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    session: Mutex<ort::session::Session>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("name", &self.0.name)
+            .field("device", &self.0.device)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(name: &str, device: Device, session: ort::session::Session) -> Result<Session> {
+        let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<Port>> {
+            outlets.iter().map(|outlet| port(name, outlet)).collect()
+        };
+        let (inputs, outputs) = (ports(session.inputs())?, ports(session.outputs())?);
+        Ok(Session(Arc::new(Inner {
+            name: name.into(),
+            device,
+            inputs,
+            outputs,
+            session: Mutex::new(session),
+        })))
+    }
+
+    /// The name given when it was made.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Inputs in the graph's order.
+    pub fn inputs(&self) -> &[Port] {
+        &self.0.inputs
+    }
+
+    /// Outputs in the graph's order.
+    pub fn outputs(&self) -> &[Port] {
+        &self.0.outputs
+    }
+
+    /// Runs once and copies every output out, in the graph's order. Every input must be given, by name.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a missing or unknown input or a wrong shape, [`Error::Runtime`] where the run fails,
+    /// [`Error::Cancelled`].
+    pub fn run(&self, inputs: &[(&str, ArrayViewD<'_, f32>)], cancel: &Cancel) -> Result<Vec<ArrayD<f32>>> {
+        for port in self.inputs() {
+            if !inputs.iter().any(|(name, _)| *name == port.name) {
+                return Err(Error::Input(format!(
+                    "{}: input {} {:?} was not given",
+                    self.name(),
+                    port.name,
+                    port.shape
+                )));
+            }
+        }
+        for (name, array) in inputs {
+            let port = self.find(self.inputs(), "input", name)?;
+            self.check_shape(&self.inputs()[port], array.shape())?;
+        }
+        let contiguous: Vec<_> =
+            inputs.iter().map(|(name, array)| (*name, array.as_standard_layout())).collect();
+        // A TensorRef only lends memory to this one run: rc.15 dead-locks where one is cloned or bound.
+        let tensors = contiguous
+            .iter()
+            .map(|(name, array)| Ok((*name, TensorRef::from_array_view(array)?)))
+            .collect::<ort::Result<Vec<_>>>()
+            .map_err(|e| self.failed(&e))?;
+        cancel.during(|options| {
+            let mut session = self.lock();
+            let outputs = session.run_with_options(tensors, options).map_err(|e| self.failed(&e))?;
+            outputs
+                .values()
+                .map(|value| Ok(value.try_extract_array::<f32>()?.to_owned()))
+                .collect::<ort::Result<Vec<_>>>()
+                .map_err(|e| self.failed(&e))
+        })
+    }
+
+    /// Inputs and outputs that stay on the device between runs. Several bindings of one session may exist.
+    pub fn bind(&self) -> Result<Binding> {
+        Binding::new(self)
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.0.device
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ort::session::Session> {
+        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failed(&self, error: &ort::Error) -> Error {
+        Error::Runtime(format!("{} on {}: {error}", self.name(), self.0.device))
+    }
+
+    /// The index of the port called `name`.
+    pub(super) fn find(&self, ports: &[Port], kind: &str, name: &str) -> Result<usize> {
+        ports.iter().position(|port| port.name == name).ok_or_else(|| {
+            let known: Vec<_> = ports.iter().take(20).map(|port| port.name.as_str()).collect();
+            Error::Input(format!("{} has no {kind} \"{name}\", it has {}", self.name(), known.join(", ")))
+        })
+    }
+
+    pub(super) fn check_shape(&self, port: &Port, shape: &[usize]) -> Result<()> {
+        if port.shape == shape {
+            return Ok(());
+        }
+        Err(Error::Input(format!("{}: {} is {:?}, {shape:?} was given", self.name(), port.name, port.shape)))
+    }
+}
+
+fn port(network: &str, outlet: &ort::value::Outlet) -> Result<Port> {
+    let name = outlet.name().to_owned();
+    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
+        return Err(Error::Unsupported(format!(
+            "{network}: {name} is {}, gani runs networks with f32 inputs and outputs",
+            outlet.dtype()
+        )));
+    };
+    let shape: Option<Vec<usize>> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
+    shape.map(|shape| Port { name: name.clone(), shape }).ok_or_else(|| {
+        Error::Unsupported(format!("{network}: the shape of {name} is not fixed; export it with fixed sizes"))
+    })
+}
