@@ -1,0 +1,143 @@
+//! Convolution and its transpose. How each gradient is lowered was measured, see [`crate::gradient`] and
+//! `docs/performance.md`: dX of a stride-1 convolution is a convolution with flipped, swapped weights; dW unfolds
+//! the input into one matrix and is one matrix product.
+
+use super::layout::flip;
+use super::{Grads, Site};
+use crate::expr::ConvAttrs;
+use crate::ops::Geometry;
+use crate::{Error, Expr, Result};
+
+pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let transposed = match s.op() {
+        "Conv" => false,
+        "ConvTranspose" => true,
+        _ => return Ok(None),
+    };
+    let (x, w, g) = (s.x(0), s.x(1), s.g());
+    let d = x.shape().len() - 2;
+    let geometry = Geometry::of(s.attrs(), &w.shape()[2..], &x.shape()[2..]).map_err(Error::Model)?;
+    let conv = ConvAttrs {
+        strides: geometry.strides.clone(),
+        dilations: geometry.dilations.clone(),
+        pads: geometry.pads.clone(),
+        group: s.attrs().get_int("group", 1),
+    };
+    let group = conv.group as usize;
+    let spatial: Vec<usize> = (2..d + 2).collect();
+    let dx = s
+        .wants(0)
+        .then(|| if transposed { g.conv(w, &conv) } else { input_gradient(x, w, g, &geometry, &conv) });
+    let dw = s.wants(1).then(|| {
+        if transposed {
+            // y[o, s·h + d·i − p] += x[c, h] w[c, o, i]: the roles of x and g are swapped
+            weight_gradient(g, x, &geometry, group).reshape(&w.shape())
+        } else {
+            weight_gradient(x, g, &geometry, group).reshape(&w.shape())
+        }
+    });
+    let db = s.input(2).map(|_| g.sum(&[&[0], &spatial[..]].concat(), false));
+    Ok(Some(vec![dx, dw, db]))
+}
+
+/// y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i];  dx is g run through the same taps backwards.
+fn input_gradient<'g>(
+    x: Expr<'g>,
+    w: Expr<'g>,
+    g: Expr<'g>,
+    geometry: &Geometry,
+    conv: &ConvAttrs,
+) -> Expr<'g> {
+    let d = geometry.kernel.len();
+    let size = x.shape();
+    // Distance from the last tap to either border: the pads of the flipped convolution.
+    let flipped: Vec<i64> = (0..2 * d).map(|i| geometry.reach(i % d) - 1 - geometry.pads[i]).collect();
+    if geometry.strides.iter().all(|&s| s == 1) && flipped.iter().all(|&p| p >= 0) {
+        let back = ConvAttrs { pads: flipped, ..conv.clone() };
+        return g.conv(swapped(w, conv.group as usize), &back);
+    }
+    // The windows may not reach the last rows of x: output_padding restores them.
+    let extra: Vec<i64> = (0..d)
+        .map(|i| {
+            let covered = (g.dim(2 + i) as i64 - 1) * geometry.strides[i] + geometry.reach(i);
+            size[2 + i] as i64 + geometry.pads[i] + geometry.pads[d + i] - covered
+        })
+        .collect();
+    g.conv_transpose(w, conv, &extra)
+}
+
+/// [O, C/g, k…] → [C, O/g, k…] with every spatial axis reversed.
+fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
+    let shape = w.shape();
+    let (o, c, kernel) = (shape[0], shape[1], &shape[2..]);
+    let rank = shape.len();
+    let turned = if o == group && c == 1 {
+        w // depthwise: nothing to swap
+    } else {
+        let grouped = w.reshape(&[&[group, o / group, c], kernel].concat());
+        let perm: Vec<usize> = [0, 2, 1].into_iter().chain(3..rank + 1).collect();
+        grouped.transpose(&perm).reshape(&[&[group * c, o / group], kernel].concat())
+    };
+    (2..rank).filter(|&i| shape[i] > 1).fold(turned, flip)
+}
+
+/// dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p], as [G·O/g, C/g, k…] flattened:
+/// the taps of x stand side by side in one matrix, and one matrix product sums over n and h.
+fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
+    let d = geometry.kernel.len();
+    let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
+    let positions: Vec<usize> = g.shape()[2..].to_vec();
+    let area: usize = positions.iter().product();
+    let taps: usize = geometry.kernel.iter().product::<i64>() as usize;
+
+    let zeros = [0i64; 2];
+    let before = [&zeros[..], &geometry.pads[..d]].concat();
+    // Pad as far as the last tap reads, whether or not the forward windows went there.
+    let after: Vec<i64> = (0..d)
+        .map(|i| {
+            let last = (positions[i] as i64 - 1) * geometry.strides[i] + geometry.reach(i);
+            (last - geometry.pads[i] - x.dim(2 + i) as i64).max(0)
+        })
+        .collect();
+    let padded = x.pad(&before, &[&zeros[..], &after].concat());
+    let axes: Vec<usize> = (2..d + 2).collect();
+    let tap = |t: usize| {
+        // Row-major position of tap t within the kernel.
+        let mut rest = t as i64;
+        let mut at = vec![0i64; d];
+        for i in (0..d).rev() {
+            at[i] = rest % geometry.kernel[i] * geometry.dilations[i];
+            rest /= geometry.kernel[i];
+        }
+        let ends: Vec<i64> =
+            (0..d).map(|i| at[i] + (positions[i] as i64 - 1) * geometry.strides[i] + 1).collect();
+        if taps == 1 && geometry.strides.iter().all(|&s| s == 1) && padded.shape()[2..] == positions[..] {
+            padded
+        } else {
+            padded.slice(&axes, &at, &ends, &geometry.strides)
+        }
+    };
+
+    if group == 1 {
+        // [C·… , N·area] per tap; g as [O, N·area]
+        let rows = |e: Expr<'g>, c: usize| match n {
+            1 => e.reshape(&[c, area]),
+            _ => e.reshape(&[n, c, area]).transpose(&[1, 0, 2]).reshape(&[c, n * area]),
+        };
+        let unfolded: Vec<_> = (0..taps).map(|t| rows(tap(t), channels)).collect();
+        let product = rows(g, outputs).gemm(Expr::concat(&unfolded, 0), false, true); // [O, taps·C]
+        return match taps {
+            1 => product,
+            _ => product.reshape(&[outputs, taps, channels]).transpose(&[0, 2, 1]),
+        };
+    }
+    // Grouped: one product per group, batched. [N, G, C/g, area] taps against [N, G, O/g, area].
+    let (cg, og) = (channels / group, outputs / group);
+    let split = |e: Expr<'g>, c: usize| {
+        let e = e.reshape(&[n, group, c, area]).transpose(&[1, 2, 0, 3]);
+        e.reshape(&[group, c, n * area])
+    };
+    let unfolded: Vec<_> = (0..taps).map(|t| split(tap(t), cg)).collect();
+    let all = Expr::concat(&unfolded, 1).transpose(&[0, 2, 1]); // [G, N·area, taps·C/g]
+    split(g, og).matmul(all).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
+}

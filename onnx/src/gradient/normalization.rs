@@ -1,0 +1,72 @@
+//! Normalisation layers and Softmax.
+
+use super::{Grads, Site, unbroadcast};
+use crate::ops::axis;
+use crate::{Error, Expr, Result};
+
+pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = s.input(0) else { return Ok(None) };
+    let rank = x.shape().len();
+    Ok(match s.op() {
+        "BatchNormalization" => Some(batch(s)),
+        "InstanceNormalization" => Some(normalized(s, &(2..rank).collect::<Vec<_>>(), 1)),
+        "LayerNormalization" => {
+            let first = axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?;
+            Some(normalized(s, &(first..rank).collect::<Vec<_>>(), first))
+        }
+        "Softmax" | "LogSoftmax" => {
+            let along = [axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
+            let (g, y) = (s.g(), s.y());
+            Some(s.one(if s.op() == "Softmax" {
+                // yᵢ = e^xᵢ/Σe^x;  dx = y ⊙ (g − Σ g⊙y)
+                y * (g - (g * y).sum(&along, true))
+            } else {
+                // y = x − log Σe^x;  dx = g − e^y Σg
+                g - y.exp() * g.sum(&along, true)
+            }))
+        }
+        _ => None,
+    })
+}
+
+/// A per-channel vector as [1, C, 1, …].
+fn per_channel<'g>(v: Expr<'g>, rank: usize) -> Expr<'g> {
+    let mut shape = vec![1; rank];
+    shape[1] = v.size();
+    v.reshape(&shape)
+}
+
+/// Inference: y = γ (x − μ)/√(σ² + ε) + β with stored μ, σ².
+fn batch<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
+    let (x, g) = (s.x(0), s.g());
+    let rank = x.shape().len();
+    let [gamma, _beta, mean, var] = [1, 2, 3, 4].map(|i| per_channel(s.x(i), rank));
+    let inv = (var + s.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
+    let sum = |e: Expr<'g>, i: usize| unbroadcast(e, &gamma.shape()).reshape(&s.x(i).shape());
+    let centred = x - mean;
+    vec![
+        Some(g * gamma * inv),
+        Some(sum(g * centred * inv, 1)),
+        Some(sum(g, 2)),
+        Some(sum(-(g * gamma * inv), 3)),
+        // dσ² = Σ g γ (x − μ) · −½ (σ² + ε)^(−3/2)
+        Some(sum(g * gamma * centred * inv * inv * inv * -0.5, 4)),
+    ]
+}
+
+/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β, where γ and β start at axis `at`:
+/// dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
+fn normalized<'g>(s: &Site<'_, 'g>, axes: &[usize], at: usize) -> Grads<'g> {
+    let (x, g, scale) = (s.x(0), s.g(), s.x(1));
+    let mut shape = vec![1; x.shape().len()];
+    shape[at..at + scale.shape().len()].copy_from_slice(&scale.shape());
+    let gamma = scale.reshape(&shape);
+    let centred = x - x.mean(axes, true);
+    let var = (centred * centred).mean(axes, true);
+    let inv = (var + s.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
+    let hat = centred * inv;
+    let gh = g * gamma;
+    let dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
+    let sum = |e: Expr<'g>| unbroadcast(e, &shape).reshape(&scale.shape());
+    vec![Some(dx), Some(sum(g * hat)), s.input(2).map(|_| sum(g))]
+}

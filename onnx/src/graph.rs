@@ -1,0 +1,234 @@
+//! A static-shape graph of standard ONNX ops: nodes in execution order, values, constants.
+
+use crate::{DType, Error, Result, Tensor};
+use std::collections::{BTreeMap, HashSet};
+
+/// A value of a [`Graph`]: an input, a constant, or an output of a node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Value(pub(crate) u32);
+
+impl Value {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An attribute of a node.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // each variant is its ONNX attribute type
+pub enum Attr {
+    Int(i64),
+    Float(f32),
+    Str(String),
+    Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Tensor(Tensor),
+}
+
+/// The attributes of a node by name.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Attrs(pub BTreeMap<String, Attr>);
+
+impl Attrs {
+    /// No attributes.
+    pub fn new() -> Attrs {
+        Attrs::default()
+    }
+
+    /// With `name` = `value` added.
+    pub fn with(mut self, name: &str, value: Attr) -> Attrs {
+        self.0.insert(name.into(), value);
+        self
+    }
+
+    /// With the integer `name` added.
+    pub fn int(self, name: &str, value: i64) -> Attrs {
+        self.with(name, Attr::Int(value))
+    }
+
+    /// With the integers `name` added.
+    pub fn ints(self, name: &str, values: &[i64]) -> Attrs {
+        self.with(name, Attr::Ints(values.to_vec()))
+    }
+
+    /// With the float `name` added.
+    pub fn float(self, name: &str, value: f32) -> Attrs {
+        self.with(name, Attr::Float(value))
+    }
+
+    /// With the string `name` added.
+    pub fn str(self, name: &str, value: &str) -> Attrs {
+        self.with(name, Attr::Str(value.into()))
+    }
+
+    /// The integer `name`, or `default` where it is absent.
+    pub fn get_int(&self, name: &str, default: i64) -> i64 {
+        match self.0.get(name) {
+            Some(Attr::Int(v)) => *v,
+            _ => default,
+        }
+    }
+
+    /// The float `name`, or `default` where it is absent.
+    pub fn get_float(&self, name: &str, default: f32) -> f32 {
+        match self.0.get(name) {
+            Some(Attr::Float(v)) => *v,
+            _ => default,
+        }
+    }
+
+    /// The string `name`, or `default` where it is absent.
+    pub fn get_str<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        match self.0.get(name) {
+            Some(Attr::Str(v)) => v,
+            _ => default,
+        }
+    }
+
+    /// The integers `name`, where present.
+    pub fn get_ints(&self, name: &str) -> Option<&[i64]> {
+        match self.0.get(name) {
+            Some(Attr::Ints(v)) => Some(v),
+            _ => None,
+        }
+    }
+}
+
+/// One operation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// Op type of the default ONNX domain, e.g. `Conv`.
+    pub op: String,
+    /// Name for messages and profiles; may be empty.
+    pub name: String,
+    /// Inputs in order; an optional input that is left out is `None`.
+    pub inputs: Vec<Option<Value>>,
+    /// Outputs in order.
+    pub outputs: Vec<Value>,
+    /// Attributes.
+    pub attrs: Attrs,
+}
+
+/// Name, shape and type of a value.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ValueInfo {
+    /// The name of an input or of a named constant; empty for the rest.
+    pub name: String,
+    /// Static shape.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// A graph. Made by [`crate::Builder::finish`] or [`crate::read`].
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Graph {
+    pub(crate) values: Vec<ValueInfo>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) constants: BTreeMap<Value, Tensor>,
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) outputs: Vec<(String, Value)>,
+}
+
+impl Graph {
+    /// Nodes in execution order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Graph inputs in order.
+    pub fn inputs(&self) -> &[Value] {
+        &self.inputs
+    }
+
+    /// Graph outputs in order, by name.
+    pub fn outputs(&self) -> &[(String, Value)] {
+        &self.outputs
+    }
+
+    /// Name, shape and type of a value.
+    pub fn info(&self, value: Value) -> &ValueInfo {
+        &self.values[value.index()]
+    }
+
+    /// The constant behind a value, where it is one.
+    pub fn constant(&self, value: Value) -> Option<&Tensor> {
+        self.constants.get(&value)
+    }
+
+    /// Named constants (weights), in order of creation.
+    pub fn named_constants(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.constants.iter().map(|(v, t)| (self.info(*v).name.as_str(), t)).filter(|(n, _)| !n.is_empty())
+    }
+
+    /// The constant called `name`.
+    pub fn find_constant(&self, name: &str) -> Result<&Tensor> {
+        self.named_constants()
+            .find(|(n, _)| *n == name)
+            .map(|(_, t)| t)
+            .ok_or_else(|| Error::Input(format!("the graph has no weight called `{name}`")))
+    }
+
+    /// Shape of the input called `name`.
+    pub fn input_shape(&self, name: &str) -> Result<&[usize]> {
+        self.inputs.iter().map(|v| self.info(*v)).find(|i| i.name == name).map(|i| &i.shape[..]).ok_or_else(
+            || {
+                let have: Vec<_> = self.inputs.iter().map(|v| self.info(*v).name.as_str()).collect();
+                Error::Input(format!("the graph has no input called `{name}`; it has {}", have.join(", ")))
+            },
+        )
+    }
+
+    /// Shape of the output called `name`.
+    pub fn output_shape(&self, name: &str) -> Result<&[usize]> {
+        self.outputs.iter().find(|(n, _)| n == name).map(|(_, v)| &self.info(*v).shape[..]).ok_or_else(|| {
+            let have: Vec<_> = self.outputs.iter().map(|(n, _)| n.as_str()).collect();
+            Error::Input(format!("the graph has no output called `{name}`; it has {}", have.join(", ")))
+        })
+    }
+
+    /// Drops every node and constant that no output needs. Inputs stay: they are the graph's signature.
+    pub fn prune(&mut self) {
+        let mut live: HashSet<Value> = self.outputs.iter().map(|(_, v)| *v).collect();
+        let mut kept: Vec<Node> = Vec::with_capacity(self.nodes.len());
+        for node in std::mem::take(&mut self.nodes).into_iter().rev() {
+            if node.outputs.iter().any(|o| live.contains(o)) {
+                live.extend(node.inputs.iter().flatten());
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        self.nodes = kept;
+        self.constants.retain(|v, _| live.contains(v));
+    }
+}
+
+impl std::fmt::Display for Graph {
+    /// Stable text, one node a line: `Conv(x[1,3,8,8], w[4,3,3,3]) -> %7[1,4,8,8] {pads=[1,1,1,1]}`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let show = |v: Value| {
+            let info = self.info(v);
+            match (&info.name, self.constants.get(&v)) {
+                (n, _) if !n.is_empty() => format!("{n}{:?}", info.shape),
+                (_, Some(t)) if t.len() <= 8 => format!("{:?}", t.to_f64()),
+                _ => format!("%{}{:?}", v.0, info.shape),
+            }
+        };
+        for &v in &self.inputs {
+            writeln!(f, "input {}", show(v))?;
+        }
+        for n in &self.nodes {
+            let ins: Vec<_> = n.inputs.iter().map(|v| v.map_or("-".into(), show)).collect();
+            let outs: Vec<_> = n.outputs.iter().map(|v| show(*v)).collect();
+            write!(f, "{}({}) -> {}", n.op, ins.join(", "), outs.join(", "))?;
+            for (k, a) in &n.attrs.0 {
+                write!(f, " {k}={a:?}")?;
+            }
+            writeln!(f)?;
+        }
+        for (name, v) in &self.outputs {
+            writeln!(f, "output {name} = {}", show(*v))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Convolutions and pooling: output sizes and the geometry that gradient rules share.
+
+use super::{Args, Inferred};
+use crate::graph::Attrs;
+
+/// Kernel, strides, dilations and explicit pads of a windowed op over d spatial axes.
+#[derive(Clone, Debug)]
+pub(crate) struct Geometry {
+    pub kernel: Vec<i64>,
+    pub strides: Vec<i64>,
+    pub dilations: Vec<i64>,
+    /// d values before, d values after.
+    pub pads: Vec<i64>,
+}
+
+impl Geometry {
+    /// Reads attributes; `auto_pad` becomes explicit pads for an input of spatial shape `size`.
+    pub fn of(attrs: &Attrs, kernel: &[usize], size: &[usize]) -> Result<Geometry, String> {
+        let d = kernel.len();
+        let list = |name: &str, default: i64, n: usize| -> Result<Vec<i64>, String> {
+            let v = attrs.get_ints(name).map_or_else(|| vec![default; n], <[i64]>::to_vec);
+            if v.len() == n { Ok(v) } else { Err(format!("`{name}` has {} values, not {n}", v.len())) }
+        };
+        let kernel: Vec<i64> = kernel.iter().map(|&k| k as i64).collect();
+        let (strides, dilations) = (list("strides", 1, d)?, list("dilations", 1, d)?);
+        if strides.iter().chain(&dilations).chain(&kernel).any(|&v| !(1..=1 << 20).contains(&v)) {
+            return Err("strides, dilations and kernel sizes must be at least 1".into());
+        }
+        let mut pads = list("pads", 0, 2 * d)?;
+        match attrs.get_str("auto_pad", "NOTSET") {
+            "NOTSET" | "" => {}
+            "VALID" => pads = vec![0; 2 * d],
+            mode @ ("SAME_UPPER" | "SAME_LOWER") => {
+                for i in 0..d {
+                    let (n, s) = (size[i] as i64, strides[i]);
+                    let total = (((n + s - 1) / s - 1) * s + dilations[i] * (kernel[i] - 1) + 1 - n).max(0);
+                    let (small, large) = (total / 2, total - total / 2);
+                    let (before, after) = if mode == "SAME_UPPER" { (small, large) } else { (large, small) };
+                    pads[i] = before;
+                    pads[d + i] = after;
+                }
+            }
+            other => return Err(format!("no rule for auto_pad `{other}`")),
+        }
+        Ok(Geometry { kernel, strides, dilations, pads })
+    }
+
+    /// Extent of the dilated kernel on axis `i`.
+    pub fn reach(&self, i: usize) -> i64 {
+        self.dilations[i] * (self.kernel[i] - 1) + 1
+    }
+
+    /// Number of windows along each axis of a spatial shape.
+    pub fn windows(&self, size: &[usize], ceil: bool) -> Result<Vec<usize>, String> {
+        let d = size.len();
+        let count = |i: usize| {
+            let padded = size[i] as i64 + self.pads[i] + self.pads[d + i];
+            let (room, s) = (padded - self.reach(i), self.strides[i]);
+            if room < 0 {
+                return Err(format!("the window of {} does not fit the padded size {padded}", self.reach(i)));
+            }
+            let mut n = if ceil { (room + s - 1) / s + 1 } else { room / s + 1 };
+            // With ceil_mode the last window must start inside the input or its left padding.
+            if ceil && (n - 1) * s >= size[i] as i64 + self.pads[i] {
+                n -= 1;
+            }
+            Ok(n as usize)
+        };
+        (0..d).map(count).collect()
+    }
+}
+
+pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
+    let x = args.need(0)?;
+    let [n, c, size @ ..] = x.shape else { return Err("the input must be [N, C, …]".into()) };
+    let shape = match op {
+        "GlobalAveragePool" => [*n, *c].into_iter().chain(size.iter().map(|_| 1)).collect(),
+        "MaxPool" | "AveragePool" => {
+            let kernel = attrs.get_ints("kernel_shape").ok_or("`kernel_shape` is missing")?;
+            let kernel: Vec<usize> = kernel.iter().map(|&k| k.max(0) as usize).collect();
+            if kernel.len() != size.len() {
+                return Err(format!("kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
+            }
+            let geometry = Geometry::of(attrs, &kernel, size)?;
+            [vec![*n, *c], geometry.windows(size, attrs.get_int("ceil_mode", 0) != 0)?].concat()
+        }
+        _ => {
+            let w = args.need(1)?;
+            let group = attrs.get_int("group", 1).max(1) as usize;
+            let [w0, w1, kernel @ ..] = w.shape else {
+                return Err("the weight must be [O, C/group, …]".into());
+            };
+            if kernel.len() != size.len() {
+                return Err(format!("kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
+            }
+            let geometry = Geometry::of(attrs, kernel, size)?;
+            let (inputs, channels) = if op == "Conv" { (w1 * group, *w0) } else { (*w0, w1 * group) };
+            if inputs != *c || w0 % group != 0 {
+                return Err(format!("weight for {inputs} input channels in {group} groups, input has {c}"));
+            }
+            if let Some(b) = args.get(2) {
+                if b.shape != [channels] {
+                    return Err(format!("bias of shape {:?}, expected [{channels}]", b.shape));
+                }
+            }
+            let spatial = if op == "Conv" {
+                geometry.windows(size, false)?
+            } else {
+                transposed_size(attrs, &geometry, size)?
+            };
+            [vec![*n, channels], spatial].concat()
+        }
+    };
+    Ok(vec![(shape, x.dtype)])
+}
+
+fn transposed_size(attrs: &Attrs, g: &Geometry, size: &[usize]) -> Result<Vec<usize>, String> {
+    if attrs.get_ints("output_shape").is_some()
+        || !matches!(attrs.get_str("auto_pad", "NOTSET"), "NOTSET" | "VALID")
+    {
+        return Err("no rule for ConvTranspose with output_shape or auto_pad; give explicit pads".into());
+    }
+    let d = size.len();
+    let extra = attrs.get_ints("output_padding").map_or_else(|| vec![0; d], <[i64]>::to_vec);
+    (0..d)
+        .map(|i| {
+            let extra = extra.get(i).copied().unwrap_or(0);
+            let n = (size[i] as i64 - 1) * g.strides[i] + g.reach(i) + extra - g.pads[i] - g.pads[d + i];
+            usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| format!("the output size would be {n}"))
+        })
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! Ops that move elements without computing: reshape, transpose, slices, padding, and their output shapes.
+
+use super::{Args, Inferred, axes, axis, broadcast};
+use crate::DType;
+use crate::graph::{Attr, Attrs};
+
+pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
+    let one = |shape: Vec<usize>, dtype: DType| Ok(vec![(shape, dtype)]);
+    match op {
+        "ConstantOfShape" => {
+            let shape = dims(&args.ints(0)?.ok_or("input 0 is missing")?)?;
+            let dtype = match attrs.0.get("value") {
+                Some(Attr::Tensor(t)) => t.dtype(),
+                _ => DType::F32,
+            };
+            return one(shape, dtype);
+        }
+        "Range" => {
+            let end = |i| args.need(i).and_then(|a| a.constant.ok_or("Range needs constants".to_string()));
+            let (a, b, step) = (end(0)?.to_f64()[0], end(1)?.to_f64()[0], end(2)?.to_f64()[0]);
+            let count = ((b - a) / step).ceil().max(0.0) as usize;
+            return one(vec![count], args.need(0)?.dtype);
+        }
+        _ => {}
+    }
+    let x = args.need(0)?;
+    let rank = x.shape.len();
+    let shape = match op {
+        "Shape" => {
+            let all = x.shape.len() as i64;
+            let wrap = |v: i64| if v < 0 { v + all } else { v }.clamp(0, all);
+            let (start, end) = (wrap(attrs.get_int("start", 0)), wrap(attrs.get_int("end", all)));
+            return one(vec![(end - start).max(0) as usize], DType::I64);
+        }
+        "Reshape" => {
+            let dims = args.ints(1)?.ok_or("the target shape is missing")?;
+            reshape_target(x.shape, &dims, attrs)?
+        }
+        "Flatten" => {
+            let given = attrs.get_int("axis", 1);
+            let cut = if given == rank as i64 { rank } else { axis(given, rank)? };
+            vec![x.shape[..cut].iter().product(), x.shape[cut..].iter().product()]
+        }
+        "Transpose" => {
+            let perm: Vec<usize> = match attrs.get_ints("perm") {
+                Some(p) => p.iter().map(|&p| axis(p, rank)).collect::<Result<_, _>>()?,
+                None => (0..rank).rev().collect(),
+            };
+            let mut sorted = perm.clone();
+            sorted.sort_unstable();
+            if sorted != (0..rank).collect::<Vec<_>>() {
+                return Err(format!("{perm:?} is not an order of {rank} axes"));
+            }
+            perm.iter().map(|&p| x.shape[p]).collect()
+        }
+        "Squeeze" => {
+            let given = args.ints(1)?;
+            let drop = match given {
+                Some(_) => axes(given, rank)?,
+                None => (0..rank).filter(|&i| x.shape[i] == 1).collect(),
+            };
+            if let Some(&i) = drop.iter().find(|&&i| x.shape[i] != 1) {
+                return Err(format!("axis {i} has size {}, not 1", x.shape[i]));
+            }
+            (0..rank).filter(|i| !drop.contains(i)).map(|i| x.shape[i]).collect()
+        }
+        "Unsqueeze" => {
+            let given = args.ints(1)?.ok_or("the axes are missing")?;
+            let new_rank = rank + given.len();
+            let new = axes(Some(given), new_rank)?;
+            let mut old = x.shape.iter();
+            (0..new_rank)
+                .map(|i| if new.contains(&i) { 1 } else { old.next().copied().unwrap_or(1) })
+                .collect()
+        }
+        "Concat" => {
+            let along = axis(attrs.get_int("axis", 0), rank)?;
+            let mut shape = x.shape.to_vec();
+            for part in args.0.iter().flatten().skip(1) {
+                let fits = part.shape.len() == rank
+                    && part.shape.iter().zip(&shape).enumerate().all(|(i, (a, b))| i == along || a == b);
+                if !fits {
+                    return Err(format!("pieces differ off axis {along}"));
+                }
+                shape[along] += part.shape[along];
+            }
+            shape
+        }
+        "Split" => return split(attrs, args, outputs),
+        "Slice" => {
+            let mut shape = x.shape.to_vec();
+            for (i, range) in slice_ranges(args)? {
+                shape[i] = range.count;
+            }
+            shape
+        }
+        "Gather" => {
+            let along = axis(attrs.get_int("axis", 0), rank)?;
+            [&x.shape[..along], args.need(1)?.shape, &x.shape[along + 1..]].concat()
+        }
+        "Expand" => {
+            let to = dims(&args.ints(1)?.ok_or("the target shape is missing")?)?;
+            broadcast(&[x.shape, &to])?
+        }
+        "Tile" => {
+            let repeats = args.ints(1)?.ok_or("the repeats are missing")?;
+            if repeats.len() != rank {
+                return Err(format!("{} repeats for rank {rank}", repeats.len()));
+            }
+            x.shape.iter().zip(dims(&repeats)?).map(|(d, r)| d * r).collect()
+        }
+        "Pad" => {
+            let pads = args.ints(1)?.ok_or("the pads are missing")?;
+            if pads.len() != 2 * rank || args.get(3).is_some() {
+                return Err(format!(
+                    "{} pads for rank {rank} (pads for some axes only have no rule)",
+                    pads.len()
+                ));
+            }
+            let size = |i: usize| {
+                let n = x.shape[i] as i64 + pads[i] + pads[rank + i];
+                usize::try_from(n).map_err(|_| format!("axis {i} would have size {n}"))
+            };
+            (0..rank).map(size).collect::<Result<_, _>>()?
+        }
+        _ => return Err(format!("no rule for `{op}`")),
+    };
+    one(shape, x.dtype)
+}
+
+fn split(attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
+    let x = args.need(0)?;
+    let along = axis(attrs.get_int("axis", 0), x.shape.len())?;
+    let total = x.shape[along];
+    let sizes = match args.ints(1)? {
+        Some(s) => dims(&s)?,
+        None => {
+            let n = outputs.max(1);
+            let piece = total.div_ceil(n);
+            (0..n).map(|i| piece.min(total.saturating_sub(i * piece))).collect()
+        }
+    };
+    if sizes.len() != outputs || sizes.iter().sum::<usize>() != total {
+        return Err(format!("pieces {sizes:?} do not make {outputs} outputs of an axis of {total}"));
+    }
+    let piece = |n: usize| {
+        let mut shape = x.shape.to_vec();
+        shape[along] = n;
+        (shape, x.dtype)
+    };
+    Ok(sizes.into_iter().map(piece).collect())
+}
+
+/// The target of a Reshape with its 0 (copy) and −1 (rest) resolved.
+pub(crate) fn reshape_target(from: &[usize], dims: &[i64], attrs: &Attrs) -> Result<Vec<usize>, String> {
+    let allow_zero = attrs.get_int("allowzero", 0) != 0;
+    let total: usize = from.iter().product();
+    let mut out = Vec::with_capacity(dims.len());
+    for (i, &d) in dims.iter().enumerate() {
+        out.push(match d {
+            0 if !allow_zero => *from.get(i).ok_or("0 copies an axis that is not there")?,
+            -1 => usize::MAX,
+            d => usize::try_from(d).map_err(|_| format!("target size {d}"))?,
+        });
+    }
+    let known = out.iter().filter(|&&d| d != usize::MAX).try_fold(1usize, |n, &d| n.checked_mul(d));
+    let known = known.ok_or("the target shape is too large")?;
+    if let Some(rest) = out.iter_mut().find(|d| **d == usize::MAX) {
+        *rest = if known == 0 { 0 } else { total / known };
+    }
+    if out.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(total) {
+        return Err(format!("{from:?} does not fill {dims:?}"));
+    }
+    Ok(out)
+}
+
+/// One axis of a Slice: element `start + i·step` for i in `0..count`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SliceRange {
+    pub start: i64,
+    pub step: i64,
+    pub count: usize,
+}
+
+/// ONNX Slice semantics for an axis of `size`: negative ends count from the end, then clamp.
+pub(crate) fn slice_range(size: usize, start: i64, end: i64, step: i64) -> Option<SliceRange> {
+    let n = size as i64;
+    let wrap = |v: i64| if v < 0 { v.saturating_add(n) } else { v };
+    let (start, end) = match step {
+        0 => return None,
+        1.. => (wrap(start).clamp(0, n), wrap(end).clamp(0, n)),
+        _ => (wrap(start).clamp(0, n - 1), wrap(end).clamp(-1, n - 1)),
+    };
+    let span = if step > 0 { end - start } else { start - end };
+    let count = (span.max(0) as u64).div_ceil(step.unsigned_abs());
+    Some(SliceRange { start, step, count: count as usize })
+}
+
+/// The sliced axes of a Slice node.
+pub(crate) fn slice_ranges(args: &Args<'_>) -> Result<Vec<(usize, SliceRange)>, String> {
+    let shape = args.need(0)?.shape;
+    let starts = args.ints(1)?.ok_or("the starts are missing")?;
+    let ends = args.ints(2)?.ok_or("the ends are missing")?;
+    let along = match args.ints(3)? {
+        Some(a) => axes(Some(a), shape.len())?,
+        None => (0..starts.len()).collect(),
+    };
+    let steps = args.ints(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+    if [ends.len(), along.len(), steps.len()].iter().any(|&n| n != starts.len()) {
+        return Err("starts, ends, axes and steps differ in length".into());
+    }
+    let of = |i: usize| {
+        let size = *shape.get(along[i]).ok_or("more slices than axes")?;
+        let range = slice_range(size, starts[i], ends[i], steps[i]).ok_or("a step of 0")?;
+        Ok((along[i], range))
+    };
+    (0..starts.len()).map(of).collect()
+}
+
+fn dims(values: &[i64]) -> Result<Vec<usize>, String> {
+    values.iter().map(|&v| usize::try_from(v).map_err(|_| format!("size {v} is negative"))).collect()
+}

@@ -1,0 +1,51 @@
+//! Resize, DepthToSpace, SpaceToDepth: output sizes.
+
+use super::{Args, Inferred};
+use crate::graph::Attrs;
+
+pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
+    let x = args.need(0)?;
+    let shape = match op {
+        "Resize" => resized(attrs, args)?,
+        "DepthToSpace" | "SpaceToDepth" => {
+            let block = attrs.get_int("blocksize", 1).clamp(1, 1 << 16) as usize;
+            let [n, c, h, w] = *x.shape else { return Err("the input must be [N, C, H, W]".into()) };
+            let fits = if op == "DepthToSpace" {
+                c % (block * block) == 0
+            } else {
+                h % block == 0 && w % block == 0
+            };
+            if !fits {
+                return Err(format!("block size {block} does not divide the shape"));
+            }
+            match op {
+                "DepthToSpace" => vec![n, c / (block * block), h * block, w * block],
+                _ => vec![n, c * block * block, h / block, w / block],
+            }
+        }
+        _ => return Err(format!("no rule for `{op}`")),
+    };
+    Ok(vec![(shape, x.dtype)])
+}
+
+fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
+    let x = args.need(0)?;
+    if attrs.get_ints("axes").is_some() {
+        return Err("no rule for Resize with `axes`".into());
+    }
+    let mut out = x.shape.to_vec();
+    if let Some(sizes) = args.ints(3)?.filter(|s| !s.is_empty()) {
+        if sizes.len() != out.len() || sizes.iter().any(|&s| s < 1) {
+            return Err(format!("sizes {sizes:?} do not fit rank {}", out.len()));
+        }
+        return Ok(sizes.iter().map(|&s| s as usize).collect());
+    }
+    let scales = args.get(2).and_then(|a| a.constant).ok_or("scales or sizes must be constants")?.to_f64();
+    if scales.len() != out.len() || scales.iter().any(|&s| s.is_nan() || s <= 0.0) {
+        return Err(format!("scales {scales:?} do not fit rank {}", out.len()));
+    }
+    for (d, s) in out.iter_mut().zip(scales) {
+        *d = (*d as f64 * s).floor() as usize;
+    }
+    Ok(out)
+}

@@ -1,0 +1,316 @@
+//! Reads `.onnx` into a [`Graph`]: shapes made static and inferred, older opsets brought to 18.
+//!
+//! A file is untrusted: sizes are checked before anything is allocated, names before they are followed, and
+//! external data may lie only beside the file.
+
+mod upgrade;
+
+use crate::graph::{Attr, Attrs};
+use crate::proto::{self, attribute_type};
+use crate::write::dtype_of;
+use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
+use half::f16;
+use prost::Message;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Opsets that we know how to bring to 18.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
+
+/// A file larger than this is refused: no network of this field is near it.
+const MAX_BYTES: u64 = 8 << 30;
+
+/// Reads a model file. Unknown input sizes (a dynamic batch, say) become 1, or what `shapes` gives by input name.
+pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
+    let io = |source| Error::Io { path: path.into(), doing: "reading", source };
+    let size = std::fs::metadata(path).map_err(io)?.len();
+    if size > MAX_BYTES {
+        return Err(Error::Limits(format!(
+            "{}: {size} bytes; a model may have at most {MAX_BYTES}",
+            path.display()
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(io)?;
+    from_bytes(&path.display().to_string(), bytes, path.parent(), shapes)
+}
+
+/// Reads a model from memory. `name` is for messages; `folder` is where its external data lies, if it may have any.
+pub fn from_bytes(
+    name: &str,
+    bytes: Vec<u8>,
+    folder: Option<&Path>,
+    shapes: &[(&str, &[usize])],
+) -> Result<Graph> {
+    let bad = |reason: String| Error::Model(format!("{name}: {reason}"));
+    let model = proto::Model::decode(prost::bytes::Bytes::from(bytes))
+        .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
+    let opset =
+        model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
+    let opset =
+        opset.and_then(|o| o.version).ok_or_else(|| bad("it names no opset of the default domain".into()))?;
+    if !OPSETS.contains(&opset) {
+        return Err(bad(format!(
+            "opset {opset}; export it with an opset from {} to {}",
+            OPSETS.start(),
+            OPSETS.end()
+        )));
+    }
+    let graph = model.graph.ok_or_else(|| bad("it holds no graph".into()))?;
+    let reader = Reader { name, folder, opset, builder: Builder::new() };
+    reader.read(graph, shapes)?;
+    reader.builder.finish().map_err(|e| in_file(name, e))
+}
+
+/// The same error with the file's name in front.
+fn in_file(name: &str, error: Error) -> Error {
+    match error {
+        Error::Model(t) => Error::Model(format!("{name}: {t}")),
+        Error::Unsupported(t) => Error::Unsupported(format!("{name}: {t}")),
+        Error::Input(t) => Error::Input(format!("{name}: {t}")),
+        other => other,
+    }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    folder: Option<&'a Path>,
+    opset: i64,
+    builder: Builder,
+}
+
+impl<'a> Reader<'a> {
+    fn bad(&self, reason: String) -> Error {
+        Error::Model(format!("{}: {reason}", self.name))
+    }
+
+    fn read(&'a self, graph: proto::Graph, shapes: &[(&str, &[usize])]) -> Result<()> {
+        let b = &self.builder;
+        let mut env: HashMap<String, Expr<'a>> = HashMap::new();
+        for tensor in graph.initializer {
+            let name = tensor.name.clone().unwrap_or_default();
+            let value = self.tensor(tensor)?;
+            env.insert(name.clone(), b.weight(&name, value));
+        }
+        for input in &graph.input {
+            let name = input.name.clone().unwrap_or_default();
+            if !env.contains_key(&name) {
+                let (shape, dtype) = self.input_type(&name, input, shapes)?;
+                env.insert(name.clone(), b.input_of(&name, &shape, dtype));
+            }
+        }
+        for node in graph.node {
+            self.node(node, &mut env)?;
+        }
+        for output in &graph.output {
+            let name = output.name.clone().unwrap_or_default();
+            let value =
+                env.get(&name).ok_or_else(|| self.bad(format!("nothing computes the output `{name}`")))?;
+            b.output(&name, *value);
+        }
+        Ok(())
+    }
+
+    fn input_type(
+        &self,
+        name: &str,
+        info: &proto::ValueInfo,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<(Vec<usize>, DType)> {
+        let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let tensor = tensor.ok_or_else(|| self.bad(format!("the input `{name}` is not a tensor")))?;
+        let code = tensor.elem_type.unwrap_or(0);
+        let dtype = dtype_of(code.into());
+        let dtype = dtype.ok_or_else(|| {
+            self.bad(format!("the input `{name}` has the element type {code}, which we do not read"))
+        })?;
+        if let Some((_, shape)) = shapes.iter().find(|(n, _)| *n == name) {
+            return Ok((shape.to_vec(), dtype));
+        }
+        let dims = tensor.shape.iter().flat_map(|s| &s.dim);
+        let shape = dims.map(|d| d.dim_value.filter(|&v| v > 0).map_or(1, |v| v as usize)).collect();
+        Ok((shape, dtype))
+    }
+
+    fn node(&'a self, node: proto::Node, env: &mut HashMap<String, Expr<'a>>) -> Result<()> {
+        let op = node.op_type.clone().unwrap_or_default();
+        let label = node.name.clone().unwrap_or_default();
+        if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
+            let domain = node.domain.unwrap_or_default();
+            return Err(Error::Unsupported(format!(
+                "{}: node `{label}` uses {domain}.{op}; only standard ops are read",
+                self.name
+            )));
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            let missing = || {
+                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initialiser, nor computed before it"))
+            };
+            inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
+        }
+        let mut attrs = Attrs::new();
+        for a in node.attribute {
+            let key = a.name.clone().unwrap_or_default();
+            attrs.0.insert(key.clone(), self.attribute(&op, &label, a)?);
+        }
+        let outputs: Vec<&String> = node.output.iter().collect();
+        let results = match (op.as_str(), attrs.0.get("value")) {
+            ("Constant", _) => vec![self.constant_node(&label, &attrs)?],
+            // Weights stored as f16 keep their name as f32.
+            ("Cast", _) if is_stored_half(inputs.first().copied().flatten(), &attrs) => {
+                vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
+            }
+            _ => {
+                let (op, inputs, attrs) = upgrade::to_18(&self.builder, self.opset, op, inputs, attrs)
+                    .map_err(|e| in_file(self.name, e))?;
+                self.builder.op_named(&op, &label, &inputs, attrs, outputs.len().max(1))
+            }
+        };
+        for (name, value) in outputs.into_iter().zip(results) {
+            if !name.is_empty() {
+                env.insert(name.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn widened(&'a self, input: Option<Expr<'a>>, name: &str) -> Expr<'a> {
+        match input.and_then(|e| e.constant()) {
+            Some(t) => self.builder.weight(name, t.cast(DType::F32)),
+            None => self.builder.scalar(0.0),
+        }
+    }
+
+    fn constant_node(&'a self, label: &str, attrs: &Attrs) -> Result<Expr<'a>> {
+        let tensor = attrs.0.iter().find_map(|(key, a)| match (key.as_str(), a) {
+            ("value", Attr::Tensor(t)) => Some(t.clone()),
+            ("value_float", Attr::Float(v)) => Some(Tensor::scalar(*v)),
+            ("value_int", Attr::Int(v)) => Tensor::ints(&[*v]).reshaped(&[]),
+            ("value_ints", Attr::Ints(v)) => Some(Tensor::ints(v)),
+            ("value_floats", Attr::Floats(v)) => Tensor::f32(&[v.len()], v.clone()),
+            _ => None,
+        });
+        let tensor =
+            tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no value that we read")))?;
+        Ok(self.builder.constant(tensor))
+    }
+
+    fn attribute(&self, op: &str, label: &str, a: proto::Attribute) -> Result<Attr> {
+        let name = a.name.unwrap_or_default();
+        let kind = a.r#type.unwrap_or(0);
+        Ok(match kind {
+            attribute_type::FLOAT => Attr::Float(a.f.unwrap_or(0.0)),
+            attribute_type::INT => Attr::Int(a.i.unwrap_or(0)),
+            attribute_type::STRING => {
+                Attr::Str(String::from_utf8_lossy(&a.s.unwrap_or_default()).into_owned())
+            }
+            attribute_type::FLOATS => Attr::Floats(a.floats),
+            attribute_type::INTS => Attr::Ints(a.ints),
+            attribute_type::TENSOR => {
+                let t =
+                    a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
+                Attr::Tensor(self.tensor(t)?)
+            }
+            _ => {
+                let text = format!(
+                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph or a list of strings",
+                    self.name
+                );
+                return Err(Error::Unsupported(text));
+            }
+        })
+    }
+
+    fn tensor(&self, t: proto::Tensor) -> Result<Tensor> {
+        let name = t.name.clone().unwrap_or_else(|| "a constant".into());
+        let code = t.data_type.unwrap_or(0);
+        let dtype = dtype_of(code.into())
+            .ok_or_else(|| self.bad(format!("`{name}` has the element type {code}, which we do not read")))?;
+        let shape: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the shape {:?}", t.dims)))?;
+        let raw = match (t.data_location, &t.raw_data) {
+            (Some(1), _) => Some(self.external(&name, &t.external_data)?),
+            (_, Some(raw)) if !raw.is_empty() => Some(raw.to_vec()),
+            _ => None,
+        };
+        let data = match (raw, dtype) {
+            (Some(raw), _) => {
+                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` holds a broken element")))?
+            }
+            (None, DType::F32) => Data::F32(t.float_data.into()),
+            (None, DType::F64) => Data::F64(t.double_data.into()),
+            (None, DType::I64) => Data::I64(t.int64_data.into()),
+            (None, DType::I32) => Data::I32(t.int32_data.into()),
+            (None, DType::Bool) => Data::Bool(t.int32_data.iter().map(|&v| v != 0).collect()),
+            (None, DType::F16) => Data::F16(t.int32_data.iter().map(|&v| f16::from_bits(v as u16)).collect()),
+        };
+        let count = data.len();
+        Tensor::new(&shape, data).ok_or_else(|| {
+            self.bad(format!(
+                "`{name}` has the shape {shape:?} and {count} elements: truncated, or inconsistent"
+            ))
+        })
+    }
+
+    fn external(&self, name: &str, entries: &[proto::Entry]) -> Result<Vec<u8>> {
+        let get = |key: &str| {
+            entries.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
+        };
+        let (Some(folder), Some(location)) = (self.folder, get("location")) else {
+            return Err(self.bad(format!(
+                "`{name}` lies in an external file that it does not name, or that we may not read"
+            )));
+        };
+        // Only a plain file name: a model must not reach for other files of this machine.
+        let plain = Path::new(location).file_name().is_some_and(|f| f == location);
+        if !plain {
+            return Err(
+                self.bad(format!("`{name}` lies in `{location}`; external data must be beside the model"))
+            );
+        }
+        let number = |key: &str| get(key).map_or(Ok(None), |v| v.parse::<u64>().map(Some));
+        let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
+            return Err(self.bad(format!("`{name}` has an external offset or length that is no number")));
+        };
+        let path = folder.join(location);
+        let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
+        let mut file = std::fs::File::open(&path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        let offset = offset.unwrap_or(0);
+        let length = length.unwrap_or(size.saturating_sub(offset));
+        if offset.checked_add(length).is_none_or(|end| end > size) {
+            return Err(self.bad(format!(
+                "`{name}` wants bytes {offset}+{length} of {}, which has {size}: truncated",
+                path.display()
+            )));
+        }
+        use std::io::{Read, Seek, SeekFrom};
+        let mut bytes = vec![0; length as usize];
+        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
+        Ok(bytes)
+    }
+}
+
+fn is_stored_half(input: Option<Expr<'_>>, attrs: &Attrs) -> bool {
+    let constant = input.and_then(|e| e.constant());
+    constant.is_some_and(|t| t.dtype() == DType::F16)
+        && attrs.get_int("to", 0) == crate::write::onnx_type(DType::F32)
+}
+
+fn from_raw(raw: &[u8], dtype: DType) -> Option<Data> {
+    fn all<const N: usize, T>(raw: &[u8], f: fn([u8; N]) -> T) -> Option<std::sync::Arc<[T]>> {
+        let chunks = raw.chunks_exact(N);
+        if !chunks.remainder().is_empty() {
+            return None;
+        }
+        Some(chunks.map(|c| f(c.try_into().unwrap_or([0; N]))).collect())
+    }
+    Some(match dtype {
+        DType::F32 => Data::F32(all(raw, f32::from_le_bytes)?),
+        DType::F16 => Data::F16(all(raw, f16::from_le_bytes)?),
+        DType::F64 => Data::F64(all(raw, f64::from_le_bytes)?),
+        DType::I64 => Data::I64(all(raw, i64::from_le_bytes)?),
+        DType::I32 => Data::I32(all(raw, i32::from_le_bytes)?),
+        DType::Bool => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
+    })
+}

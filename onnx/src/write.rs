@@ -1,0 +1,222 @@
+//! Writes a [`Graph`] as `.onnx`: opset 18, weights inline, or in a file beside it above a size.
+
+use crate::graph::{Attr, Graph, Value};
+use crate::proto::{self, attribute_type};
+use crate::{DType, Data, Error, OPSET, Result, Tensor};
+use prost::Message;
+use prost::bytes::Bytes;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// IR version 9 goes with opsets up to 20.
+const IR_VERSION: i64 = 9;
+
+/// protobuf refuses messages of 2 GiB and more.
+const PROTOBUF_LIMIT: usize = 1 << 31;
+
+/// How a graph is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// Weights go to a file of their own beside the model when they take more bytes than this together.
+    pub external_above: usize,
+    /// Stores f32 weights of more than 256 elements as f16, with a `Cast` behind each: half the size.
+    pub half: bool,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        WriteOptions { external_above: PROTOBUF_LIMIT - (64 << 20), half: false }
+    }
+}
+
+/// The graph as the bytes of an `.onnx` file with everything inside.
+pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>> {
+    let model = model(graph, false);
+    if model.encoded_len() >= PROTOBUF_LIMIT {
+        return Err(Error::Limits("the graph takes more than 2 GiB; write it to a file".into()));
+    }
+    Ok(model.encode_to_vec())
+}
+
+/// Writes `path`, and `path` + `.data` where the weights go outside. Both appear whole or not at all.
+pub fn to_file(graph: &Graph, path: &Path, options: &WriteOptions) -> Result<()> {
+    let mut model = model(graph, options.half);
+    let tensors = model.graph.as_mut().map(|g| &mut g.initializer);
+    let size = |t: &proto::Tensor| t.raw_data.as_ref().map_or(0, Bytes::len);
+    let total: usize = tensors.iter().flat_map(|t| t.iter()).map(size).sum();
+    if total > options.external_above {
+        let name = path.file_name().map_or_else(Default::default, |n| n.to_string_lossy().into_owned());
+        let location = format!("{name}.data");
+        let mut data = Vec::with_capacity(total);
+        for tensor in tensors.into_iter().flatten() {
+            let Some(raw) = tensor.raw_data.take() else { continue };
+            let entry = |k: &str, v: String| proto::Entry { key: Some(k.into()), value: Some(v) };
+            tensor.data_location = Some(1);
+            tensor.external_data = vec![
+                entry("location", location.clone()),
+                entry("offset", data.len().to_string()),
+                entry("length", raw.len().to_string()),
+            ];
+            data.extend_from_slice(&raw);
+        }
+        write_whole(&path.with_file_name(location), &data)?;
+    }
+    write_whole(path, &model.encode_to_vec())
+}
+
+/// Writes to a temporary name in the same folder, then renames.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let io = |source| Error::Io { path: path.into(), doing: "writing", source };
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.part", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let written = std::fs::File::create(temporary)
+        .and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()))
+        .and_then(|()| std::fs::rename(temporary, path));
+    if written.is_err() {
+        std::fs::remove_file(temporary).ok();
+    }
+    written.map_err(io)
+}
+
+fn model(graph: &Graph, half: bool) -> proto::Model {
+    let mut names: HashMap<Value, String> = HashMap::new();
+    let made: HashMap<Value, usize> =
+        graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |&o| (o, i))).collect();
+    // A node's output takes the name of the graph output that it is; a second name needs a copy.
+    let mut copies = Vec::new();
+    for (name, v) in &graph.outputs {
+        if made.contains_key(v) && !names.contains_key(v) {
+            names.insert(*v, name.clone());
+        } else {
+            copies.push((*v, name.clone()));
+        }
+    }
+    let mut name = |v: Value| {
+        let given = &graph.info(v).name;
+        names
+            .entry(v)
+            .or_insert_with(|| if given.is_empty() { format!("%{}", v.0) } else { given.clone() })
+            .clone()
+    };
+
+    let mut nodes = Vec::new();
+    let mut initializer = Vec::new();
+    for (&v, tensor) in &graph.constants {
+        let name = name(v);
+        if half && tensor.dtype() == DType::F32 && tensor.len() > 256 {
+            let stored = format!("{name}.f16");
+            initializer.push(tensor_proto(&stored, &tensor.cast(DType::F16)));
+            let to = attribute("to", &Attr::Int(onnx_type(DType::F32)));
+            nodes.push(node("Cast", "", vec![stored], vec![name], vec![to]));
+        } else {
+            initializer.push(tensor_proto(&name, tensor));
+        }
+    }
+    for n in &graph.nodes {
+        let inputs = n.inputs.iter().map(|v| v.map_or_else(String::new, &mut name)).collect();
+        let outputs = n.outputs.iter().map(|v| name(*v)).collect();
+        let attrs = n.attrs.0.iter().map(|(k, a)| attribute(k, a)).collect();
+        nodes.push(node(&n.op, &n.name, inputs, outputs, attrs));
+    }
+    for (v, to) in copies {
+        nodes.push(node("Identity", "", vec![name(v)], vec![to], vec![]));
+    }
+    let input = graph.inputs.iter().map(|&v| value_info(&name(v), graph, v)).collect();
+    let output = graph.outputs.iter().map(|(n, v)| value_info(n, graph, *v)).collect();
+    proto::Model {
+        ir_version: Some(IR_VERSION),
+        producer_name: Some("gani".into()),
+        opset_import: vec![proto::Opset { domain: None, version: Some(OPSET) }],
+        graph: Some(proto::Graph { name: Some("gani".into()), node: nodes, initializer, input, output }),
+    }
+}
+
+fn node(
+    op: &str,
+    name: &str,
+    input: Vec<String>,
+    output: Vec<String>,
+    attribute: Vec<proto::Attribute>,
+) -> proto::Node {
+    let name = (!name.is_empty()).then(|| name.to_string());
+    proto::Node { input, output, name, op_type: Some(op.into()), attribute, domain: None }
+}
+
+fn attribute(name: &str, attr: &Attr) -> proto::Attribute {
+    let mut a = proto::Attribute { name: Some(name.into()), ..Default::default() };
+    let kind = match attr {
+        Attr::Int(v) => {
+            a.i = Some(*v);
+            attribute_type::INT
+        }
+        Attr::Float(v) => {
+            a.f = Some(*v);
+            attribute_type::FLOAT
+        }
+        Attr::Str(v) => {
+            a.s = Some(Bytes::copy_from_slice(v.as_bytes()));
+            attribute_type::STRING
+        }
+        Attr::Ints(v) => {
+            a.ints = v.clone();
+            attribute_type::INTS
+        }
+        Attr::Floats(v) => {
+            a.floats = v.clone();
+            attribute_type::FLOATS
+        }
+        Attr::Tensor(v) => {
+            a.t = Some(tensor_proto("", v));
+            attribute_type::TENSOR
+        }
+    };
+    a.r#type = Some(kind);
+    a
+}
+
+fn tensor_proto(name: &str, tensor: &Tensor) -> proto::Tensor {
+    let raw: Vec<u8> = match tensor.data() {
+        Data::F32(v) => bytemuck::cast_slice(v).to_vec(),
+        Data::F16(v) => bytemuck::cast_slice(v).to_vec(),
+        Data::F64(v) => bytemuck::cast_slice(v).to_vec(),
+        Data::I64(v) => bytemuck::cast_slice(v).to_vec(),
+        Data::I32(v) => bytemuck::cast_slice(v).to_vec(),
+        Data::Bool(v) => v.iter().map(|&b| b.into()).collect(),
+    };
+    proto::Tensor {
+        dims: tensor.shape().iter().map(|&d| d as i64).collect(),
+        data_type: Some(onnx_type(tensor.dtype()) as i32),
+        name: (!name.is_empty()).then(|| name.into()),
+        raw_data: Some(raw.into()),
+        ..Default::default()
+    }
+}
+
+fn value_info(name: &str, graph: &Graph, v: Value) -> proto::ValueInfo {
+    let info = graph.info(v);
+    let dim = |&d: &usize| proto::Dimension { dim_value: Some(d as i64), dim_param: None };
+    let shape = proto::Shape { dim: info.shape.iter().map(dim).collect() };
+    let tensor_type = proto::TensorType { elem_type: Some(onnx_type(info.dtype) as i32), shape: Some(shape) };
+    proto::ValueInfo { name: Some(name.into()), r#type: Some(proto::Type { tensor_type: Some(tensor_type) }) }
+}
+
+/// ONNX's number for an element type.
+pub(crate) fn onnx_type(dtype: DType) -> i64 {
+    match dtype {
+        DType::F32 => 1,
+        DType::I32 => 6,
+        DType::I64 => 7,
+        DType::Bool => 9,
+        DType::F16 => 10,
+        DType::F64 => 11,
+    }
+}
+
+/// The element type behind ONNX's number.
+pub(crate) fn dtype_of(onnx: i64) -> Option<DType> {
+    [DType::F32, DType::I32, DType::I64, DType::Bool, DType::F16, DType::F64]
+        .into_iter()
+        .find(|&d| onnx_type(d) == onnx)
+}
