@@ -14,6 +14,7 @@ mod landmarks;
 mod load;
 mod paste;
 mod save;
+mod template;
 mod warp;
 
 pub use align::Alignment;

