@@ -1,0 +1,138 @@
+//! A bundle ready to run: its graphs read, its sessions made when first needed.
+
+use crate::bundle::{Bundle, Directions};
+use crate::metrics::{self, Identity, Metrics};
+use crate::objective::Objective;
+use crate::photo::FaceFinder;
+use crate::runtime::{Cancel, Runtime, Session};
+use crate::tune::{repeat, session};
+use crate::{Error, Result};
+use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
+use std::sync::OnceLock;
+
+/// A bundle and the runtime that runs it.
+pub struct Model {
+    /// The bundle.
+    pub bundle: Bundle,
+    /// The runtime.
+    pub runtime: Runtime,
+    objective: OnceLock<Objective>,
+    directions: OnceLock<Directions>,
+    faces: OnceLock<Option<(FaceFinder, Session)>>,
+    lpips: OnceLock<Option<Session>>,
+    mapping: OnceLock<Session>,
+}
+
+impl Model {
+    /// Opens a bundle by name or folder.
+    pub fn open(name: &str, runtime: Runtime) -> Result<Model> {
+        Ok(Model {
+            bundle: Bundle::open(name)?,
+            runtime,
+            objective: OnceLock::new(),
+            directions: OnceLock::new(),
+            faces: OnceLock::new(),
+            lpips: OnceLock::new(),
+            mapping: OnceLock::new(),
+        })
+    }
+
+    /// Side R of the generator's image.
+    pub fn size(&self) -> usize {
+        self.bundle.size()
+    }
+
+    /// Side of the crop that inversion wants: R, but at least the encoder's 256.
+    pub fn crop_size(&self) -> usize {
+        self.size().max(metrics::SIZE)
+    }
+
+    /// Generator and loss networks.
+    pub fn objective(&self) -> Result<&Objective> {
+        get_or_try(&self.objective, || self.bundle.objective())
+    }
+
+    /// Editing directions.
+    pub fn directions(&self) -> Result<&Directions> {
+        get_or_try(&self.directions, || self.bundle.directions())
+    }
+
+    /// The face finder, for bundles of faces.
+    pub fn face_finder(&self) -> Result<Option<&FaceFinder>> {
+        Ok(self.face_networks()?.as_ref().map(|(finder, _)| finder))
+    }
+
+    fn face_networks(&self) -> Result<&Option<(FaceFinder, Session)>> {
+        get_or_try(&self.faces, || {
+            let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else { return Ok(None) };
+            let finder = FaceFinder::new(&self.runtime, &detector, &landmarks)?;
+            Ok(Some((finder, self.runtime.session("identity for evaluation", &evaluation)?)))
+        })
+    }
+
+    /// MSE, LPIPS, MS-SSIM and ID of `result` against `target`, both [1,3,H,W] in [-1,1].
+    pub fn measure(&self, result: ArrayView4<'_, f32>, target: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Metrics> {
+        let lpips = get_or_try(&self.lpips, || {
+            self.bundle.lpips_distance()?.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+        })?;
+        let faces = self.face_networks()?.as_ref();
+        let identity = faces.map(|(faces, features)| Identity { faces, features });
+        metrics::measure(result, target, &metrics::Networks { lpips: lpips.as_ref(), identity }, cancel)
+    }
+
+    /// f(z): w [n,512] of a latent z [512], repeated for every style layer.
+    pub fn map(&self, z: &[f32], cancel: &Cancel) -> Result<Array2<f32>> {
+        let mapping = get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
+        let z = ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
+        self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
+    }
+
+    /// The encoder's estimate of w for a crop [1,3,S,S], repeated for every style layer; the mean w where the bundle
+    /// has no encoder.
+    pub fn encode(&self, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Array2<f32>> {
+        let Some(encoder) = self.bundle.encoder()? else {
+            return self.broadcast(&self.bundle.w_avg()?.into_dyn());
+        };
+        let small = metrics::resize(crop, metrics::SIZE, metrics::SIZE);
+        let encoder = session(&self.runtime, "encoder", encoder)?;
+        self.broadcast(&first_output(encoder.run(&[("image", small.view().into_dyn())], cancel)?)?)
+    }
+
+    /// [n,512] of the generator from one w.
+    pub fn broadcast(&self, w: &ArrayD<f32>) -> Result<Array2<f32>> {
+        let [layers, dims] = self.latent_shape()?;
+        Array2::from_shape_vec((layers, dims), repeat(w, layers * dims))
+            .map_err(|e| Error::Model(format!("a latent of {} numbers: {e}", w.len())))
+    }
+
+    /// [n, 512]: style layers and width of a latent.
+    pub fn latent_shape(&self) -> Result<[usize; 2]> {
+        match *self.objective()?.generator.input_shape("ws")? {
+            [_, layers, dims] => Ok([layers, dims]),
+            ref other => Err(Error::Model(format!("the generator's input ws is {other:?}, not [1,n,512]"))),
+        }
+    }
+}
+
+/// The first output of a run.
+fn first_output(outputs: Vec<ArrayD<f32>>) -> Result<ArrayD<f32>> {
+    outputs.into_iter().next().ok_or_else(|| Error::Model("a network of the bundle has no output".into()))
+}
+
+/// An image [1,3,H,W] out of a run.
+pub(crate) fn as_image(outputs: Vec<ArrayD<f32>>) -> Result<Array4<f32>> {
+    let image = first_output(outputs)?;
+    let shape = image.shape().to_vec();
+    image.into_dimensionality::<Ix4>().map_err(|_| Error::Model(format!("the generator gives {shape:?}, not an image")))
+}
+
+/// `OnceLock::get_or_try_init` of the standard library, which is not stable yet.
+fn get_or_try<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => {
+            let value = make()?;
+            Ok(cell.get_or_init(|| value))
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The gradient modification modules: M maps ∂L/∂θ of each tuned weight to a relative change of it,
+//! θ' = θ ⊙ (1 + M(∂L/∂θ))   (Eq. 2), with M a chain of L residual blocks (Eq. 3, 4).
+//!
+//! Built as two graphs: `forward` (ψ, g, θ → θ') and `vjp` (ψ, g, θ, ∂L/∂θ' → ∂L/∂ψ).
+
+use crate::Result;
+use gani_onnx::{Builder, Expr, Graph};
+use ndarray::{ArrayD, IxDyn};
+use rand_distr::{Distribution, Normal, Uniform};
+
+/// A normalisation of rows (Table 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// ScaleNorm: g·x/max(‖x‖, 1e-5) with one learned scalar g.
+    Scale,
+    /// (x − mean)/√(var + 1e-5) over the row, nothing learned.
+    Instance,
+    /// x as it is.
+    None,
+}
+
+/// What a module's parameters start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// W₂ and b are zero: θ' = θ at first, and the gradient decides where to go.
+    Zero,
+    /// The paper's: Kaiming normal × 0.1, b uniform ±1/√c. θ starts out shaken by 10 %.
+    Kaiming,
+}
+
+/// The shape of every module.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ModuleSettings {
+    /// L, the number of residual blocks (1…4 in Table 7).
+    pub blocks: usize,
+    /// Normalisation before the block.
+    pub before: Norm,
+    /// Normalisation inside the block, between the two products.
+    pub inside: Norm,
+    /// Initial parameters.
+    pub start: Start,
+}
+
+/// LeakyReLU slope of the block.
+const SLOPE: f32 = 0.01;
+/// ScaleNorm's floor under ‖x‖: rows with a smaller gradient are damped, not amplified.
+const FLOOR: f32 = 1e-5;
+
+/// A tuned weight: its name and shape [c_out, c_in, k, k].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuned {
+    /// Name of the generator's initialiser.
+    pub name: String,
+    /// [c_out, c_in, k, k].
+    pub shape: Vec<usize>,
+}
+
+/// One module and the weights that it serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    /// `shared`, or the name of its one weight.
+    pub name: String,
+    /// c_in: the length of the rows that it maps.
+    pub channels: usize,
+    /// Indices of its weights.
+    pub weights: Vec<usize>,
+}
+
+/// All modules of a generator.
+#[derive(Clone, Debug)]
+pub struct Modules {
+    settings: ModuleSettings,
+    weights: Vec<Tuned>,
+    modules: Vec<Module>,
+}
+
+/// A parameter of ψ: its name (`shared.0.w1`) and shape.
+type Parameter = (String, Vec<usize>);
+
+impl Modules {
+    /// One module for all square convolutions of the widest channel count, one for every other weight.
+    pub fn new(weights: Vec<Tuned>, settings: ModuleSettings) -> Modules {
+        let square = |t: &Tuned| t.shape[0] == t.shape[1];
+        let widest = weights.iter().filter(|t| square(t)).map(|t| t.shape[1]).max().unwrap_or(0);
+        let is_shared = |t: &Tuned| square(t) && t.shape[1] == widest;
+        let shared: Vec<usize> = (0..weights.len()).filter(|&i| is_shared(&weights[i])).collect();
+        let mut modules = Vec::new();
+        if !shared.is_empty() {
+            modules.push(Module { name: "shared".into(), channels: widest, weights: shared });
+        }
+        for (i, t) in weights.iter().enumerate().filter(|(_, t)| !is_shared(t)) {
+            modules.push(Module { name: t.name.clone(), channels: t.shape[1], weights: vec![i] });
+        }
+        Modules { settings, weights, modules }
+    }
+
+    /// The modules.
+    pub fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
+    /// The weights that they change.
+    pub fn weights(&self) -> &[Tuned] {
+        &self.weights
+    }
+
+    /// Number of trained parameters: L·(2c² + c + 2) per module with ScaleNorm.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    /// Names and shapes of ψ, in the order of [`Modules::initial`].
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut all = Vec::new();
+        for m in &self.modules {
+            let c = m.channels;
+            for l in 0..self.settings.blocks {
+                let name = |p: &str| format!("{}.{l}.{p}", m.name);
+                all.extend([(name("w1"), vec![c, c]), (name("w2"), vec![c, c]), (name("b"), vec![c])]);
+                if self.settings.before == Norm::Scale {
+                    all.push((name("g1"), vec![]));
+                }
+                if self.settings.inside == Norm::Scale {
+                    all.push((name("g2"), vec![]));
+                }
+            }
+        }
+        all
+    }
+
+    /// ψ at the start of tuning.
+    pub fn initial(&self, rng: &mut impl rand::Rng) -> Vec<ArrayD<f32>> {
+        let start = self.settings.start;
+        let width = |name: &str| {
+            let module = self.modules.iter().find(|m| name.starts_with(&format!("{}.", m.name)));
+            module.map_or(1, |m| m.channels) as f64
+        };
+        let tensor = |(name, shape): Parameter| {
+            let c = width(&name);
+            // Kaiming normal, fan-in, gain of LeakyReLU(0.01), × 0.1
+            let std = 0.1 * (2.0 / (1.0 + f64::from(SLOPE).powi(2)) / c).sqrt();
+            let dims = IxDyn(&shape);
+            match (name.rsplit('.').next().unwrap_or(""), start) {
+                ("g1" | "g2", _) => ArrayD::from_elem(dims, c.sqrt() as f32),
+                ("w2" | "b", Start::Zero) => ArrayD::zeros(dims),
+                ("b", Start::Kaiming) => fill(dims, Uniform::new(-1.0 / c.sqrt(), 1.0 / c.sqrt()).ok(), rng),
+                _ => fill(dims, Normal::new(0.0, std).ok(), rng),
+            }
+        };
+        self.parameters().into_iter().map(tensor).collect()
+    }
+
+    /// ψ, `g.NAME`, `theta.NAME` → `tuned.NAME`.
+    pub fn forward(&self) -> Result<Graph> {
+        let b = Builder::new();
+        let (_, tuned) = self.apply(&b);
+        for (weight, value) in self.weights.iter().zip(tuned) {
+            b.output(&format!("tuned.{}", weight.name), value);
+        }
+        Ok(b.finish()?)
+    }
+
+    /// ψ, `g.NAME`, `theta.NAME`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda` [2]
+    /// → `d.PARAMETER`: ∂(λe·Le + λl·Ll)/∂ψ.
+    pub fn vjp(&self) -> Result<Graph> {
+        let b = Builder::new();
+        let (psi, tuned) = self.apply(&b);
+        let lambda = b.input("lambda", &[2]);
+        let (edit, local) = (lambda.slice(&[0], &[0], &[1], &[1]), lambda.slice(&[0], &[1], &[2], &[1]));
+        // ⟨θ', ∂L/∂θ'⟩ has the gradient that the chain rule asks for.
+        let products: Vec<Expr<'_>> = self
+            .weights
+            .iter()
+            .zip(tuned)
+            .map(|(w, tuned)| {
+                let e = b.input(&format!("edit.{}", w.name), &w.shape);
+                let l = b.input(&format!("local.{}", w.name), &w.shape);
+                (tuned * (e * edit.reshape(&[]) + l * local.reshape(&[]))).sum_all()
+            })
+            .collect();
+        let total = products.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
+        for ((name, _), grad) in self.parameters().iter().zip(b.gradient(total, &psi)?) {
+            b.output(&format!("d.{name}"), grad);
+        }
+        Ok(b.finish()?)
+    }
+
+    /// Declares ψ, g and θ as inputs and returns ψ and θ' = θ ⊙ (1 + M_ψ(g))   (Eq. 2).
+    fn apply<'g>(&self, b: &'g Builder) -> (Vec<Expr<'g>>, Vec<Expr<'g>>) {
+        let psi: Vec<_> = self.parameters().iter().map(|(name, shape)| b.input(name, shape)).collect();
+        let per_block = 3 + [self.settings.before, self.settings.inside].iter().filter(|n| **n == Norm::Scale).count();
+        let mut blocks = psi.chunks(per_block);
+        let mut tuned: Vec<Option<Expr<'g>>> = vec![None; self.weights.len()];
+        for module in &self.modules {
+            let blocks: Vec<&[Expr<'g>]> = blocks.by_ref().take(self.settings.blocks).collect();
+            for &i in &module.weights {
+                let Tuned { name, shape } = &self.weights[i];
+                let (g, theta) = (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
+                let change = blocks.iter().fold(rows(g), |y, block| self.block(y, block));
+                tuned[i] = Some(theta * (1.0 + unrows(change, shape)));
+            }
+        }
+        (psi, tuned.into_iter().flatten().collect())
+    }
+
+    /// y ← y + W₂ LeakyReLU(N₂(W₁ N₁(y))) + b   (Eq. 3, 4), for rows y [c_out·k·k, c_in].
+    fn block<'g>(&self, y: Expr<'g>, parameters: &[Expr<'g>]) -> Expr<'g> {
+        let [w1, w2, b, scales @ ..] = parameters else { return y };
+        let mut scales = scales.iter();
+        let x = norm(self.settings.before, y, &mut scales);
+        let x = norm(self.settings.inside, linear(x, *w1), &mut scales).leaky_relu(SLOPE);
+        y + linear(x, *w2) + *b
+    }
+}
+
+/// x·Wᵀ for W [out, in].
+fn linear<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
+    x.gemm(w, false, true)
+}
+
+fn norm<'g>(kind: Norm, x: Expr<'g>, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
+    match (kind, kind == Norm::Scale) {
+        (Norm::Scale, _) => {
+            let Some(&g) = scales.next() else { return x };
+            // max(‖x‖, ε) = √max(‖x‖², ε²), which has a gradient at 0
+            let floor = x.builder().scalar(FLOOR * FLOOR);
+            let squared = x.square().sum(&[1], true);
+            let clipped = x.builder().op("Clip", &[Some(squared), Some(floor)], gani_onnx::Attrs::new())[0];
+            x * (g / clipped.sqrt())
+        }
+        (Norm::Instance, _) => {
+            let centred = x - x.mean(&[1], true);
+            centred / (centred.square().mean(&[1], true) + 1e-5).sqrt()
+        }
+        (Norm::None, _) => x,
+    }
+}
+
+/// [c_out, c_in, k, k] → [c_out·k·k, c_in].
+fn rows(w: Expr<'_>) -> Expr<'_> {
+    let shape = w.shape();
+    w.transpose(&[0, 2, 3, 1]).reshape(&[shape[0] * shape[2] * shape[3], shape[1]])
+}
+
+/// [c_out·k·k, c_in] → [c_out, c_in, k, k].
+fn unrows<'g>(rows: Expr<'g>, shape: &[usize]) -> Expr<'g> {
+    rows.reshape(&[shape[0], shape[2], shape[3], shape[1]]).transpose(&[0, 3, 1, 2])
+}
+
+fn fill<D: Distribution<f64>>(dims: IxDyn, distribution: Option<D>, rng: &mut impl rand::Rng) -> ArrayD<f32> {
+    ArrayD::from_shape_simple_fn(dims, || distribution.as_ref().map_or(0.0, |d| d.sample(rng)) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// StyleGAN2's styled convolutions as [c_out, c_in], from 4 px up.
+    fn stylegan2(size: usize, width: impl Fn(usize) -> usize) -> Vec<Tuned> {
+        let conv = |name: String, o: usize, i: usize| Tuned { name, shape: vec![o, i, 3, 3] };
+        let mut all = vec![conv("conv1".into(), width(4), width(4))];
+        let mut r = 8;
+        while r <= size {
+            all.push(conv(format!("up{r}"), width(r), width(r / 2)));
+            all.push(conv(format!("conv{r}"), width(r), width(r)));
+            r *= 2;
+        }
+        all
+    }
+
+    #[test]
+    fn parameter_counts_are_those_of_table_7() {
+        let full = |r: usize| (32768 / r).min(512);
+        let small = |r: usize| [192, 192, 192, 96, 48][r.ilog2() as usize - 2];
+        for blocks in 1..=4 {
+            let settings = ModuleSettings { blocks, before: Norm::Scale, inside: Norm::Scale, start: Start::Zero };
+            let count = |w| Modules::new(w, settings).parameter_count();
+            assert_eq!(count(stylegan2(1024, full)), 1_396_658 * blocks);
+            assert_eq!(count(stylegan2(512, full)), 1_386_318 * blocks);
+            assert_eq!(count(stylegan2(256, full)), 1_345_162 * blocks);
+            assert_eq!(count(stylegan2(64, small)), 189_562 * blocks);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The loss of Eq. 1 as graphs: L(I, x) = λ1·pixel + λ2·LPIPS + λ3·identity + λ4·face parsing.
+//!
+//! Every graph here sees an image the same way ([`Objective::observe`]): pooled to the loss resolution, then the
+//! features of each loss network. A target's features are computed once; the loss compares them with those of the
+//! generated image.
+
+use crate::Result;
+use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
+
+/// The pixel term of Table 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pixel {
+    /// Mean of squares.
+    L2,
+    /// Mean of 0.5 d²/β where |d| < β, |d| − β/2 elsewhere, β = 0.1.
+    SmoothL1,
+}
+
+/// How the features of two images are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// Σ (a − b)².
+    Squared,
+    /// Σ over the outputs of 1 − cos(a, b).
+    Cosine,
+}
+
+/// A loss network: an image [1,3,R,R] in [-1,1] → features.
+#[derive(Clone, Debug)]
+pub struct LossNetwork {
+    /// `lpips`, `identity`, `parsing`: names its term.
+    pub name: String,
+    /// The network; its one input is the image.
+    pub graph: Graph,
+    /// How its features are compared.
+    pub distance: Distance,
+}
+
+/// One term of Eq. 1 and its weight λ.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Weights {
+    /// The pixel term.
+    pub pixel: Pixel,
+    /// λ1, of the pixel term.
+    pub lambda_pixel: f32,
+    /// λ2, of LPIPS.
+    pub lambda_lpips: f32,
+    /// λ3, of identity (faces) or MoCo features (other domains).
+    pub lambda_identity: f32,
+    /// λ4, of face parsing.
+    pub lambda_parsing: f32,
+}
+
+impl Weights {
+    fn of(&self, network: &str) -> f32 {
+        match network {
+            "lpips" => self.lambda_lpips,
+            "identity" => self.lambda_identity,
+            "parsing" => self.lambda_parsing,
+            _ => 0.0,
+        }
+    }
+
+    /// Only the pixel and LPIPS terms: the cheap localisation loss.
+    pub fn cheap(&self) -> Weights {
+        Weights { lambda_identity: 0.0, lambda_parsing: 0.0, ..self.clone() }
+    }
+}
+
+/// What the loss is differentiated with respect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrt {
+    /// The tuned weights: `theta.NAME` → `d.NAME`.
+    Weights,
+    /// The latent: `ws` → `d.ws`.
+    Latent,
+}
+
+/// The generator and the loss networks, from which the graphs are made.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// ws [1,n,512] → image [1,3,R,R].
+    pub generator: Graph,
+    /// Names of the generator's tuned initialisers.
+    pub tunable: Vec<String>,
+    /// Loss networks at [`Objective::resolution`].
+    pub networks: Vec<LossNetwork>,
+    /// Side of the image that the losses see.
+    pub resolution: usize,
+}
+
+impl Objective {
+    /// ws, θ, the target's features → `loss`, each term by name, `image`, and the gradient.
+    ///
+    /// Terms of weight 0 are left out, and so are their inputs. With [`Wrt::Latent`] the weights are constants.
+    pub fn loss_gradient(&self, weights: &Weights, wrt: Wrt) -> Result<Graph> {
+        let b = Builder::new();
+        let ws = b.input("ws", self.generator.input_shape("ws")?);
+        let theta = if wrt == Wrt::Weights { self.theta(&b)? } else { vec![] };
+        let image = self.generate(&b, ws, &theta)?;
+        let mut terms: Vec<(String, Expr<'_>, f32)> = Vec::new();
+        for (name, parts) in self.observe(image, weights)? {
+            let targets: Vec<_> = parts.iter().map(|(port, e)| b.input(port, &e.shape())).collect();
+            let pairs = parts.iter().zip(&targets).map(|((_, x), &t)| (*x, t));
+            let (term, lambda) = match self.networks.iter().find(|n| n.name == name) {
+                Some(n) => (pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b), weights.of(&name)),
+                None => (pairs.map(|(x, t)| pixel(weights.pixel, x, t)).next(), weights.lambda_pixel),
+            };
+            terms.extend(term.map(|t| (name, t, lambda)));
+        }
+        // L = Σ λ·term   (Eq. 1)
+        let loss = terms.iter().map(|(_, t, lambda)| *t * *lambda).reduce(|a, b| a + b);
+        let loss = loss.unwrap_or_else(|| b.scalar(0.0));
+        b.output("loss", loss.reshape(&[1]));
+        for (name, term, _) in &terms {
+            b.output(name, term.reshape(&[1]));
+        }
+        b.output("image", image);
+        match wrt {
+            Wrt::Latent => b.output("d.ws", b.gradient(loss, &[ws])?[0]),
+            Wrt::Weights => {
+                for (name, grad) in self.tunable.iter().zip(b.gradient(loss, &theta)?) {
+                    b.output(&format!("d.{name}"), grad);
+                }
+            }
+        }
+        Ok(b.finish()?)
+    }
+
+    /// A target picture `image` [1,3,R,R] → its features, named as the inputs of [`Objective::loss_gradient`].
+    pub fn features(&self, weights: &Weights) -> Result<Graph> {
+        let b = Builder::new();
+        let image = b.input("image", self.image_shape()?);
+        self.declare_features(&b, image, weights)?;
+        Ok(b.finish()?)
+    }
+
+    /// ws → the features of G(ws, θ) with the generator's own weights: the targets of localisation.
+    pub fn reference(&self, weights: &Weights) -> Result<Graph> {
+        let b = Builder::new();
+        let ws = b.input("ws", self.generator.input_shape("ws")?);
+        let image = self.generate(&b, ws, &[])?;
+        self.declare_features(&b, image, weights)?;
+        Ok(b.finish()?)
+    }
+
+    /// ws, θ' → `image`: the generator with its tuned weights as inputs.
+    pub fn generate_tuned(&self) -> Result<Graph> {
+        let b = Builder::new();
+        let ws = b.input("ws", self.generator.input_shape("ws")?);
+        let theta = self.theta(&b)?;
+        b.output("image", self.generate(&b, ws, &theta)?);
+        Ok(b.finish()?)
+    }
+
+    /// [1, 3, R, R] of the generator's image.
+    pub fn image_shape(&self) -> Result<&[usize]> {
+        let outputs = self.generator.outputs();
+        let (name, _) = outputs.first().ok_or_else(|| crate::Error::Model("the generator has no output".into()))?;
+        Ok(self.generator.output_shape(name)?)
+    }
+
+    /// The weights θ that are tuned, in the order of `tunable`.
+    pub fn weights(&self) -> Result<Vec<&Tensor>> {
+        self.tunable.iter().map(|name| Ok(self.generator.find_constant(name)?)).collect()
+    }
+
+    fn theta<'g>(&self, b: &'g Builder) -> Result<Vec<Expr<'g>>> {
+        let input = |name: &String| Ok(b.input(&format!("theta.{name}"), self.generator.find_constant(name)?.shape()));
+        self.tunable.iter().map(input).collect()
+    }
+
+    fn generate<'g>(&self, b: &'g Builder, ws: Expr<'g>, theta: &[Expr<'g>]) -> Result<Expr<'g>> {
+        let names = self.tunable.iter().map(String::as_str);
+        let bindings: Vec<_> = [("ws", ws)].into_iter().chain(names.zip(theta.iter().copied())).collect();
+        Ok(b.inline(&self.generator, &bindings)?[0])
+    }
+
+    fn declare_features(&self, b: &Builder, image: Expr<'_>, weights: &Weights) -> Result<()> {
+        for (port, value) in self.observe(image, weights)?.into_iter().flat_map(|(_, parts)| parts) {
+            b.output(&port, value);
+        }
+        Ok(())
+    }
+
+    /// What the losses see of an image: per term its name and its parts (port name, value).
+    #[allow(clippy::type_complexity)] // terms of ports: a type for it would say no more
+    fn observe<'g>(&self, image: Expr<'g>, weights: &Weights) -> Result<Vec<(String, Vec<(String, Expr<'g>)>)>> {
+        let small = pool(image, self.resolution);
+        let mut seen = vec![("pixel".to_string(), vec![("target.pixel".to_string(), small)])];
+        for network in self.networks.iter().filter(|n| weights.of(&n.name) != 0.0) {
+            let input = &network.graph.info(network.graph.inputs()[0]).name;
+            let features = image.builder().inline(&network.graph, &[(input, small)])?;
+            let ports = features.into_iter().enumerate().map(|(i, e)| (format!("target.{}.{i}", network.name), e));
+            seen.push((network.name.clone(), ports.collect()));
+        }
+        Ok(seen)
+    }
+}
+
+/// Box average from [1,3,R,R] to `side`², where R is a multiple of it.
+fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
+    let factor = image.dim(2) / side.max(1);
+    if factor <= 1 {
+        return image;
+    }
+    let k = [factor as i64; 2];
+    image.builder().op("AveragePool", &[Some(image)], Attrs::new().ints("kernel_shape", &k).ints("strides", &k))[0]
+}
+
+fn pixel<'g>(kind: Pixel, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
+    const BETA: f32 = 0.1;
+    let d = x - target;
+    match kind {
+        Pixel::L2 => d.square().mean_all(),
+        Pixel::SmoothL1 => {
+            let a = d.abs();
+            let near = x.builder().scalar(BETA).greater(a);
+            near.select(d * d * (0.5 / BETA), a - BETA / 2.0).mean_all()
+        }
+    }
+}
+
+fn distance<'g>(kind: Distance, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
+    match kind {
+        Distance::Squared => (x - target).square().sum_all(),
+        Distance::Cosine => {
+            // ε under the roots keeps the gradient finite where features vanish (as PyTorch's cosine loss does)
+            let norm = |e: Expr<'g>| (e.square().sum_all() + 1e-12).sqrt();
+            1.0 - (x * target).sum_all() / (norm(x) * norm(target))
+        }
+    }
+}

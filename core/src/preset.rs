@@ -1,0 +1,101 @@
+//! Presets: complete settings under a name, measured in `docs/results.md`.
+
+use crate::modules::{ModuleSettings, Norm, Start};
+use crate::objective::{Pixel, Weights};
+use crate::refine::RefineSettings;
+use crate::tune::{Localisation, TuneSettings};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything that an inversion depends on, beside the photo, the bundle and the seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Latent refinement before tuning.
+    pub refine: RefineSettings,
+    /// Tuning.
+    pub tune: TuneSettings,
+}
+
+/// A named choice of [`Settings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// A fifth of the steps: a face in about a minute.
+    Fast,
+    /// The default.
+    Best,
+    /// The paper's settings, literally.
+    Paper,
+}
+
+impl Preset {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Fast => "fast",
+            Preset::Best => "best",
+            Preset::Paper => "paper",
+        }
+    }
+
+    /// The settings, for the loss weights of the bundle's domain (Table 1) and the paper's `iterations` there.
+    pub fn settings(self, weights: Weights, iterations: usize) -> Settings {
+        let paper = Settings {
+            refine: RefineSettings { steps_w: 0, steps_w_plus: 0, learning_rate: 0.05, spread_penalty: 0.0 },
+            tune: TuneSettings {
+                iterations,
+                learning_rate: 1e-3,
+                cool_down: 0.0,
+                module: ModuleSettings { blocks: 1, before: Norm::Scale, inside: Norm::Scale, start: Start::Kaiming },
+                weights,
+                lambda_edit: 1.0,
+                lambda_local: 0.2,
+                localisation: Localisation::Full,
+                local_every: 1,
+            },
+        };
+        let ours = |refine, iterations, learning_rate, local_every| {
+            let mut s = paper.clone();
+            s.refine = refine;
+            s.tune.iterations = iterations;
+            s.tune.learning_rate = learning_rate;
+            s.tune.cool_down = 0.5;
+            s.tune.module.start = Start::Zero;
+            s.tune.localisation = Localisation::Cheap;
+            s.tune.local_every = local_every;
+            s
+        };
+        match self {
+            Preset::Paper => paper.clone(),
+            Preset::Best => {
+                let refine = RefineSettings { steps_w: 40, steps_w_plus: 40, learning_rate: 0.05, spread_penalty: 0.05 };
+                ours(refine, iterations, 3e-3, 2)
+            }
+            Preset::Fast => {
+                let refine = RefineSettings { steps_w: 20, steps_w_plus: 20, learning_rate: 0.08, spread_penalty: 0.05 };
+                ours(refine, iterations / 5, 6e-3, 3)
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Preset {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Preset> {
+        [Preset::Fast, Preset::Best, Preset::Paper].into_iter().find(|p| p.name() == text).ok_or_else(|| {
+            Error::Input(format!("no preset is called `{text}`; there are fast, best and paper"))
+        })
+    }
+}
+
+/// λ1…λ4 of faces (Table 1, celeba-hq), for tests and as a start of one's own.
+pub fn face_weights() -> Weights {
+    Weights {
+        pixel: Pixel::L2,
+        lambda_pixel: 1.0,
+        lambda_lpips: 0.8,
+        lambda_identity: 0.1,
+        lambda_parsing: 1.0,
+    }
+}

@@ -1,0 +1,102 @@
+//! Refining the encoder's latent by gradient: first one w for all style layers, then w+ (a w per layer).
+//!
+//! Adam on the latent against Eq. 1, after StyleGAN2's projector (Karras et al. 2020, §5) without noise inputs. In
+//! w+ the layers are held near their mean: latents that stay together stay editable (e4e, Tov et al. 2021, Eq. 3).
+
+use crate::Result;
+use crate::objective::{Objective, Weights, Wrt};
+use crate::runtime::{Binding, Cancel, Runtime};
+use crate::tune::{session, share_all};
+use serde::{Deserialize, Serialize};
+
+/// How the latent is refined.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefineSettings {
+    /// Steps in W.
+    pub steps_w: usize,
+    /// Steps in W+, after those.
+    pub steps_w_plus: usize,
+    /// Adam's step size at the start; it falls along a cosine to a tenth.
+    pub learning_rate: f32,
+    /// Weight of the mean square distance of the layers from their mean, in W+.
+    pub spread_penalty: f32,
+}
+
+/// Adam's constants.
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Improves `ws` [n·512] towards the photo whose features are `target`; returns the loss of each step.
+pub fn refine(
+    runtime: &Runtime,
+    objective: &Objective,
+    weights: &Weights,
+    target: &Binding,
+    ws: &mut [f32],
+    settings: &RefineSettings,
+    cancel: &Cancel,
+    mut watch: impl FnMut(usize, f32),
+) -> Result<Vec<f32>> {
+    let steps = settings.steps_w + settings.steps_w_plus;
+    let mut history = Vec::with_capacity(steps);
+    if steps == 0 {
+        return Ok(history);
+    }
+    let mut loss = session(runtime, "latent loss", objective.loss_gradient(weights, Wrt::Latent)?)?.bind()?;
+    share_all(&mut loss, target, "target.")?;
+    let dims = objective.generator.input_shape("ws")?.last().copied().unwrap_or(1);
+    let (mut m, mut v) = (vec![0.0; ws.len()], vec![0.0; ws.len()]);
+    let (mut best, mut best_loss) = (ws.to_vec(), f32::INFINITY);
+    for step in 1..=steps {
+        loss.set("ws", ws)?;
+        loss.run(cancel)?;
+        let value = loss.with("loss", |l| l[0])?;
+        if value < best_loss {
+            (best_loss, best) = (value, ws.to_vec());
+        }
+        let mut g = loss.with("d.ws", <[f32]>::to_vec)?;
+        let in_w = step <= settings.steps_w;
+        if in_w {
+            tie(&mut g, dims);
+        } else {
+            pull_together(&mut g, ws, dims, settings.spread_penalty);
+        }
+        let t = step as f32 / steps as f32;
+        let rate = settings.learning_rate * (0.1 + 0.9 * 0.5 * (1.0 + (std::f32::consts::PI * t).cos()));
+        let (c1, c2) = (1.0 - BETA1.powi(step as i32), 1.0 - BETA2.powi(step as i32));
+        for (((w, g), m), v) in ws.iter_mut().zip(&g).zip(&mut m).zip(&mut v) {
+            *m = BETA1 * *m + (1.0 - BETA1) * g;
+            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+            *w -= rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
+        }
+        history.push(value);
+        watch(step, value);
+    }
+    // The last update was not measured: keep it only where it is no worse than the best.
+    loss.set("ws", ws)?;
+    loss.run(cancel)?;
+    if loss.with("loss", |l| l[0])? > best_loss {
+        ws.copy_from_slice(&best);
+    }
+    Ok(history)
+}
+
+/// W: every layer moves by the sum of the layers' gradients.
+fn tie(g: &mut [f32], dims: usize) {
+    for i in 0..dims {
+        let sum: f32 = g.iter().skip(i).step_by(dims).sum();
+        g.iter_mut().skip(i).step_by(dims).for_each(|v| *v = sum);
+    }
+}
+
+/// W+: adds the gradient of `penalty` · mean (w_l − mean_l w)².
+fn pull_together(g: &mut [f32], ws: &[f32], dims: usize, penalty: f32) {
+    let layers = (ws.len() / dims.max(1)) as f32;
+    let scale = 2.0 * penalty / ws.len() as f32;
+    for i in 0..dims {
+        let mean = ws.iter().skip(i).step_by(dims).sum::<f32>() / layers;
+        let column = g.iter_mut().skip(i).step_by(dims).zip(ws.iter().skip(i).step_by(dims));
+        column.for_each(|(g, w)| *g += scale * (w - mean));
+    }
+}
