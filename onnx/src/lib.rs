@@ -18,11 +18,13 @@
 //! Every graph is static: each value has a known shape, and all ops are of the default domain at opset
 //! [`OPSET`]. Nothing here executes a graph; any ONNX Runtime does.
 
+pub mod checkpoint;
 mod error;
 mod eval;
 pub mod expr;
 pub mod gradient;
 pub mod graph;
+pub mod networks;
 mod ops;
 mod peephole;
 mod proto;

@@ -1,0 +1,42 @@
+//! Networks of this field as graphs, one per file: generators (ws → image), features that losses compare, the encoder.
+//!
+//! Images are `[1, 3, R, R]`, RGB in [-1, 1], everywhere; crop, resize and normalisation are inside the graphs.
+
+pub mod encoder;
+mod faceres;
+mod identity;
+pub mod lpips;
+pub mod parsing;
+pub mod stylegan2;
+
+use crate::{Builder, Error, Expr, Graph, Result, Tensor};
+
+/// The same graph with only the outputs named, in that order, and what they need.
+///
+/// # Errors
+/// [`Error::Input`] naming an output that the graph does not have.
+pub fn only_outputs(graph: &Graph, names: &[&str]) -> Result<Graph> {
+    let mut cut = graph.clone();
+    cut.outputs = names
+        .iter()
+        .map(|&name| {
+            graph.output_shape(name)?;
+            graph
+                .outputs
+                .iter()
+                .find(|(n, _)| n == name)
+                .cloned()
+                .ok_or_else(|| Error::Input(format!("the graph has no output called `{name}`")))
+        })
+        .collect::<Result<_>>()?;
+    cut.prune();
+    Ok(cut)
+}
+
+/// A constant that keeps its name in the written file.
+fn named<'g>(b: &'g Builder, name: &str, shape: &[usize], values: Vec<f32>) -> Expr<'g> {
+    match Tensor::f32(shape, values) {
+        Some(t) => b.weight(name, t),
+        None => b.fail(Error::Model(format!("`{name}` does not fill the shape {shape:?}"))),
+    }
+}

@@ -1,0 +1,46 @@
+//! The encoder: an aligned face → w, by a linear head on the feature maps of the identity network's trunk.
+//!
+//! Encoder and identity features live in one graph with two outputs, so that the trunk's weights are stored once.
+
+use super::faceres::{Weights, trunk};
+use super::identity;
+use crate::{Attrs, Builder, Error, Expr, Graph, Result};
+
+/// In: `image` [1, 3, 256, 256], RGB in [-1, 1]. Out: `w` [1, 512]; `identity`, a unit vector [1, 1024].
+///
+/// `published` is the encoder as made for this project. Take one output with
+/// [`only_outputs`](super::only_outputs).
+///
+/// # Errors
+/// [`Error::Input`] or [`Error::Model`] naming a weight that it lacks or that does not fit.
+pub fn with_identity(published: &Graph) -> Result<Graph> {
+    let b = Builder::new();
+    let image = b.input("image", &[1, 3, identity::SIZE, identity::SIZE]);
+    let weights = Weights::new(&b, published)?;
+    b.output("w", w(&b, &weights, published, image)?);
+    b.output("identity", identity::features(&weights, image));
+    b.finish()
+}
+
+fn w<'g>(b: &'g Builder, weights: &Weights<'g>, published: &Graph, image: Expr<'g>) -> Result<Expr<'g>> {
+    let weight = |name: &str| Ok::<_, Error>(b.weight(name, published.find_constant(name)?.clone()));
+    let pool = |x: Expr<'g>, by: i64| {
+        let attrs = Attrs::new().ints("kernel_shape", &[by; 2]).ints("strides", &[by; 2]);
+        b.op("AveragePool", &[Some(x)], attrs)[0]
+    };
+    let t = trunk(weights, image.slice(&[2, 3], &[1, 1], &[255, 255], &[1, 1]));
+    // Each map goes through its principal components, then everything through one matrix.
+    let project = |x: Expr<'g>, name: &str| {
+        let y = b.op("Conv", &[Some(x), Some(weight(name)?)], Attrs::new())[0];
+        Ok::<_, Error>(y.reshape(&[1, y.size()]))
+    };
+    let colours = pool(image, 16);
+    let parts = [
+        project(t.last, "pcaA")?,
+        project(pool(t.block11.relu(), 2), "pcaB")?,
+        project(pool(t.block5.relu(), 2), "pcaC")?,
+        colours.reshape(&[1, colours.size()]),
+        t.last.mean(&[2, 3], false).sqrt(),
+    ];
+    Ok(Expr::concat(&parts, 1).gemm(weight("head")?, false, false) + weight("head_b")?)
+}

@@ -1,0 +1,71 @@
+//! LPIPS features: an image → five maps whose squared distance is the perceptual distance.
+//!
+//! With f_l the ReLU outputs of the AlexNet trunk, unit-normalised over channels, and lin_l ≥ 0 the learned weights,
+//! d(a, b) = Σ_l mean_hw Σ_c lin_lc (f̂_l(a) − f̂_l(b))². So with φ_l = √lin_l ⊙ f̂_l the distance is
+//! Σ_l mean_hw Σ_c (φ_l(a) − φ_l(b))²: a target's φ is computed once.
+
+use super::named;
+use crate::expr::ConvAttrs;
+use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
+
+/// Added to the squared norm of a feature vector. The original adds 1e-10 to the norm, behind a square root whose
+/// gradient is NaN where all features vanish (PerceptualSimilarity#69); this has none.
+const TINY: f32 = 1e-12;
+
+/// Where the trunk's convolutions stand in the file's names.
+const CONVOLUTIONS: [&str; 5] = ["slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13"];
+
+/// The features of shift-tolerant LPIPS (AlexNet), from its published two-image network.
+///
+/// In: `image` [1, 3, size, size], RGB in [-1, 1]. Out: `phi0` … `phi4`, [1, C, H, W] each, not divided by H·W: the
+/// graph is fully convolutional and may be read again for another size.
+///
+/// # Errors
+/// [`Error::Input`] or [`Error::Model`] naming a weight that `two_images` lacks or that does not fit.
+pub fn shift_tolerant(two_images: &Graph, size: usize) -> Result<Graph> {
+    let b = Builder::new();
+    let image = b.input("image", &[1, 3, size, size]);
+    let conv = |x, i: usize, pad| convolution(two_images, x, CONVOLUTIONS[i], pad);
+    let x = (image - weight(&b, two_images, "shift")?) / weight(&b, two_images, "scale")?;
+    let r1 = blur_pool(conv(x, 0, 2)?).relu();
+    let r2 = conv(blur_pool(max_pool(r1)), 1, 2)?.relu();
+    let r3 = conv(blur_pool(max_pool(r2)), 2, 1)?.relu();
+    let r4 = conv(r3, 3, 1)?.relu();
+    let r5 = conv(r4, 4, 1)?.relu();
+    for (l, f) in [r1, r2, r3, r4, r5].into_iter().enumerate() {
+        let lin = two_images.find_constant(&format!("lin{l}"))?;
+        b.output(&format!("phi{l}"), phi(&b, l, f, lin)?);
+    }
+    b.finish()
+}
+
+/// √lin ⊙ f / √(Σ_c f² + tiny)
+fn phi<'g>(b: &'g Builder, l: usize, f: Expr<'g>, lin: &Tensor) -> Result<Expr<'g>> {
+    let root: Vec<f32> = lin.to_f64().iter().map(|v| v.max(0.0).sqrt() as f32).collect();
+    let root = named(b, &format!("sqrt_lin{l}"), &[1, f.dim(1), 1, 1], root);
+    let norm = (f.square().sum(&[1], true) + TINY).sqrt();
+    Ok(f / norm * root)
+}
+
+fn weight<'g>(b: &'g Builder, from: &Graph, name: &str) -> Result<Expr<'g>> {
+    Ok(b.weight(name, from.find_constant(name)?.clone()))
+}
+
+fn convolution<'g>(from: &Graph, x: Expr<'g>, name: &str, pad: i64) -> Result<Expr<'g>> {
+    let b = x.builder();
+    let (w, bias) = (weight(b, from, &format!("net.{name}.w"))?, weight(b, from, &format!("net.{name}.b"))?);
+    Ok(b.op("Conv", &[Some(x), Some(w), Some(bias)], Attrs::new().ints("pads", &[pad; 4]))[0])
+}
+
+fn max_pool(x: Expr<'_>) -> Expr<'_> {
+    x.builder().op("MaxPool", &[Some(x)], Attrs::new().ints("kernel_shape", &[3, 3]))[0]
+}
+
+/// Antialiased halving: [1,2,1]⊗[1,2,1]/16 with stride 2 over a reflected border of 2.
+fn blur_pool(x: Expr<'_>) -> Expr<'_> {
+    let (b, c) = (x.builder(), x.dim(1));
+    let pads = b.constant(Tensor::ints(&[0, 0, 2, 2, 0, 0, 2, 2]));
+    let padded = b.op("Pad", &[Some(x), Some(pads)], Attrs::new().str("mode", "reflect"))[0];
+    let kernel = [1.0f32, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0].map(|v| v / 16.0);
+    padded.conv(b.values(&[c, 1, 3, 3], &kernel.repeat(c)), &ConvAttrs::same(0).stride(2).groups(c))
+}

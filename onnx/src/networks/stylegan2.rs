@@ -1,0 +1,235 @@
+//! StyleGAN2 from a checkpoint in rosinality's layout: mapping (z → w) and synthesis (ws → image).
+//!
+//! Size, channel widths and the number of mapping layers are read from the tensors. The maths is that of
+//! rosinality's `model.py`, lowered for ONNX Runtime: a layer's style modulates activations or weights, whichever
+//! is smaller, and the weights in the file are the raw ones, demodulated in the graph: a changed weight is
+//! demodulated again.
+
+use super::named;
+use crate::checkpoint::Checkpoint;
+use crate::expr::ConvAttrs;
+use crate::{Builder, Error, Expr, Graph, Result, Tensor};
+use std::f32::consts::SQRT_2;
+
+/// A generator with its mapping network.
+#[derive(Clone, Debug)]
+pub struct StyleGan2 {
+    /// `z` [1, 512] → `w` [1, 512].
+    pub mapping: Graph,
+    /// `ws` [1, n, 512] → `image` [1, 3, R, R], about [-1, 1].
+    pub generator: Graph,
+    /// Names of the convolution weights that tuning changes, in forward order, each [O, I, 3, 3].
+    pub tunable: Vec<String>,
+    /// Mean of w, shape [512], where the checkpoint has it.
+    pub w_avg: Option<Tensor>,
+    /// Edge length R of the image.
+    pub size: usize,
+}
+
+/// Builds both graphs.
+///
+/// # Errors
+/// [`Error::Model`] naming a key that is missing or of an unexpected shape.
+pub fn build(checkpoint: &Checkpoint) -> Result<StyleGan2> {
+    let checkpoint = checkpoint.clone().below("g_ema.");
+    let synthesis = Synthesis::new(&checkpoint)?;
+    let b = Builder::new();
+    let ws = b.input("ws", &[1, synthesis.latents(), synthesis.style]);
+    let mut tunable = Vec::new();
+    b.output("image", synthesis.image(ws, &mut tunable)?);
+    let w_avg = checkpoint.top("latent_avg").and_then(|t| t.reshaped(&[t.len()]));
+    Ok(StyleGan2 {
+        mapping: mapping(&checkpoint)?,
+        generator: b.finish()?,
+        tunable,
+        w_avg,
+        size: 4 << synthesis.blocks,
+    })
+}
+
+/// z ← z / √(mean z² + 1e-8); then per layer √2 · lrelu(0.01 (W z / √n + b)): lr multiplier 0.01, slope 0.2.
+fn mapping(c: &Checkpoint) -> Result<Graph> {
+    let b = Builder::new();
+    let width = |i: usize| c.get(&format!("style.{i}.weight")).map(Tensor::shape);
+    let [_, z] = *width(1)? else { return Err(c.bad("`style.1.weight` is no matrix".into())) };
+    let input = b.input("z", &[1, z]);
+    let mut x = input / (input.square().mean(&[1], true) + 1e-8).sqrt();
+    for i in (1..).take_while(|i| width(*i).is_ok()) {
+        let n = x.dim(1);
+        let out = width(i)?.first().copied().unwrap_or(0);
+        let (scale, lr) = (0.01 / (n as f32).sqrt(), 0.01);
+        let w = c.values(&format!("style.{i}.weight"), &[out, n])?;
+        let bias = c.values(&format!("style.{i}.bias"), &[out])?;
+        let w = named(&b, &format!("style.{i}.weight"), &[out, n], scaled(w, scale * SQRT_2));
+        let bias = named(&b, &format!("style.{i}.bias"), &[out], scaled(bias, lr * SQRT_2));
+        x = (x.gemm(w, false, true) + bias).leaky_relu(0.2);
+    }
+    b.output("w", x);
+    b.finish()
+}
+
+fn scaled(values: &[f32], factor: f32) -> Vec<f32> {
+    values.iter().map(|v| v * factor).collect()
+}
+
+struct Synthesis<'c> {
+    checkpoint: &'c Checkpoint,
+    /// Doublings after 4 px.
+    blocks: usize,
+    /// Width of w.
+    style: usize,
+}
+
+impl<'c> Synthesis<'c> {
+    fn new(checkpoint: &'c Checkpoint) -> Result<Self> {
+        let blocks =
+            (0..9).take_while(|i| checkpoint.get(&format!("to_rgbs.{i}.conv.weight")).is_ok()).count();
+        let [_, style] = *checkpoint.get("conv1.conv.modulation.weight")?.shape() else {
+            return Err(checkpoint.bad("`conv1.conv.modulation.weight` is no matrix".into()));
+        };
+        if blocks == 0 {
+            checkpoint.get("to_rgbs.0.conv.weight")?;
+        }
+        Ok(Synthesis { checkpoint, blocks, style })
+    }
+
+    /// conv1 and to_rgb1 read ws 0 and 1; block k reads 2k+1, 2k+2 and, for its toRGB, 2k+3.
+    fn latents(&self) -> usize {
+        2 * self.blocks + 2
+    }
+
+    fn image<'g>(&self, ws: Expr<'g>, tunable: &mut Vec<String>) -> Result<Expr<'g>> {
+        let b = ws.builder();
+        let w = |i: usize| ws.slice(&[1], &[i as i64], &[i as i64 + 1], &[1]).reshape(&[1, self.style]);
+        let constant = self.checkpoint.get("input.input")?.clone();
+        let mut x = b.weight("input.input", constant); // [1, C, 4, 4]
+        let mut layer = |x, name: &str, noise: usize, w, up: bool| {
+            tunable.push(format!("{name}.conv.weight"));
+            self.styled(x, name, noise, w, up)
+        };
+        x = layer(x, "conv1", 0, w(0), false)?;
+        let mut rgb = self.to_rgb(x, "to_rgb1", w(1))?;
+        for k in 0..self.blocks {
+            let (up, same) = (2 * k, 2 * k + 1);
+            x = layer(x, &format!("convs.{up}"), up + 1, w(2 * k + 1), true)?;
+            x = layer(x, &format!("convs.{same}"), same + 1, w(2 * k + 2), false)?;
+            let name = format!("to_rgbs.{k}");
+            rgb = self.upsampled(rgb, &name)? + self.to_rgb(x, &name, w(2 * k + 3))?;
+        }
+        Ok(rgb)
+    }
+
+    /// s = A w / √n + b, shape [1, channels].
+    fn style<'g>(&self, name: &str, w: Expr<'g>, channels: usize) -> Result<Expr<'g>> {
+        let b = w.builder();
+        let (weight, bias) =
+            (format!("{name}.conv.modulation.weight"), format!("{name}.conv.modulation.bias"));
+        let a = self.checkpoint.values(&weight, &[channels, self.style])?;
+        let bias_values = self.checkpoint.values(&bias, &[channels])?;
+        let a = named(b, &weight, &[channels, self.style], scaled(a, 1.0 / (self.style as f32).sqrt()));
+        Ok(w.gemm(a, false, true) + named(b, &bias, &[channels], bias_values.to_vec()))
+    }
+
+    /// lrelu(demodulated convolution + noise + bias) · √2; the factor √2 goes inside, lrelu being homogeneous.
+    fn styled<'g>(&self, x: Expr<'g>, name: &str, noise: usize, w: Expr<'g>, up: bool) -> Result<Expr<'g>> {
+        let (b, c) = (x.builder(), self.checkpoint);
+        let key = format!("{name}.conv.weight");
+        let [1, o, i, 3, 3] = *c.get(&key)?.shape() else {
+            return Err(
+                c.bad(format!("`{key}` has the shape {:?}, not [1, O, I, 3, 3]", c.get(&key)?.shape()))
+            );
+        };
+        if i != x.dim(1) {
+            return Err(c.bad(format!("`{key}` reads {i} channels, the layer before makes {}", x.dim(1))));
+        }
+        let weight = named(b, &key, &[o, i, 3, 3], c.values(&key, &[1, o, i, 3, 3])?.to_vec());
+        let style = self.style(name, w, i)?; // [1, I]
+        let kernel = if up { Some(self.kernel(&format!("{name}.conv.blur.kernel"))?) } else { None };
+        let y = modulated(x, weight, style, kernel);
+
+        let size = y.dim(2);
+        let strength = c.values(&format!("{name}.noise.weight"), &[1])?[0] * SQRT_2;
+        let noise = format!("noises.noise_{noise}");
+        let values = scaled(c.values(&noise, &[1, 1, size, size])?, strength);
+        let bias = format!("{name}.activate.bias");
+        let bias_values = scaled(c.values(&bias, &[o])?, SQRT_2);
+        let y = y + named(b, &noise, &[1, 1, size, size], values);
+        Ok((y + named(b, &bias, &[1, o, 1, 1], bias_values)).leaky_relu(0.2))
+    }
+
+    /// 1×1 convolution, modulated and not demodulated, to three channels. Style and weight merge: it is tiny.
+    fn to_rgb<'g>(&self, x: Expr<'g>, name: &str, w: Expr<'g>) -> Result<Expr<'g>> {
+        let (b, c) = (x.builder(), self.checkpoint);
+        let (i, key, bias) = (x.dim(1), format!("{name}.conv.weight"), format!("{name}.bias"));
+        let values = c.values(&key, &[1, 3, i, 1, 1])?;
+        let weight = named(b, &key, &[3, i, 1, 1], scaled(values, 1.0 / (i as f32).sqrt()));
+        let style = self.style(name, w, i)?.reshape(&[1, i, 1, 1]);
+        let bias = named(b, &bias, &[1, 3, 1, 1], c.values(&bias, &[1, 3, 1, 1])?.to_vec());
+        Ok(x.conv(weight * style, &ConvAttrs::same(0)) + bias)
+    }
+
+    /// The image at twice the size: zeros in between, then the 4×4 kernel (gain 4), as one transposed convolution.
+    fn upsampled<'g>(&self, rgb: Expr<'g>, name: &str) -> Result<Expr<'g>> {
+        let kernel = self.kernel(&format!("{name}.upsample.kernel"))?;
+        let weight = rgb.builder().values(&[3, 1, 4, 4], &kernel.repeat(3));
+        let attrs = ConvAttrs { pads: vec![1; 4], ..ConvAttrs::same(0) }.stride(2).groups(3);
+        Ok(rgb.conv_transpose(weight, &attrs, &[]))
+    }
+
+    /// A stored 4×4 kernel; gain included.
+    fn kernel(&self, key: &str) -> Result<Vec<f32>> {
+        Ok(self.checkpoint.values(key, &[4, 4])?.to_vec())
+    }
+}
+
+/// √2 times the modulated, demodulated 3×3 convolution of x [1, I, H, W]; with a blur kernel, upsampling.
+///
+/// y = d ⊙ conv(s ⊙ x, a·W),  a = 1/√(9 I),  d = 1/√(Σ (a W s)² + 1e-8).
+fn modulated<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, blur: Option<Vec<f32>>) -> Expr<'g> {
+    let (o, i) = (weight.dim(0), weight.dim(1));
+    let a = 1.0 / (9.0 * i as f32).sqrt();
+    let energy = weight.square().sum(&[2, 3], false); // [O, I]
+    let power = style.square().gemm(energy, false, true); // [1, O]
+    let demodulate = (a * SQRT_2) / (power * (a * a) + 1e-8).sqrt();
+    let convolve = |x: Expr<'g>, w: Expr<'g>| match &blur {
+        None => x.conv(w, &ConvAttrs::same(1)),
+        Some(kernel) => {
+            let wide = x.conv_transpose(w.transpose(&[1, 0, 2, 3]), &ConvAttrs::same(0).stride(2), &[]);
+            blurred(wide, kernel)
+        }
+    };
+    if modulates_weights(&x.shape(), o) {
+        let w = weight * (style.reshape(&[1, i, 1, 1]) * demodulate.reshape(&[o, 1, 1, 1]));
+        convolve(x, w)
+    } else {
+        convolve(x * style.reshape(&[1, i, 1, 1]), weight) * demodulate.reshape(&[1, o, 1, 1])
+    }
+}
+
+/// Whether the style goes into the weights [O, I, 3, 3] or onto the activations: into the smaller of the two.
+fn modulates_weights(x: &[usize], o: usize) -> bool {
+    let [_, i, h, w] = *x else { return false };
+    9 * i * o < (i + o) * h * w
+}
+
+/// The 4×4 blur of [1, C, 2H+1, 2W+1] to 2H × 2W, one channel at a time.
+fn blurred<'g>(x: Expr<'g>, kernel: &[f32]) -> Expr<'g> {
+    let c = x.dim(1);
+    // upfirdn2d convolves, ONNX correlates.
+    let flipped: Vec<f32> = kernel.iter().rev().copied().collect();
+    let attrs = ConvAttrs { pads: vec![1; 4], ..ConvAttrs::same(0) }.groups(c);
+    x.conv(x.builder().values(&[c, 1, 4, 4], &flipped.repeat(c)), &attrs)
+}
+
+impl StyleGan2 {
+    /// Number n of styles that `ws` holds.
+    ///
+    /// # Errors
+    /// None for graphs made by [`build`].
+    pub fn latents(&self) -> Result<usize> {
+        match *self.generator.input_shape("ws")? {
+            [1, n, _] => Ok(n),
+            ref other => Err(Error::Model(format!("`ws` has the shape {other:?}, not [1, n, 512]"))),
+        }
+    }
+}
