@@ -1,9 +1,12 @@
-//! Resizing against Pillow, MSE and MS-SSIM against PyTorch: `fixtures/metrics.py` wrote the expected values.
+//! Resizing against Pillow, MSE and MS-SSIM against PyTorch (`fixtures/metrics.py` wrote the expected values), identity.
 
-use gani_core::metrics::{ms_ssim, mse, resize};
+use gani_core::metrics::{Identity, Networks, measure, ms_ssim, mse, resize};
+use gani_core::photo::{FaceFinder, Photo};
+use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use ndarray::{Array3, Array4, Axis, Ix0};
 use ndarray_npy::NpzReader;
 use std::fs::File;
+use std::path::Path;
 
 type Fixture = NpzReader<File>;
 
@@ -69,4 +72,33 @@ fn unlike_shapes_and_small_images_are_refused() {
     assert!(ms_ssim(image(256).view(), image(255).view()).is_err());
     let error = ms_ssim(image(175).view(), image(175).view()).unwrap_err().to_string();
     assert!(error.contains("176"), "{error}");
+}
+
+/// The astronaut's crop against itself at a quarter of its size, against another face, and against no face at all.
+#[test]
+fn identity_knows_a_face_again() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/common");
+    let network = |name: &str| std::fs::read(models.join(name)).unwrap();
+    let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
+    let faces = FaceFinder::new(&runtime, &network("blazeface.onnx"), &network("facemesh.onnx")).unwrap();
+    let features = runtime.session("mobileface", &network("mobileface.onnx")).unwrap();
+    let networks = Networks { lpips: None, identity: Some(Identity { faces: &faces, features: &features }) };
+    let cancel = Cancel::new();
+    let photo = Photo::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/astronaut.png")).unwrap();
+    let crop = faces.faces(&photo, &cancel).unwrap()[0].alignment.crop(&photo, 512).unwrap();
+
+    let small = resize(crop.view(), 128, 128);
+    let id = measure(small.view(), crop.view(), &networks, &cancel).unwrap().id.unwrap();
+    assert!(id > 0.9, "the same face, smaller: {id}");
+
+    // Wider and without its colours: as near to another person as one photograph can come.
+    let squeezed = resize(crop.view(), 512, 300);
+    let other = Array4::from_shape_fn((1, 3, 512, 300), |(_, _, y, x)| -squeezed[[0, 1, y, x]]);
+    let metrics = measure(other.view(), crop.view(), &networks, &cancel).unwrap();
+    assert!(metrics.id.is_none_or(|id| id < 0.5), "a squeezed negative: {:?}", metrics.id);
+
+    let none = Array4::zeros((1, 3, 128, 128));
+    let metrics = measure(none.view(), crop.view(), &networks, &cancel).unwrap();
+    assert_eq!((metrics.id, metrics.lpips), (None, None));
+    assert!(metrics.mse > 0.1 && metrics.ms_ssim.is_some_and(|value| value < 0.5), "{metrics:?}");
 }

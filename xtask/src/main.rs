@@ -1,9 +1,11 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
 mod demo;
+mod regenerate;
 mod steps;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The tasks of the gani project.
@@ -26,6 +28,11 @@ enum Task {
     Test,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Make the committed models/ again from the networks they came from; `git diff --stat models` then shows no change
+    Regenerate {
+        /// The folder that holds nets/ and directions/
+        assets: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -33,6 +40,7 @@ fn main() -> ExitCode {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
         Task::Demo => demo::run(),
+        Task::Regenerate { assets } => regenerate::run(&assets, &steps::root().join("models")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
