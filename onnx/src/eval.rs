@@ -3,7 +3,7 @@
 //! Values go through f64, which holds every shape and index exactly and rounds f32 results once.
 
 use crate::graph::{Attr, Attrs};
-use crate::ops::{Arg, Args, axis, slice_ranges};
+use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{DType, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
 
@@ -64,10 +64,7 @@ pub(crate) fn eval(
             Some(ndarray::Zip::from(c).and(a).and(b).map_collect(|&c, &a, &b| if c != 0.0 { a } else { b }))
         }
         "Transpose" => {
-            let perm: Vec<usize> = match attrs.get_ints("perm") {
-                Some(p) => p.iter().map(|&p| p as usize).collect(),
-                None => (0..x.ndim()).rev().collect(),
-            };
+            let perm = permutation(attrs, x.ndim());
             Some(x.permuted_axes(IxDyn(&perm)))
         }
         "Expand" => Some(x.broadcast(IxDyn(shape))?.to_owned()),
@@ -94,11 +91,11 @@ pub(crate) fn eval(
             let along = axis(attrs.get_int("axis", 0), x.ndim()).ok()?;
             let size = x.shape()[along] as f64;
             let index = args.get(1)?.to_f64();
-            let wrapped: Vec<usize> =
-                index.iter().map(|&i| if i < 0.0 { i + size } else { i }).map(|i| i as usize).collect();
-            if wrapped.iter().any(|&i| i >= size as usize) {
+            let wrapped: Vec<f64> = index.iter().map(|&i| if i < 0.0 { i + size } else { i }).collect();
+            if wrapped.iter().any(|i| !(0.0..size).contains(i)) {
                 return None;
             }
+            let wrapped: Vec<usize> = wrapped.into_iter().map(|i| i as usize).collect();
             x.select(Axis(along), &wrapped).into_shape_with_order(IxDyn(shape)).ok()
         }
         "ReduceProd" if args.len() == 1 => Some(ArrayD::from_elem(IxDyn(shape), x.product())),
@@ -118,7 +115,7 @@ pub(crate) fn eval(
             y.into_shape_with_order(IxDyn(shape)).ok()
         }
         "Range" => {
-            let (start, step) = (x.sum(), args.get(2)?.to_f64()[0]);
+            let (start, step) = (x.sum(), *args.get(2)?.to_f64().first()?);
             Some(ArrayD::from_shape_fn(IxDyn(shape), |i| start + step * i[0] as f64))
         }
         _ => None,

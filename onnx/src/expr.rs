@@ -5,13 +5,19 @@
 //! inputs are one node) and small constant expressions are folded, so a finished graph is already simplified.
 
 use crate::graph::{Attrs, Graph, Node, Value, ValueInfo};
-use crate::{DType, Error, Result, Tensor, eval, ops, peephole};
+use crate::{DType, Error, OPSET, Result, Tensor, eval, ops, peephole};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Constant results up to this many elements are folded; larger ones are left to the runtime, which folds them
 /// at load without making the file larger.
 const FOLD_LIMIT: usize = 1 << 16;
+
+/// No value may have more elements: far beyond any machine, and shape arithmetic below it cannot overflow.
+const MAX_ELEMENTS: usize = 1 << 40;
+
+/// Constants up to this many elements are compared by content, larger ones by address.
+const SMALL: usize = 64;
 
 /// Collects nodes into a [`Graph`].
 #[derive(Default)]
@@ -23,6 +29,8 @@ pub struct Builder {
 pub(crate) struct State {
     pub(crate) graph: Graph,
     seen: HashMap<String, Vec<Value>>,
+    /// Which node made a value.
+    made: HashMap<Value, usize>,
     pub(crate) error: Option<Error>,
 }
 
@@ -47,6 +55,10 @@ impl Builder {
     /// A graph input of another element type.
     pub fn input_of(&self, name: &str, shape: &[usize], dtype: DType) -> Expr<'_> {
         let mut state = self.state.borrow_mut();
+        if let Some(error) = too_large(&format!("the input `{name}`"), shape) {
+            let value = state.poison(error, 1)[0];
+            return Expr { builder: self, value };
+        }
         let value = state.value(name, shape, dtype);
         state.graph.inputs.push(value);
         Expr { builder: self, value }
@@ -58,7 +70,8 @@ impl Builder {
         Expr { builder: self, value }
     }
 
-    /// A constant that keeps its name in the written file: a weight.
+    /// A constant that keeps its name in the written file: a weight. It is never merged with another constant nor
+    /// folded into one (a scalar may be), so that [`Builder::inline`] can put another value in its place.
     pub fn weight(&self, name: &str, tensor: Tensor) -> Expr<'_> {
         let value = self.state.borrow_mut().constant(name, tensor);
         Expr { builder: self, value }
@@ -93,6 +106,9 @@ impl Builder {
         attrs: Attrs,
         outputs: usize,
     ) -> Vec<Expr<'_>> {
+        if inputs.iter().flatten().any(|e| !std::ptr::eq(e.builder, self)) {
+            return vec![self.fail(Error::Input(format!("{op} on a value of another builder"))); outputs];
+        }
         let inputs: Vec<_> = inputs.iter().map(|e| e.map(|e| e.value)).collect();
         let values = self.state.borrow_mut().node(op, name, &inputs, attrs, outputs);
         values.into_iter().map(|value| Expr { builder: self, value }).collect()
@@ -111,20 +127,29 @@ impl Builder {
     }
 
     /// Copies `graph` into this one and returns its outputs. `bindings` gives a value to each of its inputs, and
-    /// may replace named constants too: so a generator's weights become inputs of a training graph.
+    /// may replace named constants too: so a generator's weights become inputs of a training graph. A binding whose
+    /// name the graph does not have is an error.
     pub fn inline<'g>(&'g self, graph: &Graph, bindings: &[(&str, Expr<'_>)]) -> Result<Vec<Expr<'g>>> {
         let bound: HashMap<&str, Value> = bindings.iter().map(|(n, e)| (*n, e.value)).collect();
+        let known: HashSet<&str> =
+            graph.inputs.iter().chain(graph.constants.keys()).map(|&v| graph.info(v).name.as_str()).collect();
+        if let Some((name, _)) = bindings.iter().find(|(name, _)| !known.contains(name)) {
+            return Err(Error::Input(format!("the graph has neither an input nor a weight called `{name}`")));
+        }
+        if let Some((name, _)) = bindings.iter().find(|(_, e)| !std::ptr::eq(e.builder, self)) {
+            return Err(Error::Input(format!("the value bound to `{name}` belongs to another builder")));
+        }
         let mut state = self.state.borrow_mut();
         let mut map: HashMap<Value, Value> = HashMap::new();
         for &v in graph.inputs.iter().chain(graph.constants.keys()) {
             let info = graph.info(v);
             let target = match (bound.get(info.name.as_str()), graph.constants.get(&v)) {
                 (Some(&to), _) => {
-                    let given = &state.graph.info(to).shape;
-                    if *given != info.shape {
+                    let given = state.graph.info(to);
+                    if given.shape != info.shape || given.dtype != info.dtype {
                         return Err(Error::Input(format!(
-                            "`{}` has shape {:?}, but a value of shape {given:?} was bound to it",
-                            info.name, info.shape
+                            "`{}` is {:?} {:?}, but a value that is {:?} {:?} was bound to it",
+                            info.name, info.dtype, info.shape, given.dtype, given.shape
                         )));
                     }
                     to
@@ -164,6 +189,9 @@ impl Builder {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.state.borrow().error {
             None => Ok(()),
+            Some(Error::Unsupported(text)) => Err(Error::Unsupported(text.clone())),
+            Some(Error::Limits(text)) => Err(Error::Limits(text.clone())),
+            Some(Error::Model(text)) => Err(Error::Model(text.clone())),
             Some(e) => Err(Error::Input(e.to_string())),
         }
     }
@@ -185,21 +213,30 @@ impl State {
     }
 
     pub(crate) fn constant(&mut self, name: &str, tensor: Tensor) -> Value {
-        // Equal small constants, and shared large ones (the same memory), are one value.
-        let key = if tensor.len() <= 64 {
-            format!("const {:?} {:?}", tensor.shape(), tensor.data())
+        // Equal small constants of one name, and shared large ones (the same memory), are one value.
+        let key = if tensor.len() <= SMALL {
+            format!("const {name} {:?} {:?}", tensor.shape(), tensor.data())
         } else {
-            format!("const {:?} @{:?}", tensor.shape(), address(&tensor))
+            format!("const {name} {:?} @{:?}", tensor.shape(), address(&tensor))
         };
-        if name.is_empty() || tensor.len() > 64 {
-            if let Some(found) = self.seen.get(&key) {
-                return found[0];
-            }
+        if let Some(found) = self.seen.get(&key) {
+            return found[0];
         }
         let value = self.value(name, tensor.shape(), tensor.dtype());
         self.graph.constants.insert(value, tensor);
-        self.seen.entry(key).or_insert_with(|| vec![value]);
+        self.seen.insert(key, vec![value]);
         value
+    }
+
+    /// Whether `v` is a named constant that may be replaced later: it must stay what it is.
+    pub(crate) fn is_weight(&self, v: Value) -> bool {
+        let info = self.graph.info(v);
+        info.dtype.is_float() && !info.name.is_empty() && self.graph.constant(v).is_some_and(|t| t.len() > 1)
+    }
+
+    /// The node that computes `v`, where one does.
+    pub(crate) fn producer(&self, v: Value) -> Option<&Node> {
+        self.made.get(&v).and_then(|&i| self.graph.nodes.get(i))
     }
 
     /// Adds a node, or returns the values that already hold its result.
@@ -226,7 +263,7 @@ impl State {
             ops::infer(op, &attrs, &args, outputs).map_err(|reason| {
                 let shapes: Vec<_> = args.iter().flatten().map(|a| format!("{:?}", a.shape)).collect();
                 let at = if name.is_empty() { String::new() } else { format!(" (node `{name}`)") };
-                let text = format!("{op}{at} on shapes {}: {reason}", shapes.join(", "));
+                let text = format!("{op}{at} of opset {OPSET} on shapes {}: {reason}", shapes.join(", "));
                 if reason.starts_with("no rule") { Error::Unsupported(text) } else { Error::Model(text) }
             })
         };
@@ -234,12 +271,21 @@ impl State {
             Ok(r) => r,
             Err(e) => return self.poison(e, outputs),
         };
+        if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
+            return self.poison(e, outputs);
+        }
+        if results.len() != outputs {
+            let text =
+                format!("{op} `{name}` with {outputs} outputs: we have a rule for {} only", results.len());
+            return self.poison(Error::Unsupported(text), outputs);
+        }
         if let Some(tensor) = self.fold(op, inputs, &attrs, &results) {
             let value = self.constant("", tensor);
             self.seen.insert(key, vec![value]);
             return vec![value];
         }
         let values: Vec<_> = results.iter().map(|(shape, dtype)| self.value("", shape, *dtype)).collect();
+        self.made.extend(values.iter().map(|&v| (v, self.graph.nodes.len())));
         self.graph.nodes.push(Node {
             op: op.into(),
             name: name.into(),
@@ -268,6 +314,13 @@ impl State {
             let dims: Vec<i64> = self.graph.info(inputs[0]?).shape.iter().map(|&d| d as i64).collect();
             return eval::slice_shape(&dims, attrs);
         }
+        if inputs.iter().flatten().any(|&v| self.is_weight(v)) {
+            return None;
+        }
+        // A repeated number is better repeated by whoever reads it.
+        if op == "Expand" && dtype.is_float() {
+            return None;
+        }
         let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.graph.constant(v)).collect();
         let args = args?;
         let size: usize = shape.iter().product();
@@ -280,6 +333,14 @@ impl State {
         let value = self.value("", &[], DType::F32);
         vec![value; outputs]
     }
+}
+
+/// The refusal of a shape with more than [`MAX_ELEMENTS`] elements.
+fn too_large(what: &str, shape: &[usize]) -> Option<Error> {
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+    (count.is_none_or(|n| n > MAX_ELEMENTS)).then(|| {
+        Error::Limits(format!("{what} would have the shape {shape:?}, more than {MAX_ELEMENTS} elements"))
+    })
 }
 
 fn address(tensor: &Tensor) -> *const u8 {
@@ -455,13 +516,25 @@ impl<'g> Expr<'g> {
         self.builder.op1("Slice", &args, Attrs::new())
     }
 
-    /// Zero padding: `before` and `after` per axis.
+    /// Zero padding: `before` and `after` per axis. Negative values cut off instead.
     pub fn pad(self, before: &[i64], after: &[i64]) -> Expr<'g> {
-        if before.iter().chain(after).all(|&p| p == 0) {
-            return self;
-        }
-        let pads: Vec<i64> = before.iter().chain(after).copied().collect();
-        self.builder.op1("Pad", &[self, self.ints(&pads)], Attrs::new())
+        let grow = |e: Expr<'g>| {
+            let pads: Vec<i64> = before.iter().chain(after).map(|&p| p.max(0)).collect();
+            if pads.iter().all(|&p| p == 0) {
+                e
+            } else {
+                e.builder.op1("Pad", &[e, e.ints(&pads)], Attrs::new())
+            }
+        };
+        let cut = |e: Expr<'g>| {
+            let axes: Vec<usize> = (0..before.len()).filter(|&i| before[i] < 0 || after[i] < 0).collect();
+            let starts: Vec<i64> = axes.iter().map(|&i| (-before[i]).max(0)).collect();
+            let ends: Vec<i64> = axes.iter().map(|&i| e.dim(i) as i64 + after[i].min(0)).collect();
+            if axes.is_empty() { e } else { e.slice(&axes, &starts, &ends, &vec![1; axes.len()]) }
+        };
+        // Cutting first is cheaper, but a cut may reach into the padding.
+        let fits = |i: usize| (-before[i]).max(0) + (-after[i]).max(0) <= self.dim(i) as i64;
+        if (0..before.len()).all(fits) { grow(cut(self)) } else { cut(grow(self)) }
     }
 
     /// Joins values along `axis`.

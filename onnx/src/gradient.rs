@@ -20,29 +20,17 @@ use std::collections::{HashMap, HashSet};
 /// Gradients with respect to the inputs of a node, in order; `None` where there is none.
 type Grads<'g> = Vec<Option<Expr<'g>>>;
 
-/// Ops whose outputs carry no gradient: they are constant almost everywhere, or are not real numbers.
-const NO_GRADIENT: &[&str] = &[
-    "And",
-    "Ceil",
-    "ConstantOfShape",
-    "Equal",
-    "Floor",
-    "Greater",
-    "GreaterOrEqual",
-    "Less",
-    "LessOrEqual",
-    "Not",
-    "Or",
-    "Range",
-    "Round",
-    "Shape",
-    "Sign",
-];
+/// Ops that are constant almost everywhere, or read only the shape: their float outputs carry no gradient. (Outputs
+/// that are no floats never do.)
+const NO_GRADIENT: &[&str] = &["Ceil", "ConstantOfShape", "Floor", "Range", "Round", "Shape", "Sign"];
 
 impl Builder {
     /// ∂`loss`/∂w for each w of `wrt`, each in the shape of its w. `loss` is a scalar (one element).
     ///
-    /// A w that the loss does not depend on gets a zero constant. An op without a gradient rule is an error only
+    /// At kinks the gradients are PyTorch's: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal shares for ties
+    /// of Min, Max, ReduceMin and ReduceMax, the first maximum for MaxPool; Sqrt has none at 0 (it is infinite).
+    ///
+    /// A w that the loss does not depend on gets zeros. An op without a gradient rule is an error only
     /// when a gradient has to pass through it.
     pub fn gradient<'g>(&'g self, loss: Expr<'g>, wrt: &[Expr<'g>]) -> Result<Vec<Expr<'g>>> {
         self.check()?;
@@ -57,7 +45,7 @@ impl Builder {
             if node.inputs.iter().flatten().any(|v| depends.contains(v))
                 && !NO_GRADIENT.contains(&node.op.as_str())
             {
-                depends.extend(&node.outputs);
+                depends.extend(node.outputs.iter().filter(|v| self.expr(**v).dtype().is_float()));
             }
         }
 
@@ -170,11 +158,14 @@ impl<'g> Site<'_, 'g> {
     }
 
     fn refuse(&self, why: &str) -> Error {
-        let name = if self.node.name.is_empty() { "without a name" } else { &self.node.name };
+        let name = match self.node.name.as_str() {
+            "" => "a node without a name".to_string(),
+            name => format!("node `{name}`"),
+        };
         let shapes: Vec<_> =
             (0..self.node.inputs.len()).filter_map(|i| self.input(i)).map(|x| x.shape()).collect();
         Error::Unsupported(format!(
-            "no gradient through {} (node {name}, opset {}, inputs {shapes:?}): {why}",
+            "no gradient through {} ({name}, opset {}, inputs {shapes:?}): {why}",
             self.op(),
             crate::OPSET
         ))

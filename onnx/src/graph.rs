@@ -206,12 +206,19 @@ impl Graph {
 impl std::fmt::Display for Graph {
     /// Stable text, one node a line: `Conv(x[1,3,8,8], w[4,3,3,3]) -> %7[1,4,8,8] {pads=[1,1,1,1]}`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values without a name are numbered in the order in which nodes make them.
+        let unnamed = self.nodes.iter().flat_map(|n| &n.outputs).filter(|v| self.info(**v).name.is_empty());
+        let number: BTreeMap<Value, usize> = unnamed.enumerate().map(|(i, v)| (*v, i + 1)).collect();
         let show = |v: Value| {
             let info = self.info(v);
             match (&info.name, self.constants.get(&v)) {
                 (n, _) if !n.is_empty() => format!("{n}{:?}", info.shape),
-                (_, Some(t)) if t.len() <= 8 => format!("{:?}", t.to_f64()),
-                _ => format!("%{}{:?}", v.0, info.shape),
+                (_, Some(t)) if t.len() <= 8 => match t.as_i64() {
+                    Some(ints) => format!("{ints:?}"),
+                    None => format!("{:?}", t.to_f64()),
+                },
+                (_, Some(_)) => format!("constant{:?}", info.shape),
+                _ => format!("%{}{:?}", number.get(&v).copied().unwrap_or(0), info.shape),
             }
         };
         for &v in &self.inputs {

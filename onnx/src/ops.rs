@@ -4,8 +4,8 @@ mod conv;
 mod layout;
 mod resample;
 
-pub(crate) use conv::Geometry;
-pub(crate) use layout::{reshape_target, slice_ranges};
+pub(crate) use conv::{Geometry, taps};
+pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 
 use crate::graph::Attrs;
 use crate::{DType, Tensor};
@@ -32,6 +32,10 @@ impl<'a> Args<'a> {
         self.0.get(i).copied().flatten()
     }
 
+    pub fn present(&self) -> impl Iterator<Item = Arg<'a>> {
+        self.0.iter().copied().flatten()
+    }
+
     pub fn need(&self, i: usize) -> Result<Arg<'a>, String> {
         self.get(i).ok_or_else(|| format!("input {i} is missing"))
     }
@@ -54,35 +58,13 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
     let same = || args.need(0).map(|a| vec![(a.shape.to_vec(), a.dtype)]);
     match op {
         // Element by element, one input.
-        "Abs"
-        | "Neg"
-        | "Exp"
-        | "Log"
-        | "Sqrt"
-        | "Reciprocal"
-        | "Relu"
-        | "LeakyRelu"
-        | "Elu"
-        | "Sigmoid"
-        | "Tanh"
-        | "Softplus"
-        | "HardSigmoid"
-        | "HardSwish"
-        | "Erf"
-        | "Clip"
-        | "Softmax"
-        | "LogSoftmax"
-        | "Identity"
-        | "Floor"
-        | "Ceil"
-        | "Round"
-        | "Sign"
-        | "Sin"
-        | "Cos"
-        | "Not"
-        | "BatchNormalization"
-        | "InstanceNormalization"
-        | "LayerNormalization" => same(),
+        "Abs" | "Ceil" | "Clip" | "Cos" | "Elu" | "Erf" | "Exp" | "Floor" | "HardSigmoid" | "HardSwish"
+        | "Identity" | "LeakyRelu" | "Log" | "Neg" | "Not" | "Reciprocal" | "Relu" | "Round" | "Selu"
+        | "Sigmoid" | "Sign" | "Sin" | "Softplus" | "Sqrt" | "Tanh" => same(),
+        "Softmax" | "LogSoftmax" => {
+            axis(attrs.get_int("axis", -1), args.need(0)?.shape.len())?;
+            same()
+        }
         "Cast" => {
             let to = attrs.get_int("to", 0);
             let dtype = crate::write::dtype_of(to).ok_or_else(|| format!("no rule for element type {to}"))?;
@@ -90,13 +72,26 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         }
 
         // Element by element with broadcasting.
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "PRelu" | "Mod" => {
+        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Min" | "Max" | "Sum" | "Mean" => {
+            let (x, shapes) = (args.need(0)?, args.present().map(|a| a.shape).collect::<Vec<_>>());
+            if let Some(other) = args.present().find(|a| a.dtype != x.dtype) {
+                return Err(format!("the element types {:?} and {:?} differ", x.dtype, other.dtype));
+            }
+            if shapes.len() < 2 && matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Mod") {
+                return Err("input 1 is missing".into());
+            }
+            Ok(vec![(broadcast(&shapes)?, x.dtype)])
+        }
+        "Pow" => {
             let a = args.need(0)?;
             Ok(vec![(broadcast(&[a.shape, args.need(1)?.shape])?, a.dtype)])
         }
-        "Min" | "Max" | "Sum" | "Mean" => {
-            let shapes: Vec<&[usize]> = inputs.iter().flatten().map(|a| a.shape).collect();
-            Ok(vec![(broadcast(&shapes)?, args.need(0)?.dtype)])
+        "PRelu" => {
+            let x = args.need(0)?;
+            if broadcast(&[x.shape, args.need(1)?.shape])? != x.shape {
+                return Err("the slope is larger than the input".into());
+            }
+            same()
         }
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" => {
             Ok(vec![(broadcast(&[args.need(0)?.shape, args.need(1)?.shape])?, DType::Bool)])
@@ -108,14 +103,9 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
 
         // Reductions.
         "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
-        | "ReduceSumSquare" | "ReduceLogSumExp" => {
+        | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => {
             let x = args.need(0)?;
-            let axes = axes(args.ints(1)?, x.shape.len())?;
-            let axes = if axes.is_empty() && attrs.get_int("noop_with_empty_axes", 0) == 0 {
-                (0..x.shape.len()).collect()
-            } else {
-                axes
-            };
+            let axes = reduced_axes(args.ints(1)?, attrs, x.shape.len())?;
             let keep = attrs.get_int("keepdims", 1) != 0;
             let dims = x.shape.iter().enumerate();
             let dims = dims.filter(|(i, _)| keep || !axes.contains(i));
@@ -145,10 +135,13 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             }
             Ok(vec![(vec![m, n], a.dtype)])
         }
-        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" => {
-            conv::infer(op, attrs, &args)
+        "BatchNormalization" | "InstanceNormalization" | "LayerNormalization" => {
+            normalization(op, attrs, &args)
         }
-        "Resize" | "DepthToSpace" | "SpaceToDepth" | "Upsample" => resample::infer(op, attrs, &args),
+        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" => {
+            conv::infer(op, attrs, &args, outputs)
+        }
+        "Resize" | "DepthToSpace" | "SpaceToDepth" => resample::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
 }
@@ -193,15 +186,60 @@ fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
+/// Normalisations keep the shape; their parameters must fit the channels, or the normalised axes.
+fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
+    let x = args.need(0)?;
+    if op == "LayerNormalization" {
+        let first = axis(attrs.get_int("axis", -1), x.shape.len())?;
+        let normalized = &x.shape[first..];
+        for p in args.present().skip(1) {
+            if broadcast(&[p.shape, normalized])? != normalized {
+                return Err(format!("a parameter of shape {:?} does not fit {normalized:?}", p.shape));
+            }
+        }
+        args.need(1)?;
+    } else {
+        let [_, channels, ..] = *x.shape else { return Err("the input must be [N, C, …]".into()) };
+        if attrs.get_int("training_mode", 0) != 0 {
+            return Err("no rule for training mode; export the model for inference".into());
+        }
+        let parameters = if op == "BatchNormalization" { 1..5 } else { 1..3 };
+        for i in parameters {
+            let shape = args.need(i)?.shape;
+            if shape != [channels] {
+                return Err(format!("input {i} has shape {shape:?}, expected [{channels}]"));
+            }
+        }
+    }
+    Ok(vec![(x.shape.to_vec(), x.dtype)])
+}
+
 /// An axis in `0..rank`; negative ones count from the end.
 pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let a = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(a)
-        .ok()
-        .filter(|&a| a < rank.max(1))
-        .ok_or_else(|| format!("axis {axis} is not in rank {rank}"))
+    usize::try_from(a).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} is not in rank {rank}"))
 }
 
+/// Axes in `0..rank`, each at most once.
 pub(crate) fn axes(given: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, String> {
-    given.unwrap_or_default().into_iter().map(|a| axis(a, rank)).collect()
+    let given = given.unwrap_or_default();
+    let axes = given.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
+        return Err(format!("the axes {given:?} name one twice"));
+    }
+    Ok(axes)
+}
+
+/// The axes that a reduction runs over: none given means all.
+pub(crate) fn reduced_axes(
+    given: Option<Vec<i64>>,
+    attrs: &Attrs,
+    rank: usize,
+) -> Result<Vec<usize>, String> {
+    let axes = axes(given, rank)?;
+    match (axes.is_empty(), attrs.get_int("noop_with_empty_axes", 0)) {
+        (true, 0) => Ok((0..rank).collect()),
+        (true, _) => Err("no rule for a reduction over nothing; leave the op out".into()),
+        _ => Ok(axes),
+    }
 }

@@ -1,12 +1,20 @@
 //! Rewrites that are always right and always cheaper, applied as a node is added.
 
+use crate::Tensor;
 use crate::expr::State;
-use crate::graph::{Attr, Attrs, Node, Value};
-use crate::{DType, Tensor};
+use crate::graph::{Attrs, Node, Value};
+use crate::ops::{broadcast, permutation};
 
 /// The value that already holds the result of `op`, where there is one.
 pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], attrs: &Attrs) -> Option<Value> {
     let first = (*inputs.first()?)?;
+    if let Some(inputs) = unexpanded(state, op, inputs) {
+        return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
+    }
+    if let Some((fewer, dims)) = before_expand(state, op, inputs) {
+        let small = state.node(op, "", &fewer, attrs.clone(), 1)[0];
+        return Some(state.node("Expand", "", &[Some(small), dims], Attrs::new(), 1)[0]);
+    }
     let shape = |v: Value| &state.graph.info(v).shape;
     match op {
         "Identity" | "Dropout" => Some(first),
@@ -36,20 +44,23 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
             }
             // Reshape of a reshape: skip the one between.
             let before = producer(state, first, "Reshape")?.inputs[0]?;
+            if target.contains(&0) {
+                return None; // a 0 would mean "as before"
+            }
             let dims: Vec<i64> = target.iter().map(|&d| d as i64).collect();
             let dims = state.constant("", Tensor::ints(&dims));
             Some(state.node("Reshape", "", &[Some(before), Some(dims)], Attrs::new(), 1)[0])
         }
         "Transpose" => {
             let rank = shape(first).len();
-            let perm = perm(attrs, rank);
-            if perm.iter().enumerate().all(|(i, &p)| i as i64 == p) {
+            let perm = permutation(attrs, rank);
+            if perm.len() == rank && perm.iter().enumerate().all(|(i, &p)| i == p) {
                 return Some(first);
             }
             // Transpose of a transpose: one, or none where they cancel. Networks exported from NHWC live on this.
             let node = producer(state, first, "Transpose")?;
-            let (before, inner) = (node.inputs[0]?, self::perm(&node.attrs, rank));
-            let both: Option<Vec<i64>> = perm.iter().map(|&p| inner.get(p as usize).copied()).collect();
+            let (before, inner) = (node.inputs[0]?, permutation(&node.attrs, rank));
+            let both: Option<Vec<i64>> = perm.iter().map(|&p| inner.get(p).map(|&i| i as i64)).collect();
             Some(state.node("Transpose", "", &[Some(before)], Attrs::new().ints("perm", &both?), 1)[0])
         }
         "Expand" => {
@@ -62,21 +73,48 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
     }
 }
 
-fn producer<'a>(state: &'a State, value: Value, op: &str) -> Option<&'a Node> {
-    // Nodes are few and looked up from the end, where the producer of a fresh value is.
-    state.graph.nodes.iter().rev().find(|n| n.outputs.contains(&value)).filter(|n| n.op == op)
+/// The inputs of a broadcasting op without an Expand that the op itself does as well.
+fn unexpanded(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+    if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Where") {
+        return None;
+    }
+    let result = |inputs: &[Option<Value>]| {
+        let shapes: Vec<&[usize]> =
+            inputs.iter().flatten().map(|&v| &state.graph.info(v).shape[..]).collect();
+        broadcast(&shapes).ok()
+    };
+    let whole = result(inputs)?;
+    (0..inputs.len()).find_map(|i| {
+        let mut fewer = inputs.to_vec();
+        fewer[i] = producer(state, inputs[i]?, "Expand")?.inputs[0];
+        (result(&fewer)? == whole).then_some(fewer)
+    })
 }
 
-fn perm(attrs: &Attrs, rank: usize) -> Vec<i64> {
-    match attrs.0.get("perm") {
-        Some(Attr::Ints(p)) => p.clone(),
-        _ => (0..rank as i64).rev().collect(),
+/// The inputs of a binary op of an Expand and a scalar without the Expand, and its target: it can come afterwards.
+fn before_expand(
+    state: &State,
+    op: &str,
+    inputs: &[Option<Value>],
+) -> Option<(Vec<Option<Value>>, Option<Value>)> {
+    if !matches!(op, "Add" | "Sub" | "Mul" | "Div") {
+        return None;
     }
+    (0..2).find_map(|i| {
+        let node = producer(state, (*inputs.get(i)?)?, "Expand")?;
+        let scalar = state.graph.info((*inputs.get(1 - i)?)?).shape.is_empty();
+        let mut fewer = inputs.to_vec();
+        fewer[i] = node.inputs[0];
+        scalar.then(|| (fewer, node.inputs.get(1).copied().flatten()))
+    })
+}
+
+fn producer<'a>(state: &'a State, value: Value, op: &str) -> Option<&'a Node> {
+    state.producer(value).filter(|n| n.op == op)
 }
 
 fn resolved(state: &State, first: Value, inputs: &[Option<Value>], attrs: &Attrs) -> Option<Vec<usize>> {
     let info = state.graph.info(first);
     let dims = state.graph.constant((*inputs.get(1)?)?)?;
-    debug_assert_eq!(dims.dtype(), DType::I64);
     crate::ops::reshape_target(&info.shape, dims.as_i64()?, attrs).ok()
 }

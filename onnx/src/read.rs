@@ -11,6 +11,7 @@ use crate::write::dtype_of;
 use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
 use half::f16;
 use prost::Message;
+use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -23,7 +24,11 @@ const MAX_BYTES: u64 = 8 << 30;
 /// Reads a model file. Unknown input sizes (a dynamic batch, say) become 1, or what `shapes` gives by input name.
 pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(Error::Input(format!("{} is not a file", path.display())));
+    }
+    let size = metadata.len();
     if size > MAX_BYTES {
         return Err(Error::Limits(format!(
             "{}: {size} bytes; a model may have at most {MAX_BYTES}",
@@ -42,7 +47,7 @@ pub fn from_bytes(
     shapes: &[(&str, &[usize])],
 ) -> Result<Graph> {
     let bad = |reason: String| Error::Model(format!("{name}: {reason}"));
-    let model = proto::Model::decode(prost::bytes::Bytes::from(bytes))
+    let model = proto::Model::decode(Bytes::from(bytes))
         .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
     let opset =
         model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
@@ -89,7 +94,9 @@ impl<'a> Reader<'a> {
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
             let value = self.tensor(tensor)?;
-            env.insert(name.clone(), b.weight(&name, value));
+            // Our own writer calls constants without a name `%…`.
+            let constant = if name.starts_with('%') { b.constant(value) } else { b.weight(&name, value) };
+            env.insert(name, constant);
         }
         for input in &graph.input {
             let name = input.name.clone().unwrap_or_default();
@@ -153,7 +160,10 @@ impl<'a> Reader<'a> {
             let key = a.name.clone().unwrap_or_default();
             attrs.0.insert(key.clone(), self.attribute(&op, &label, a)?);
         }
-        let outputs: Vec<&String> = node.output.iter().collect();
+        let mut outputs: Vec<&String> = node.output.iter().collect();
+        while outputs.last().is_some_and(|name| name.is_empty()) {
+            outputs.pop();
+        }
         let results = match (op.as_str(), attrs.0.get("value")) {
             ("Constant", _) => vec![self.constant_node(&label, &attrs)?],
             // Weights stored as f16 keep their name as f32.
@@ -161,9 +171,10 @@ impl<'a> Reader<'a> {
                 vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
             }
             _ => {
-                let (op, inputs, attrs) = upgrade::to_18(&self.builder, self.opset, op, inputs, attrs)
-                    .map_err(|e| in_file(self.name, e))?;
-                self.builder.op_named(&op, &label, &inputs, attrs, outputs.len().max(1))
+                let count = outputs.len().max(1);
+                let (op, inputs, attrs) = upgrade::to_18(&self.builder, self.opset, op, inputs, attrs, count)
+                    .map_err(|e| in_file(&format!("{}: node `{label}`", self.name), e))?;
+                self.builder.op_named(&op, &label, &inputs, attrs, count)
             }
         };
         for (name, value) in outputs.into_iter().zip(results) {
@@ -176,6 +187,7 @@ impl<'a> Reader<'a> {
 
     fn widened(&'a self, input: Option<Expr<'a>>, name: &str) -> Expr<'a> {
         match input.and_then(|e| e.constant()) {
+            Some(t) if name.starts_with('%') => self.builder.constant(t.cast(DType::F32)),
             Some(t) => self.builder.weight(name, t.cast(DType::F32)),
             None => self.builder.scalar(0.0),
         }
@@ -230,7 +242,7 @@ impl<'a> Reader<'a> {
         let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the shape {:?}", t.dims)))?;
         let raw = match (t.data_location, &t.raw_data) {
             (Some(1), _) => Some(self.external(&name, &t.external_data)?),
-            (_, Some(raw)) if !raw.is_empty() => Some(raw.to_vec()),
+            (_, Some(raw)) if !raw.is_empty() => Some(raw.clone()),
             _ => None,
         };
         let data = match (raw, dtype) {
@@ -252,7 +264,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn external(&self, name: &str, entries: &[proto::Entry]) -> Result<Vec<u8>> {
+    fn external(&self, name: &str, entries: &[proto::Entry]) -> Result<Bytes> {
         let get = |key: &str| {
             entries.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
         };
@@ -287,7 +299,7 @@ impl<'a> Reader<'a> {
         use std::io::{Read, Seek, SeekFrom};
         let mut bytes = vec![0; length as usize];
         file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 

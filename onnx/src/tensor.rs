@@ -20,6 +20,13 @@ pub enum DType {
     Bool,
 }
 
+impl DType {
+    /// Whether it is one of the float types, which alone carry gradients.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F32 | DType::F16 | DType::F64)
+    }
+}
+
 /// The elements of a [`Tensor`], row-major. Cloning shares them.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // each variant is its element type

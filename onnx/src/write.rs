@@ -5,7 +5,7 @@ use crate::proto::{self, attribute_type};
 use crate::{DType, Data, Error, OPSET, Result, Tensor};
 use prost::Message;
 use prost::bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -81,25 +81,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn model(graph: &Graph, half: bool) -> proto::Model {
-    let mut names: HashMap<Value, String> = HashMap::new();
-    let made: HashMap<Value, usize> =
-        graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |&o| (o, i))).collect();
-    // A node's output takes the name of the graph output that it is; a second name needs a copy.
-    let mut copies = Vec::new();
-    for (name, v) in &graph.outputs {
-        if made.contains_key(v) && !names.contains_key(v) {
-            names.insert(*v, name.clone());
-        } else {
-            copies.push((*v, name.clone()));
-        }
-    }
-    let mut name = |v: Value| {
-        let given = &graph.info(v).name;
-        names
-            .entry(v)
-            .or_insert_with(|| if given.is_empty() { format!("%{}", v.0) } else { given.clone() })
-            .clone()
-    };
+    let names = names(graph);
+    let name = |v: Value| names.get(&v).cloned().unwrap_or_default();
 
     let mut nodes = Vec::new();
     let mut initializer = Vec::new();
@@ -115,13 +98,14 @@ fn model(graph: &Graph, half: bool) -> proto::Model {
         }
     }
     for n in &graph.nodes {
-        let inputs = n.inputs.iter().map(|v| v.map_or_else(String::new, &mut name)).collect();
+        let inputs = n.inputs.iter().map(|v| v.map_or_else(String::new, name)).collect();
         let outputs = n.outputs.iter().map(|v| name(*v)).collect();
         let attrs = n.attrs.0.iter().map(|(k, a)| attribute(k, a)).collect();
         nodes.push(node(&n.op, &n.name, inputs, outputs, attrs));
     }
-    for (v, to) in copies {
-        nodes.push(node("Identity", "", vec![name(v)], vec![to], vec![]));
+    // An input, a constant, or a value with a second output name needs a copy.
+    for (to, v) in graph.outputs.iter().filter(|(to, v)| names.get(v) != Some(to)) {
+        nodes.push(node("Identity", "", vec![name(*v)], vec![to.clone()], vec![]));
     }
     let input = graph.inputs.iter().map(|&v| value_info(&name(v), graph, v)).collect();
     let output = graph.outputs.iter().map(|(n, v)| value_info(n, graph, *v)).collect();
@@ -131,6 +115,35 @@ fn model(graph: &Graph, half: bool) -> proto::Model {
         opset_import: vec![proto::Opset { domain: None, version: Some(OPSET) }],
         graph: Some(proto::Graph { name: Some("gani".into()), node: nodes, initializer, input, output }),
     }
+}
+
+/// A name for every value, no two alike: inputs and outputs keep theirs, weights unless one of those has it.
+fn names(graph: &Graph) -> HashMap<Value, String> {
+    let mut names: HashMap<Value, String> = HashMap::new();
+    let mut taken: HashSet<String> = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
+    for &v in &graph.inputs {
+        let name = graph.info(v).name.clone();
+        taken.insert(name.clone());
+        names.insert(v, name);
+    }
+    let made: HashSet<Value> = graph.nodes.iter().flat_map(|n| n.outputs.iter().copied()).collect();
+    for (name, v) in graph.outputs.iter().filter(|(_, v)| made.contains(v)) {
+        names.entry(*v).or_insert_with(|| name.clone());
+    }
+    let constants = graph.constants.keys().copied();
+    for v in constants.chain(graph.nodes.iter().flat_map(|n| n.outputs.iter().copied())) {
+        let given = &graph.info(v).name;
+        let name = if given.is_empty() || taken.contains(given) {
+            format!("%{}{given}", v.0)
+        } else {
+            given.clone()
+        };
+        names.entry(v).or_insert_with(|| {
+            taken.insert(name.clone());
+            name
+        });
+    }
+    names
 }
 
 fn node(

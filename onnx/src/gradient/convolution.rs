@@ -5,7 +5,7 @@
 use super::layout::flip;
 use super::{Grads, Site};
 use crate::expr::ConvAttrs;
-use crate::ops::Geometry;
+use crate::ops::{Geometry, taps};
 use crate::{Error, Expr, Result};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -73,12 +73,15 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     let rank = shape.len();
     let turned = if o == group && c == 1 {
         w // depthwise: nothing to swap
+    } else if group == 1 {
+        w.transpose(&[1, 0].into_iter().chain(2..rank).collect::<Vec<_>>())
     } else {
         let grouped = w.reshape(&[&[group, o / group, c], kernel].concat());
         let perm: Vec<usize> = [0, 2, 1].into_iter().chain(3..rank + 1).collect();
         grouped.transpose(&perm).reshape(&[&[group * c, o / group], kernel].concat())
     };
-    (2..rank).filter(|&i| shape[i] > 1).fold(turned, flip)
+    let axes: Vec<usize> = (2..rank).filter(|&i| shape[i] > 1).collect();
+    flip(turned, &axes)
 }
 
 /// dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p], as [G·O/g, C/g, k…] flattened:
@@ -88,7 +91,8 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
     let positions: Vec<usize> = g.shape()[2..].to_vec();
     let area: usize = positions.iter().product();
-    let taps: usize = geometry.kernel.iter().product::<i64>() as usize;
+    let offsets = taps(geometry);
+    let taps = offsets.len();
 
     let zeros = [0i64; 2];
     let before = [&zeros[..], &geometry.pads[..d]].concat();
@@ -101,20 +105,13 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         .collect();
     let padded = x.pad(&before, &[&zeros[..], &after].concat());
     let axes: Vec<usize> = (2..d + 2).collect();
-    let tap = |t: usize| {
-        // Row-major position of tap t within the kernel.
-        let mut rest = t as i64;
-        let mut at = vec![0i64; d];
-        for i in (0..d).rev() {
-            at[i] = rest % geometry.kernel[i] * geometry.dilations[i];
-            rest /= geometry.kernel[i];
-        }
+    let tap = |at: &Vec<i64>| {
         let ends: Vec<i64> =
             (0..d).map(|i| at[i] + (positions[i] as i64 - 1) * geometry.strides[i] + 1).collect();
         if taps == 1 && geometry.strides.iter().all(|&s| s == 1) && padded.shape()[2..] == positions[..] {
             padded
         } else {
-            padded.slice(&axes, &at, &ends, &geometry.strides)
+            padded.slice(&axes, at, &ends, &geometry.strides)
         }
     };
 
@@ -124,7 +121,7 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
             1 => e.reshape(&[c, area]),
             _ => e.reshape(&[n, c, area]).transpose(&[1, 0, 2]).reshape(&[c, n * area]),
         };
-        let unfolded: Vec<_> = (0..taps).map(|t| rows(tap(t), channels)).collect();
+        let unfolded: Vec<_> = offsets.iter().map(|t| rows(tap(t), channels)).collect();
         let product = rows(g, outputs).gemm(Expr::concat(&unfolded, 0), false, true); // [O, taps·C]
         return match taps {
             1 => product,
@@ -137,7 +134,7 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         let e = e.reshape(&[n, group, c, area]).transpose(&[1, 2, 0, 3]);
         e.reshape(&[group, c, n * area])
     };
-    let unfolded: Vec<_> = (0..taps).map(|t| split(tap(t), cg)).collect();
+    let unfolded: Vec<_> = offsets.iter().map(|t| split(tap(t), cg)).collect();
     let all = Expr::concat(&unfolded, 1).transpose(&[0, 2, 1]); // [G, N·area, taps·C/g]
     split(g, og).matmul(all).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }

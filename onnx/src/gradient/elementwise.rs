@@ -1,7 +1,7 @@
 //! Element-wise ops: each rule is its derivative.
 
-use super::{Grads, Site};
-use crate::{Attrs, Expr, Result};
+use super::{Grads, Site, unbroadcast};
+use crate::{Attrs, DType, Expr, Result};
 use std::f32::consts::PI;
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -14,9 +14,11 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     // g where `keep`, 0 elsewhere.
     let mask = |keep: Expr<'g>| keep.select(g, zero);
 
+    // Where y tells the same as x, it is y that is read: x can be forgotten, and ONNX Runtime can fuse what made it.
     Ok(Some(match s.op() {
         // One input.
-        "Identity" | "Cast" => s.one(g),
+        "Identity" => s.one(g),
+        "Cast" => s.one(cast(g, x.dtype())),
         "Neg" => s.one(-g),
         "Abs" => s.one(g * x.unary("Sign")),
         "Exp" => s.one(g * y),
@@ -30,10 +32,18 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Softplus" => s.one(g * x.unary("Sigmoid")),
         // d erf(x)/dx = 2/√π · e^(−x²)
         "Erf" => s.one(g * (2.0 / PI.sqrt()) * (-(x * x)).exp()),
-        "Relu" => s.one(mask(x.greater(zero))),
-        "LeakyRelu" => s.one(x.greater(zero).select(g, g * slope(0.01))),
+        "Relu" => s.one(mask(y.greater(zero))),
+        "LeakyRelu" => {
+            let slope = slope(0.01);
+            s.one(if slope > 0.0 { y } else { x }.greater(zero).select(g, g * slope))
+        }
         // f(x) = α (eˣ − 1) where x < 0, so df/dx = f(x) + α
         "Elu" => s.one(x.greater(zero).select(g, g * (y + slope(1.0)))),
+        // f(x) = γx where x > 0, γα (eˣ − 1) elsewhere, so df/dx = γ or f(x) + γα
+        "Selu" => {
+            let (alpha, gamma) = (slope(1.673_263_2), s.attrs().get_float("gamma", 1.050_701));
+            s.one(x.greater(zero).select(g * gamma, g * (y + alpha * gamma)))
+        }
         // f(x) = clip(α x + β, 0, 1)
         "HardSigmoid" => {
             let inside = y.greater(zero).binary("And", b.scalar(1.0).greater(y));
@@ -44,15 +54,17 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let between = x.greater(b.scalar(-3.0)).select(g * (x / 3.0 + 0.5), zero);
             s.one(b.scalar(3.0).greater(x).select(between, g))
         }
+        // f(x) = min(max(x, low), high); the bounds belong to the inside
         "Clip" => {
-            let above = s.input(1).map(|low| low.greater(x));
-            let below = s.input(2).map(|high| x.greater(high));
-            s.one([above, below].into_iter().flatten().fold(g, |g, out| out.select(zero, g)))
+            let below = s.input(1).map(|low| low.greater(x));
+            let above = s.input(2).map(|high| x.greater(high));
+            s.one([below, above].into_iter().flatten().fold(g, |g, out| out.select(zero, g)))
         }
 
         // Two and more inputs, broadcast against each other.
         "Add" => s.broadcast(&[g, g]),
         "Sub" => s.broadcast(&[g, -g]),
+        "Mul" if x.value() == s.x(1).value() => s.one(g * 2.0 * x), // a square
         "Mul" => s.broadcast(&[g * s.x(1), g * x]),
         "Div" => s.broadcast(&[g / s.x(1), -(g * y / s.x(1))]),
         "Pow" => power(s, g, x),
@@ -61,12 +73,9 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let positive = x.greater(zero);
             s.broadcast(&[positive.select(g, g * s.x(1)), positive.select(zero, g * x)])
         }
-        // Ties share nothing: the gradient goes to every input that attains the extremum, divided by their number.
+        // The gradient goes in equal shares to the inputs that attain the extremum.
         "Min" | "Max" => {
-            let attains = |i: usize| {
-                let cast = Attrs::new().int("to", crate::write::onnx_type(crate::DType::F32));
-                b.op1("Cast", &[s.x(i).binary("Equal", y)], cast)
-            };
+            let attains = |i: usize| cast(s.x(i).binary("Equal", y), y.dtype());
             let hits: Vec<_> = (0..s.node.inputs.len()).map(attains).collect();
             let Some(count) = hits.iter().copied().reduce(|a, b| a + b) else { return Ok(None) };
             let grads: Vec<_> = hits.iter().map(|&hit| g * hit / count).collect();
@@ -75,19 +84,32 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Sum" => s.broadcast(&vec![g; s.node.inputs.len()]),
         "Mean" => s.broadcast(&vec![g / s.node.inputs.len() as f32; s.node.inputs.len()]),
         "Where" => {
-            let grads = s.broadcast(&[g, x.select(g, zero), x.select(zero, g)]);
-            vec![None, grads[1], grads[2]]
+            let to = |e: Expr<'g>, i: usize| Some(unbroadcast(e, &s.x(i).shape()));
+            vec![None, to(x.select(g, zero), 1), to(x.select(zero, g), 2)]
         }
         _ => return Ok(None),
     }))
 }
 
-/// f(a, n) = aⁿ;  df/da = n aⁿ⁻¹;  df/dn = aⁿ ln a, taken as 0 at a ≤ 0.
+/// f(a, n) = aⁿ;  df/da = n aⁿ⁻¹, which is 0 for n = 0;  df/dn = aⁿ ln a, taken as 0 at a ≤ 0.
 fn power<'g>(s: &Site<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
-    let (n, zero, one) = (s.x(1), s.builder.scalar(0.0), s.builder.scalar(1.0));
-    let da = g * n * a.binary("Pow", n - one);
-    let positive = a.greater(zero);
-    let log = positive.select(a, one).unary("Log");
-    let dn = if s.wants(1) { positive.select(g * s.y() * log, zero) } else { g };
-    s.broadcast(&[da, dn])
+    let (zero, one) = (s.builder.scalar(0.0), s.builder.scalar(1.0));
+    let exponent = s.x(1);
+    let n = cast(exponent, a.dtype());
+    let da = match n.constant().map(|t| t.to_f64()) {
+        Some(values) if values.iter().all(|&v| v == 2.0) => g * n * a,
+        Some(values) if values.iter().all(|&v| v != 0.0) => g * n * a.binary("Pow", n - one),
+        _ => n.binary("Equal", zero).select(zero, g * n * a.binary("Pow", n - one)),
+    };
+    let dn = s.wants(1).then(|| {
+        let positive = a.greater(zero);
+        let log = positive.select(a, one).unary("Log");
+        unbroadcast(positive.select(g * s.y() * log, zero), &exponent.shape())
+    });
+    vec![Some(unbroadcast(da, &a.shape())), dn]
+}
+
+/// `e` as another element type.
+pub(super) fn cast(e: Expr<'_>, to: DType) -> Expr<'_> {
+    e.builder().op1("Cast", &[e], Attrs::new().int("to", crate::write::onnx_type(to)))
 }

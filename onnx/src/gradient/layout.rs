@@ -2,7 +2,7 @@
 
 use super::{Grads, Site, unbroadcast};
 use crate::graph::Attrs;
-use crate::ops::{Arg, Args, axis, slice_ranges};
+use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{Error, Expr, Result, Tensor};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -11,19 +11,20 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     Ok(Some(match s.op() {
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => s.one(g.reshape(&shape)),
         "Transpose" => {
-            let rank = shape.len();
-            let perm: Vec<usize> = match s.attrs().get_ints("perm") {
-                Some(p) => p.iter().map(|&p| p as usize).collect(),
-                None => (0..rank).rev().collect(),
-            };
-            let mut inverse = vec![0; rank];
-            perm.iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
+            let mut inverse = vec![0; shape.len()];
+            permutation(s.attrs(), shape.len()).iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
             s.one(g.transpose(&inverse))
         }
         "Concat" => {
             let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
-            let sizes: Vec<usize> = (0..s.node.inputs.len()).map(|i| s.x(i).dim(along)).collect();
-            g.split(along, &sizes).into_iter().map(Some).collect()
+            let mut start = 0;
+            let piece = |i: usize| {
+                let end = start + s.x(i).dim(along) as i64;
+                let piece = s.wants(i).then(|| g.slice(&[along], &[start], &[end], &[1]));
+                start = end;
+                piece
+            };
+            (0..s.node.inputs.len()).map(piece).collect()
         }
         "Split" => {
             let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
@@ -53,57 +54,58 @@ fn slice<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         .map(|t| t.as_ref().map(|t| Arg { shape: t.shape(), dtype: t.dtype(), constant: Some(t) }))
         .collect();
     args[0] = Some(Arg { shape: &x, dtype: crate::DType::F32, constant: None });
-    let mut out = g;
+    let (mut out, mut before, mut after) = (g, vec![0; x.len()], vec![0; x.len()]);
     for (i, r) in slice_ranges(&Args(&args)).map_err(Error::Model)? {
         if r.count == 0 {
             return Ok(s.builder.scalar(0.0).expand(&x));
         }
         // A negative step reads backwards: flip, then go on as for a positive one.
         let (first, step) = if r.step < 0 {
-            out = flip(out, i);
+            out = flip(out, &[i]);
             (r.start + (r.count as i64 - 1) * r.step, -r.step)
         } else {
             (r.start, r.step)
         };
         out = dilate(out, i, step);
-        let rank = x.len();
-        let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
         before[i] = first;
         after[i] = x[i] as i64 - first - out.dim(i) as i64;
-        out = out.pad(&before, &after);
     }
-    Ok(out)
+    Ok(out.pad(&before, &after))
 }
 
-/// Reverses an axis.
-pub(super) fn flip<'g>(e: Expr<'g>, axis: usize) -> Expr<'g> {
-    e.slice(&[axis], &[-1], &[i64::MIN], &[-1])
+/// Reverses axes.
+pub(super) fn flip<'g>(e: Expr<'g>, axes: &[usize]) -> Expr<'g> {
+    let n = axes.len();
+    if n == 0 { e } else { e.slice(axes, &vec![-1; n], &vec![i64::MIN; n], &vec![-1; n]) }
 }
 
-/// Puts `step − 1` zeros between the elements of an axis.
-fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
-    if step == 1 {
+/// Puts `step − 1` zeros behind each element of an axis.
+pub(super) fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
+    if step == 1 || e.dim(axis) == 1 {
         return e;
     }
-    let shape = e.shape();
-    let mut wide = shape.clone();
+    let mut flat = e.shape();
+    let mut wide = flat.clone();
     wide.insert(axis + 1, 1);
-    let rank = wide.len();
-    let (before, mut after) = (vec![0; rank], vec![0; rank]);
+    let mut after = vec![0; wide.len()];
     after[axis + 1] = step - 1;
-    let mut flat = shape;
     flat[axis] *= step as usize;
-    let spaced = e.reshape(&wide).pad(&before, &after).reshape(&flat);
-    spaced.slice(&[axis], &[0], &[flat[axis] as i64 - (step - 1)], &[1])
+    e.reshape(&wide).pad(&vec![0; wide.len()], &after).reshape(&flat)
 }
 
 /// Tile: sum over the copies.
 fn tile<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
     let repeats = s.ints(1).ok_or_else(|| s.refuse("its repeats are not constant"))?;
-    // [r₀, d₀, r₁, d₁, …], summed over every r
-    let split: Vec<usize> = repeats.iter().zip(&shape).flat_map(|(&r, &d)| [r as usize, d]).collect();
-    let copies: Vec<usize> = (0..shape.len()).map(|i| 2 * i).collect();
+    // [r₀, d₀, r₁, d₁, …] where r > 1, summed over every r
+    let (mut split, mut copies) = (vec![], vec![]);
+    for (&r, &d) in repeats.iter().zip(&shape) {
+        if r != 1 {
+            copies.push(split.len());
+            split.push(r as usize);
+        }
+        split.push(d);
+    }
     Ok(g.reshape(&split).sum(&copies, false))
 }
 
@@ -113,23 +115,16 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let rank = shape.len();
     let pads = s.ints(1).ok_or_else(|| s.refuse("its pads are not constant"))?;
     let mode = s.attrs().get_str("mode", "constant").to_string();
+    if mode == "constant" {
+        if s.wants(2) {
+            return Err(s.refuse("its fill value carries no gradient"));
+        }
+        let back: Vec<i64> = pads.iter().map(|&p| -p).collect();
+        return Ok(g.pad(&back[..rank], &back[rank..]));
+    }
     let mut out = g;
-    for i in 0..rank {
+    for i in (0..rank).filter(|&i| pads[i] != 0 || pads[rank + i] != 0) {
         let (n, p, q) = (shape[i] as i64, pads[i], pads[rank + i]);
-        if p == 0 && q == 0 {
-            continue;
-        }
-        if p < 0 || q < 0 {
-            if mode != "constant" {
-                return Err(s.refuse("negative pads in this mode"));
-            }
-            let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
-            (before[i], after[i]) = ((-p).max(0), (-q).max(0));
-            out = out.pad(&before, &after);
-            let start = p.max(0);
-            out = out.slice(&[i], &[start], &[start + n], &[1]);
-            continue;
-        }
         let part = |from: i64, to: i64| out.slice(&[i], &[from], &[to], &[1]);
         let placed = |e: Expr<'g>, at: i64| {
             let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
@@ -139,11 +134,10 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         let mut sum = part(p, p + n);
         let (head, tail) = ((p > 0).then(|| part(0, p)), (q > 0).then(|| part(p + n, p + n + q)));
         match mode.as_str() {
-            "constant" => {}
             "reflect" => {
                 // Padding mirrors around the first and the last element, which are not repeated.
-                sum = head.map_or(sum, |h| sum + placed(flip(h, i), 1));
-                sum = tail.map_or(sum, |t| sum + placed(flip(t, i), n - 1 - q));
+                sum = head.map_or(sum, |h| sum + placed(flip(h, &[i]), 1));
+                sum = tail.map_or(sum, |t| sum + placed(flip(t, &[i]), n - 1 - q));
             }
             "edge" => {
                 sum = head.map_or(sum, |h| sum + placed(h.sum(&[i], true), 0));
@@ -156,23 +150,38 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(out)
 }
 
-/// Gather with constant indices along an axis: dX = Sᵀ·G for the 0/1 selection matrix S [indices, axis].
+/// Largest selection matrix that a Gather may need.
+const MAX_SELECTION: usize = 1 << 24;
+
+/// Gather with constant indices along an axis: every slice of g goes back to, or is added at, its index.
 fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
     let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
     let indices = s.ints(1).ok_or_else(|| s.refuse("its indices are not constant"))?;
-    let n = shape[along];
-    let mut selection = vec![0.0; indices.len() * n];
-    for (row, &i) in indices.iter().enumerate() {
-        let i = if i < 0 { i + n as i64 } else { i } as usize;
-        match selection.get_mut(row * n + i) {
-            Some(cell) if i < n => *cell = 1.0,
-            _ => return Err(s.refuse("an index is out of range")),
-        }
+    let (n, k) = (shape[along], indices.len());
+    let wrap = |&i: &i64| usize::try_from(if i < 0 { i + n as i64 } else { i }).ok().filter(|&i| i < n);
+    let indices: Option<Vec<usize>> = indices.iter().map(wrap).collect();
+    let indices = indices.ok_or_else(|| s.refuse("an index is out of range"))?;
+    let (before, after) = (shape[..along].iter().product(), shape[along + 1..].iter().product());
+    let g = g.reshape(&[before, k, after]);
+
+    // One index: put it back between zeros.
+    if let [i] = indices[..] {
+        return Ok(g.pad(&[0, i as i64, 0], &[0, (n - 1 - i) as i64, 0]).reshape(&shape));
     }
-    let before: usize = shape[..along].iter().product();
-    let after: usize = shape[along + 1..].iter().product();
-    let attrs = Attrs::new().ints("perm", &[1, 0]);
-    let selection = s.builder.op1("Transpose", &[s.builder.values(&[indices.len(), n], &selection)], attrs);
-    Ok(selection.matmul(g.reshape(&[before, indices.len(), after])).reshape(&shape))
+    // Another order: the inverse order.
+    let mut inverse = vec![usize::MAX; n];
+    indices.iter().enumerate().for_each(|(position, &i)| inverse[i] = position);
+    if k == n && !inverse.contains(&usize::MAX) {
+        let inverse = Tensor::ints(&inverse.iter().map(|&i| i as i64).collect::<Vec<_>>());
+        let back = s.builder.op1("Gather", &[g, s.builder.constant(inverse)], Attrs::new().int("axis", 1));
+        return Ok(back.reshape(&shape));
+    }
+    // dX = Sᵀ·G with the 0/1 selection matrix S [indices, axis].
+    if n.saturating_mul(k) > MAX_SELECTION {
+        return Err(s.refuse(&format!("{k} of {n} indices are too many")));
+    }
+    let mut selection = vec![0.0; n * k];
+    indices.iter().enumerate().for_each(|(position, &i)| selection[i * k + position] = 1.0);
+    Ok(s.builder.values(&[n, k], &selection).matmul(g).reshape(&shape))
 }

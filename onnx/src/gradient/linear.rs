@@ -21,9 +21,9 @@ fn matmul<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     let (m, n) = (wa[wa.len() - 2], wb[wb.len() - 1]);
     let batch = s.y().shape().len() - usize::from(sa.len() > 1) - usize::from(sb.len() > 1);
     let g = s.g().reshape(&[&s.y().shape()[..batch], &[m, n][..]].concat());
-    // A matrix against a stack of equal rows: fold the stack into rows so that it is one large product.
     let da = s.wants(0).then(|| unbroadcast(g.matmul(swap(wide_b)), &wa).reshape(&sa));
     let db = s.wants(1).then(|| {
+        // One matrix for a whole stack: the stack's rows under each other make it one large product.
         if wb.len() == 2 && wa.len() > 2 {
             let rows = |e: Expr<'g>, last: usize| e.reshape(&[e.size() / last, last]);
             rows(wide_a, wb[0]).gemm(rows(g, n), true, false).reshape(&sb)

@@ -9,10 +9,10 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let rank = x.shape().len();
     Ok(match s.op() {
         "BatchNormalization" => Some(batch(s)),
-        "InstanceNormalization" => Some(normalized(s, &(2..rank).collect::<Vec<_>>(), 1)),
+        "InstanceNormalization" => Some(normalized(s, &(2..rank).collect::<Vec<_>>(), true)),
         "LayerNormalization" => {
             let first = axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?;
-            Some(normalized(s, &(first..rank).collect::<Vec<_>>(), first))
+            Some(normalized(s, &(first..rank).collect::<Vec<_>>(), false))
         }
         "Softmax" | "LogSoftmax" => {
             let along = [axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
@@ -54,19 +54,21 @@ fn batch<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     ]
 }
 
-/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β, where γ and β start at axis `at`:
+/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β, where γ and β are per channel, or stand at the last axes:
 /// dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
-fn normalized<'g>(s: &Site<'_, 'g>, axes: &[usize], at: usize) -> Grads<'g> {
+fn normalized<'g>(s: &Site<'_, 'g>, axes: &[usize], channels: bool) -> Grads<'g> {
     let (x, g, scale) = (s.x(0), s.g(), s.x(1));
-    let mut shape = vec![1; x.shape().len()];
-    shape[at..at + scale.shape().len()].copy_from_slice(&scale.shape());
-    let gamma = scale.reshape(&shape);
+    let rank = x.shape().len();
+    let gamma = if channels { per_channel(scale, rank) } else { scale };
     let centred = x - x.mean(axes, true);
     let var = (centred * centred).mean(axes, true);
     let inv = (var + s.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
     let hat = centred * inv;
     let gh = g * gamma;
     let dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
-    let sum = |e: Expr<'g>| unbroadcast(e, &shape).reshape(&scale.shape());
-    vec![Some(dx), Some(sum(g * hat)), s.input(2).map(|_| sum(g))]
+    let sum = |e: Expr<'g>, i: usize| {
+        let shape = s.x(i).shape();
+        if channels { unbroadcast(e, &gamma.shape()).reshape(&shape) } else { unbroadcast(e, &shape) }
+    };
+    vec![Some(dx), Some(sum(g * hat, 1)), s.input(2).map(|_| sum(g, 2))]
 }

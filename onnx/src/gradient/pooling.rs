@@ -1,7 +1,8 @@
 //! Pooling.
 
+use super::layout::dilate;
 use super::{Grads, Site};
-use crate::ops::Geometry;
+use crate::ops::{Geometry, taps};
 use crate::{Attrs, Error, Expr, Result};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -28,39 +29,38 @@ fn geometry(s: &Site<'_, '_>, x: Expr<'_>) -> Result<Geometry> {
     Geometry::of(s.attrs(), &kernel, &x.shape()[2..]).map_err(Error::Model)
 }
 
-/// Places `g` (one value per window) at tap `at` of each window, in a padded canvas of spatial size `canvas`.
-fn scatter<'g>(g: Expr<'g>, at: &[i64], geometry: &Geometry, canvas: &[i64]) -> Expr<'g> {
-    let mut out = g;
-    for (i, &first) in at.iter().enumerate() {
-        let axis = 2 + i;
-        let step = geometry.strides[i];
-        let shape = out.shape();
-        let rank = shape.len();
-        if step > 1 {
-            // step − 1 zeros after each element
-            let mut wide = shape.clone();
-            wide.insert(axis + 1, 1);
-            let mut after = vec![0; rank + 1];
-            after[axis + 1] = step - 1;
-            let mut flat = shape.clone();
-            flat[axis] *= step as usize;
-            out = out.reshape(&wide).pad(&vec![0; rank + 1], &after).reshape(&flat);
-        }
-        let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
-        before[axis] = first;
-        after[axis] = canvas[i] - first - out.dim(axis) as i64;
-        out = out.pad(&before, &after); // a negative pad cuts the zeros that stick out
+/// Adds up `parts`, each one value per window, at its tap of every window, in a padded canvas of at least the
+/// spatial size `canvas`. With strides, taps of equal remainder lie on one grid, summed small; then the grids
+/// are interleaved.
+fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i64]) -> Option<Expr<'g>> {
+    let strides = &geometry.strides;
+    let (_, any) = parts.first()?;
+    let (b, windows) = (any.builder(), any.shape());
+    let d = canvas.len();
+    let cells: Vec<i64> = (0..d).map(|i| (canvas[i] + strides[i] - 1) / strides[i]).collect();
+    let to_usize = |v: &[i64]| v.iter().map(|&n| n as usize).collect::<Vec<_>>();
+    let cell_shape = [&windows[..2], &to_usize(&cells)].concat();
+    let grid = |phase: &Vec<i64>| {
+        let here = parts.iter().filter(|(t, _)| (0..d).all(|i| t[i] % strides[i] == phase[i]));
+        let placed = here.map(|(t, part)| {
+            let before: Vec<i64> = (0..d).map(|i| t[i] / strides[i]).collect();
+            let after: Vec<i64> = (0..d).map(|i| cells[i] - before[i] - windows[2 + i] as i64).collect();
+            part.pad(&[&[0, 0], &before[..]].concat(), &[&[0, 0], &after[..]].concat())
+        });
+        placed.reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0).expand(&cell_shape))
+    };
+    let phases = taps(&Geometry { kernel: strides.clone(), dilations: vec![1; d], ..geometry.clone() });
+    if let [phase] = &phases[..] {
+        return Some(grid(phase));
     }
-    out
-}
-
-/// Every tap of the window: its offset along each axis.
-fn taps(geometry: &Geometry) -> Vec<Vec<i64>> {
-    let mut all = vec![vec![]];
-    for (k, d) in geometry.kernel.iter().zip(&geometry.dilations) {
-        all = all.iter().flat_map(|t| (0..*k).map(move |i| [&t[..], &[i * d]].concat())).collect();
-    }
-    all
+    // [N, C, phases, cells…] → [N, C, s…, cells…] → [N, C, cell, s, cell, s, …]
+    let stacked = [&windows[..2], &[1], &cell_shape[2..]].concat();
+    let grids: Vec<_> = phases.iter().map(|phase| grid(phase).reshape(&stacked)).collect();
+    let apart = [&windows[..2], &to_usize(strides), &cell_shape[2..]].concat();
+    let perm: Vec<usize> = [0, 1].into_iter().chain((0..d).flat_map(|i| [2 + d + i, 2 + i])).collect();
+    let whole: Vec<usize> = (0..d).map(|i| (cells[i] * strides[i]) as usize).collect();
+    let whole = [&windows[..2], &whole].concat();
+    Some(Expr::concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&whole))
 }
 
 /// Size of the padded canvas on which every window lies whole.
@@ -76,42 +76,71 @@ fn canvas(geometry: &Geometry, size: &[usize], windows: &[usize]) -> Vec<i64> {
 
 /// The part of the canvas that is the input.
 fn crop<'g>(e: Expr<'g>, geometry: &Geometry, size: &[usize]) -> Expr<'g> {
-    let d = size.len();
-    let axes: Vec<usize> = (2..2 + d).collect();
-    let starts = &geometry.pads[..d];
-    let ends: Vec<i64> = (0..d).map(|i| starts[i] + size[i] as i64).collect();
-    e.slice(&axes, starts, &ends, &vec![1; d])
+    let before = geometry.pads[..size.len()].iter().map(|&p| -p);
+    let before: Vec<i64> = [0, 0].into_iter().chain(before).collect();
+    let kept = [&[0, 0], size].concat();
+    let after: Vec<i64> = (0..kept.len())
+        .map(|i| if i < 2 { 0 } else { kept[i] as i64 - before[i] - e.dim(i) as i64 })
+        .collect();
+    e.pad(&before, &after)
 }
 
 /// Each window hands g / (elements that it averaged) to its elements.
 fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let geometry = geometry(s, x)?;
-    let (size, g) = (x.shape()[2..].to_vec(), s.g());
-    let windows = g.shape()[2..].to_vec();
-    let d = size.len();
-    let include = s.attrs().get_int("count_include_pad", 0) != 0;
-    // How many elements each window averages: known now.
-    let count = |i: usize, w: usize| {
-        let start = w as i64 * geometry.strides[i] - geometry.pads[i];
-        let (low, high) = if include {
-            (-geometry.pads[i], size[i] as i64 + geometry.pads[d + i])
-        } else {
-            (0, size[i] as i64)
+    let (shape, g) = (x.shape(), s.g());
+    let (size, windows) = (&shape[2..], &g.shape()[2..]);
+    let (d, strides, kernel) = (size.len(), &geometry.strides, &geometry.kernel);
+
+    // Windows side by side: repeat.
+    let tiled = |i: usize| strides[i] == kernel[i] && windows[i] as i64 * strides[i] == size[i] as i64;
+    if geometry.pads.iter().all(|&p| p == 0) && (0..d).all(tiled) {
+        let area: i64 = kernel.iter().product();
+        let pairs = |last: &dyn Fn(usize) -> usize| {
+            let spatial = (0..d).flat_map(|i| [windows[i], last(i)]);
+            shape[..2].iter().copied().chain(spatial).collect::<Vec<_>>()
         };
-        let inside = (0..geometry.kernel[i]).map(|k| start + k * geometry.dilations[i]);
-        inside.filter(|p| (low..high).contains(p)).count() as f32
+        let apart = (g / area as f32).reshape(&pairs(&|_| 1));
+        return Ok(apart.expand(&pairs(&|i| kernel[i] as usize)).reshape(&shape));
+    }
+
+    // Past the padding, ONNX Runtime at opset 18 divides by the whole window, PyTorch and opset 19 by what there is.
+    let include = s.attrs().get_int("count_include_pad", 0) != 0;
+    let end = |i: usize| (windows[i] as i64 - 1) * strides[i] + kernel[i];
+    if include && (0..d).any(|i| end(i) > size[i] as i64 + geometry.pads[i] + geometry.pads[d + i]) {
+        return Err(s.refuse("ceil_mode with count_include_pad, and a window that reaches past the padding"));
+    }
+
+    // How many elements window w averages along axis i: known now.
+    let count = |i: usize, w: usize| {
+        let start = w as i64 * strides[i] - geometry.pads[i];
+        let (low, high) = match include {
+            true => (-geometry.pads[i], size[i] as i64 + geometry.pads[d + i]),
+            false => (0, size[i] as i64),
+        };
+        (start + kernel[i]).min(high) - start.max(low)
     };
+    // dx[j] = Σₖ share[j + p − k] with the windows' shares `stride` apart: an average pooling of stride 1, which
+    // itself divides by the size of the kernel.
     let mut share = g;
     for i in 0..d {
-        let inverse: Vec<f32> = (0..windows[i]).map(|w| 1.0 / count(i, w).max(1.0)).collect();
-        let mut shape = vec![1; d + 2];
-        shape[2 + i] = windows[i];
-        share = share * s.builder.values(&shape, &inverse);
+        let weights: Vec<f32> =
+            (0..windows[i]).map(|w| kernel[i] as f32 / count(i, w).max(1) as f32).collect();
+        if weights.iter().any(|&w| w != 1.0) {
+            let mut along = vec![1; d + 2];
+            along[2 + i] = windows[i];
+            share = share * s.builder.values(&along, &weights);
+        }
     }
-    let canvas = canvas(&geometry, &size, &windows);
-    let parts = taps(&geometry).into_iter().map(|t| scatter(share, &t, &geometry, &canvas));
-    let sum = parts.reduce(|a, b| a + b).unwrap_or(share);
-    Ok(crop(sum, &geometry, &size))
+    let apart = (0..d).fold(share, |e, i| dilate(e, 2 + i, strides[i]));
+    let (mut before, mut after) = (vec![0; d + 2], vec![0; d + 2]);
+    for i in 0..d {
+        let p = geometry.pads[i];
+        before[2 + i] = kernel[i] - 1 - p;
+        after[2 + i] = size[i] as i64 + p - apart.dim(2 + i) as i64;
+    }
+    let attrs = Attrs::new().ints("kernel_shape", kernel);
+    Ok(s.builder.op1("AveragePool", &[apart.pad(&before, &after)], attrs))
 }
 
 /// The gradient goes to the first element of each window, in row-major order, that equals the maximum: taps are
@@ -135,15 +164,13 @@ fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         s.builder.op1("Pad", &[x, s.builder.constant(crate::Tensor::ints(&pads)), low], Attrs::new())
     };
     let zero = s.builder.scalar(0.0);
-    let (mut left, mut sum): (_, Option<Expr<'g>>) = (s.g(), None);
+    let (mut left, mut parts) = (s.g(), vec![]);
     for t in taps(&geometry) {
         let ends: Vec<i64> =
             (0..d).map(|i| t[i] + (windows[i] as i64 - 1) * geometry.strides[i] + 1).collect();
         let hit = padded.slice(&axes, &t, &ends, &geometry.strides).binary("Equal", y);
-        let taken = hit.select(left, zero);
+        parts.push((t, hit.select(left, zero)));
         left = hit.select(zero, left);
-        let part = scatter(taken, &t, &geometry, &canvas);
-        sum = Some(sum.map_or(part, |s| s + part));
     }
-    Ok(crop(sum.unwrap_or(zero), &geometry, &size))
+    Ok(crop(scatter(&parts, &geometry, &canvas).unwrap_or(zero), &geometry, &size))
 }

@@ -1,8 +1,9 @@
 //! Reductions: the gradient is spread back over the reduced axes.
 
+use super::elementwise::cast;
 use super::{Grads, Site};
-use crate::ops::axes;
-use crate::{Attrs, DType, Error, Expr, Result};
+use crate::ops::reduced_axes;
+use crate::{Error, Expr, Result, Tensor};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     if !s.op().starts_with("Reduce") {
@@ -10,10 +11,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     }
     let x = s.x(0);
     let shape = x.shape();
-    let mut reduced = axes(s.ints(1), shape.len()).map_err(Error::Model)?;
-    if reduced.is_empty() {
-        reduced = (0..shape.len()).collect();
-    }
+    let reduced = reduced_axes(s.ints(1), s.attrs(), shape.len()).map_err(Error::Model)?;
     let kept: Vec<usize> =
         shape.iter().enumerate().map(|(i, &d)| if reduced.contains(&i) { 1 } else { d }).collect();
     let count = reduced.iter().map(|&i| shape[i]).product::<usize>() as f32;
@@ -31,15 +29,26 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let zero = s.builder.scalar(0.0);
             y.greater(zero).select(g / y, zero) * x
         }
+        "ReduceLogSum" => spread(g / y.exp()),
         "ReduceLogSumExp" => g * (x - y).exp(),
-        // d Πx/dxᵢ = Πx / xᵢ; refused where an x might be 0 is not knowable, so it is the plain formula
-        "ReduceProd" => g * y / x,
-        // The gradient goes to every element that attains the extremum, divided by their number.
+        "ReduceProd" => g * others(x, &reduced),
+        // The gradient goes in equal shares to the elements that attain the extremum.
         "ReduceMax" | "ReduceMin" => {
-            let cast = Attrs::new().int("to", crate::write::onnx_type(DType::F32));
-            let hit = s.builder.op1("Cast", &[x.binary("Equal", y)], cast);
+            let hit = cast(x.binary("Equal", y), x.dtype());
             hit * (g / hit.sum(&reduced, true))
         }
         _ => return Ok(None),
     })))
+}
+
+/// For each element the product of all others over `axes`: d Πx/dxᵢ. Exact where elements are 0.
+fn others<'g>(x: Expr<'g>, axes: &[usize]) -> Expr<'g> {
+    let (zero, one) = (x.builder().scalar(0.0), x.builder().scalar(1.0));
+    let is_zero = x.binary("Equal", zero);
+    let filled = is_zero.select(one, x);
+    let list = x.builder().constant(Tensor::ints(&axes.iter().map(|&a| a as i64).collect::<Vec<_>>()));
+    let product = filled.binary("ReduceProd", list);
+    let zeros = cast(is_zero, x.dtype());
+    let other_zeros = zeros.sum(axes, true) - zeros;
+    other_zeros.greater(zero).select(zero, product / filled)
 }

@@ -36,35 +36,53 @@ fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
 fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let (from, to) = (x.shape(), s.y().shape());
     let scales = s.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
-    let mut g = s.g();
-    for axis in (0..from.len()).rev() {
+    // Axes whose elements are all repeated alike: summed over the copies, in one go.
+    let (mut apart, mut copies, mut g) = (vec![], vec![], s.g());
+    let mut rest = vec![];
+    for axis in 0..from.len() {
         let (n, m) = (from[axis], to[axis]);
-        if n == m {
+        // Sizes given: the scale is their ratio.
+        let scale = scales.as_ref().map_or(m as f32 / n as f32, |v| v[axis] as f32);
+        apart.push(n);
+        if n == m && scale == 1.0 {
             continue;
         }
-        // Sizes given: the scale is their ratio.
-        let scale = scales.as_ref().map_or(m as f64 / n as f64, |v| v[axis]);
-        let matrix = interpolation(s, n, m, scale)?;
-        let shape = g.shape();
-        let (before, after) =
-            (shape[..axis].iter().product::<usize>(), shape[axis + 1..].iter().product::<usize>());
-        // Aᵀ [n, m] · g [before, m, after]
-        let transposed: Vec<f32> =
-            (0..n).flat_map(|i| (0..m).map(move |o| (i, o))).map(|(i, o)| matrix[o * n + i]).collect();
-        let product = if after == 1 {
-            g.reshape(&[before, m]).matmul(s.builder.values(&[m, n], &matrix))
+        let weights = interpolation(s, n, m, scale)?;
+        let repeated =
+            |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);
+        if m % n == 0 && weights.iter().enumerate().all(repeated) {
+            copies.push(apart.len());
+            apart.push(m / n);
         } else {
-            s.builder.values(&[n, m], &transposed).matmul(g.reshape(&[before, m, after]))
+            apart[axis + copies.len()] = m;
+            rest.push((axis, weights));
+        }
+    }
+    if !copies.is_empty() {
+        g = g.reshape(&apart).sum(&copies, false);
+    }
+    for (axis, weights) in rest.into_iter().rev() {
+        let (n, m, mut shape) = (from[axis], to[axis], g.shape());
+        let (before, after): (usize, usize) =
+            (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+        shape[axis] = n;
+        // g [before, m] · A, or Aᵀ [n, m] · g [before, m, after]
+        let mut matrix = vec![0.0; n * m];
+        for (o, row) in weights.iter().enumerate() {
+            row.iter().for_each(|&(i, w)| matrix[if after == 1 { o * n + i } else { i * m + o }] += w);
+        }
+        let product = match after {
+            1 => g.reshape(&[before, m]).matmul(s.builder.values(&[m, n], &matrix)),
+            _ => s.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
         };
-        let mut next = shape;
-        next[axis] = n;
-        g = product.reshape(&next);
+        g = product.reshape(&shape);
     }
     Ok(g)
 }
 
-/// Row o holds the weights with which output o reads the n inputs.
-fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f64) -> Result<Vec<f32>> {
+/// For each of m outputs along an axis the inputs, of n, that it reads, and their weights. In f32, as ONNX Runtime
+/// computes it: a tie must fall on the same side.
+fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
     let attrs = s.attrs();
     let mode = attrs.get_str("mode", "nearest");
     let place = attrs.get_str("coordinate_transformation_mode", "half_pixel");
@@ -72,37 +90,33 @@ fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f64) -> Result<Vec
     if attrs.get_int("antialias", 0) != 0 {
         return Err(s.refuse("antialias has no rule"));
     }
-    let mut matrix = vec![0.0; m * n];
-    for o in 0..m {
+    let last = (n - 1) as f32;
+    let read = |o: usize| {
         let x = match place {
-            "half_pixel" => (o as f64 + 0.5) / scale - 0.5,
-            "pytorch_half_pixel" if m == 1 => 0.0,
-            "pytorch_half_pixel" => (o as f64 + 0.5) / scale - 0.5,
-            "asymmetric" => o as f64 / scale,
-            "align_corners" if m == 1 => 0.0,
-            "align_corners" => o as f64 * (n - 1) as f64 / (m - 1) as f64,
+            "pytorch_half_pixel" | "align_corners" if m == 1 => 0.0,
+            "half_pixel" | "pytorch_half_pixel" => (o as f32 + 0.5) / scale - 0.5,
+            "asymmetric" => o as f32 / scale,
+            "align_corners" => o as f32 * last / (m - 1) as f32,
             other => return Err(s.refuse(&format!("the coordinates `{other}` have no rule"))),
         };
-        let clamp = |v: f64| v.clamp(0.0, (n - 1) as f64) as usize;
         match mode {
             "nearest" => {
                 let i = match rounding {
-                    "round_prefer_floor" => (x - 0.5).ceil(),
-                    "round_prefer_ceil" => (x + 0.5).floor(),
+                    "round_prefer_floor" if x == x.trunc() + 0.5 => x.floor(),
+                    "round_prefer_floor" | "round_prefer_ceil" => x.round(),
                     "floor" => x.floor(),
                     "ceil" => x.ceil(),
                     other => return Err(s.refuse(&format!("the rounding `{other}` has no rule"))),
                 };
-                matrix[o * n + clamp(i)] += 1.0;
+                Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
             }
             "linear" => {
-                let x = x.clamp(0.0, (n - 1) as f64);
-                let (low, t) = (x.floor(), (x - x.floor()) as f32);
-                matrix[o * n + clamp(low)] += 1.0 - t;
-                matrix[o * n + clamp(low + 1.0)] += t;
+                let x = x.clamp(0.0, last);
+                let (low, t) = (x.floor(), x - x.floor());
+                Ok(vec![(low as usize, 1.0 - t), ((low + 1.0).min(last) as usize, t)])
             }
-            other => return Err(s.refuse(&format!("the mode `{other}` has no rule"))),
+            other => Err(s.refuse(&format!("the mode `{other}` has no rule"))),
         }
-    }
-    Ok(matrix)
+    };
+    (0..m).map(read).collect()
 }

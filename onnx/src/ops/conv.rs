@@ -1,6 +1,7 @@
 //! Convolutions and pooling: output sizes and the geometry that gradient rules share.
 
 use super::{Args, Inferred};
+use crate::DType;
 use crate::graph::Attrs;
 
 /// Kernel, strides, dilations and explicit pads of a windowed op over d spatial axes.
@@ -24,9 +25,12 @@ impl Geometry {
         let kernel: Vec<i64> = kernel.iter().map(|&k| k as i64).collect();
         let (strides, dilations) = (list("strides", 1, d)?, list("dilations", 1, d)?);
         if strides.iter().chain(&dilations).chain(&kernel).any(|&v| !(1..=1 << 20).contains(&v)) {
-            return Err("strides, dilations and kernel sizes must be at least 1".into());
+            return Err("strides, dilations and kernel sizes must be at least 1 (and at most 2²⁰)".into());
         }
         let mut pads = list("pads", 0, 2 * d)?;
+        if pads.iter().any(|p| !(0..=1 << 40).contains(p)) {
+            return Err(format!("pads {pads:?} must not be negative"));
+        }
         match attrs.get_str("auto_pad", "NOTSET") {
             "NOTSET" | "" => {}
             "VALID" => pads = vec![0; 2 * d],
@@ -70,8 +74,20 @@ impl Geometry {
     }
 }
 
-pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
+/// Every tap of the window in row-major order: its offset along each axis, dilated.
+pub(crate) fn taps(geometry: &Geometry) -> Vec<Vec<i64>> {
+    let mut all = vec![vec![]];
+    for (k, d) in geometry.kernel.iter().zip(&geometry.dilations) {
+        all = all.iter().flat_map(|t| (0..*k).map(move |i| [&t[..], &[i * d]].concat())).collect();
+    }
+    all
+}
+
+pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
     let x = args.need(0)?;
+    if x.shape.len() < 3 {
+        return Err("the input must be [N, C, …] with a spatial axis".into());
+    }
     let [n, c, size @ ..] = x.shape else { return Err("the input must be [N, C, …]".into()) };
     let shape = match op {
         "GlobalAveragePool" => [*n, *c].into_iter().chain(size.iter().map(|_| 1)).collect(),
@@ -82,11 +98,18 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
                 return Err(format!("kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
             }
             let geometry = Geometry::of(attrs, &kernel, size)?;
-            [vec![*n, *c], geometry.windows(size, attrs.get_int("ceil_mode", 0) != 0)?].concat()
+            if op == "AveragePool" && geometry.dilations.iter().any(|&d| d != 1) {
+                return Err("no rule for dilations: AveragePool has them from opset 19 on only".into());
+            }
+            let shape = [vec![*n, *c], geometry.windows(size, attrs.get_int("ceil_mode", 0) != 0)?].concat();
+            if op == "MaxPool" && outputs == 2 {
+                return Ok(vec![(shape.clone(), x.dtype), (shape, DType::I64)]);
+            }
+            shape
         }
         _ => {
             let w = args.need(1)?;
-            let group = attrs.get_int("group", 1).max(1) as usize;
+            let group = attrs.get_int("group", 1).clamp(1, 1 << 20) as usize;
             let [w0, w1, kernel @ ..] = w.shape else {
                 return Err("the weight must be [O, C/group, …]".into());
             };
@@ -122,10 +145,12 @@ fn transposed_size(attrs: &Attrs, g: &Geometry, size: &[usize]) -> Result<Vec<us
     }
     let d = size.len();
     let extra = attrs.get_ints("output_padding").map_or_else(|| vec![0; d], <[i64]>::to_vec);
+    if extra.len() != d || (0..d).any(|i| extra[i] < 0 || extra[i] >= g.strides[i]) {
+        return Err(format!("output_padding {extra:?} must be smaller than the strides"));
+    }
     (0..d)
         .map(|i| {
-            let extra = extra.get(i).copied().unwrap_or(0);
-            let n = (size[i] as i64 - 1) * g.strides[i] + g.reach(i) + extra - g.pads[i] - g.pads[d + i];
+            let n = (size[i] as i64 - 1) * g.strides[i] + g.reach(i) + extra[i] - g.pads[i] - g.pads[d + i];
             usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| format!("the output size would be {n}"))
         })
         .collect()

@@ -17,7 +17,8 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
         }
         "Range" => {
             let end = |i| args.need(i).and_then(|a| a.constant.ok_or("Range needs constants".to_string()));
-            let (a, b, step) = (end(0)?.to_f64()[0], end(1)?.to_f64()[0], end(2)?.to_f64()[0]);
+            let number = |i| end(i)?.to_f64().first().copied().ok_or("Range needs numbers".to_string());
+            let (a, b, step) = (number(0)?, number(1)?, number(2)?);
             let count = ((b - a) / step).ceil().max(0.0) as usize;
             return one(vec![count], args.need(0)?.dtype);
         }
@@ -42,14 +43,11 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             vec![x.shape[..cut].iter().product(), x.shape[cut..].iter().product()]
         }
         "Transpose" => {
-            let perm: Vec<usize> = match attrs.get_ints("perm") {
-                Some(p) => p.iter().map(|&p| axis(p, rank)).collect::<Result<_, _>>()?,
-                None => (0..rank).rev().collect(),
-            };
+            let perm = permutation(attrs, rank);
             let mut sorted = perm.clone();
             sorted.sort_unstable();
             if sorted != (0..rank).collect::<Vec<_>>() {
-                return Err(format!("{perm:?} is not an order of {rank} axes"));
+                return Err(format!("{:?} is not an order of {rank} axes", attrs.get_ints("perm")));
             }
             perm.iter().map(|&p| x.shape[p]).collect()
         }
@@ -107,15 +105,26 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             if repeats.len() != rank {
                 return Err(format!("{} repeats for rank {rank}", repeats.len()));
             }
-            x.shape.iter().zip(dims(&repeats)?).map(|(d, r)| d * r).collect()
+            x.shape.iter().zip(dims(&repeats)?).map(|(d, r)| d.saturating_mul(r)).collect()
         }
         "Pad" => {
             let pads = args.ints(1)?.ok_or("the pads are missing")?;
-            if pads.len() != 2 * rank || args.get(3).is_some() {
-                return Err(format!(
-                    "{} pads for rank {rank} (pads for some axes only have no rule)",
-                    pads.len()
-                ));
+            if args.get(3).is_some() {
+                return Err("no rule for pads of some axes only".into());
+            }
+            if pads.len() != 2 * rank || pads.iter().any(|p| !(-1 << 40..=1 << 40).contains(p)) {
+                return Err(format!("pads {pads:?} do not fit rank {rank}"));
+            }
+            let mode = attrs.get_str("mode", "constant");
+            if !matches!(mode, "constant" | "reflect" | "edge") {
+                return Err(format!("no rule for the mode `{mode}`"));
+            }
+            if mode != "constant" && pads.iter().any(|&p| p < 0) {
+                return Err(format!("no rule for negative pads in the mode `{mode}`"));
+            }
+            if mode == "reflect" && (0..2 * rank).any(|i| pads[i] > 0 && pads[i] >= x.shape[i % rank] as i64)
+            {
+                return Err(format!("pads {pads:?} reflect more than there is"));
             }
             let size = |i: usize| {
                 let n = x.shape[i] as i64 + pads[i] + pads[rank + i];
@@ -140,7 +149,7 @@ fn split(attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
             (0..n).map(|i| piece.min(total.saturating_sub(i * piece))).collect()
         }
     };
-    if sizes.len() != outputs || sizes.iter().sum::<usize>() != total {
+    if sizes.len() != outputs || sizes.iter().fold(0, |n: usize, &s| n.saturating_add(s)) != total {
         return Err(format!("pieces {sizes:?} do not make {outputs} outputs of an axis of {total}"));
     }
     let piece = |n: usize| {
@@ -149,6 +158,14 @@ fn split(attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
         (shape, x.dtype)
     };
     Ok(sizes.into_iter().map(piece).collect())
+}
+
+/// The order of a Transpose: axis i of the result is axis `perm[i]`; reversed where it is not given.
+pub(crate) fn permutation(attrs: &Attrs, rank: usize) -> Vec<usize> {
+    match attrs.get_ints("perm") {
+        Some(p) => p.iter().map(|&p| usize::try_from(p).unwrap_or(usize::MAX)).collect(),
+        None => (0..rank).rev().collect(),
+    }
 }
 
 /// The target of a Reshape with its 0 (copy) and −1 (rest) resolved.
@@ -189,6 +206,7 @@ pub(crate) fn slice_range(size: usize, start: i64, end: i64, step: i64) -> Optio
     let (start, end) = match step {
         0 => return None,
         1.. => (wrap(start).clamp(0, n), wrap(end).clamp(0, n)),
+        _ if n == 0 => (0, 0),
         _ => (wrap(start).clamp(0, n - 1), wrap(end).clamp(-1, n - 1)),
     };
     let span = if step > 0 { end - start } else { start - end };

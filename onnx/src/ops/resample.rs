@@ -33,6 +33,12 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
     if attrs.get_ints("axes").is_some() {
         return Err("no rule for Resize with `axes`".into());
     }
+    if attrs.get_str("keep_aspect_ratio_policy", "stretch") != "stretch" {
+        return Err("no rule for Resize with `keep_aspect_ratio_policy`".into());
+    }
+    if x.shape.contains(&0) {
+        return Err("an empty input cannot be resized".into());
+    }
     let mut out = x.shape.to_vec();
     if let Some(sizes) = args.ints(3)?.filter(|s| !s.is_empty()) {
         if sizes.len() != out.len() || sizes.iter().any(|&s| s < 1) {
@@ -45,7 +51,7 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
         return Err(format!("scales {scales:?} do not fit rank {}", out.len()));
     }
     for (d, s) in out.iter_mut().zip(scales) {
-        *d = (*d as f64 * s).floor() as usize;
+        *d = (s as f32 * *d as f32) as usize; // in f32, as ONNX Runtime does it
     }
     Ok(out)
 }

@@ -12,12 +12,16 @@ pub(super) fn to_18<'g>(
     mut op: String,
     mut inputs: Inputs<'g>,
     mut attrs: Attrs,
+    outputs: usize,
 ) -> Result<(String, Inputs<'g>, Attrs)> {
     match op.as_str() {
         "Squeeze" | "Unsqueeze" => move_ints(b, &mut attrs, "axes", &mut inputs, 1),
         "Split" => {
             move_ints(b, &mut attrs, "split", &mut inputs, 1);
             attrs.0.remove("num_outputs");
+            if let [Some(x)] | [Some(x), None] = inputs[..] {
+                place(&mut inputs, 1, b.constant(Tensor::ints(&equal_pieces(x, &attrs, outputs))));
+            }
         }
         _ if op.starts_with("Reduce") => move_ints(b, &mut attrs, "axes", &mut inputs, 1),
         "Slice" => {
@@ -40,20 +44,35 @@ pub(super) fn to_18<'g>(
                 inputs.truncate(1);
                 inputs.push(Some(b.values(&[scales.len()], &scales)));
             }
-            resize_10(&mut inputs, &mut attrs);
+            resize_10(&mut inputs, &mut attrs)?;
         }
-        "Resize" if opset < 11 => resize_10(&mut inputs, &mut attrs),
+        "Resize" if opset < 11 => resize_10(&mut inputs, &mut attrs)?,
         // Until opset 12 Softmax ran over everything from `axis` (default 1) on, flattened.
         "Softmax" | "LogSoftmax" if opset < 13 => {
-            let rank = inputs.first().copied().flatten().map_or(0, |x| x.shape().len()) as i64;
+            let shape = inputs.first().copied().flatten().map_or_else(Vec::new, Expr::shape);
             let axis = attrs.get_int("axis", 1);
-            if axis != -1 && axis != rank - 1 {
+            let first = if axis < 0 { axis + shape.len() as i64 } else { axis };
+            let rest =
+                shape.get(usize::try_from(first).unwrap_or(usize::MAX).saturating_add(1)..).unwrap_or(&[]);
+            if rest.iter().any(|&d| d != 1) {
                 return Err(Error::Unsupported(format!(
-                    "{op} of opset {opset} over axes {axis}…{}: export with opset 13 or newer",
-                    rank - 1
+                    "{op} of opset {opset} from axis {axis} of {shape:?} on: export with opset 13 or newer"
                 )));
             }
-            attrs = attrs.int("axis", -1);
+            attrs = attrs.int("axis", axis);
+        }
+        // Attributes that are gone by 18, or came after it, at values that change nothing.
+        "BatchNormalization" => {
+            if attrs.get_int("spatial", 1) != 1 {
+                return Err(Error::Unsupported("BatchNormalization with spatial = 0".into()));
+            }
+            for gone in ["spatial", "is_test", "consumed_inputs"] {
+                attrs.0.remove(gone);
+            }
+        }
+        "Cast" => drop(attrs.0.remove("saturate")),
+        "AveragePool" if attrs.get_ints("dilations").is_some_and(|d| d.iter().all(|&d| d == 1)) => {
+            attrs.0.remove("dilations");
         }
         "Dropout" => {
             op = "Identity".into();
@@ -65,14 +84,35 @@ pub(super) fn to_18<'g>(
     Ok((op, inputs, attrs))
 }
 
-/// Resize of opset 10 and Upsample: (x, scales), corners at zero.
-fn resize_10(inputs: &mut Inputs<'_>, attrs: &mut Attrs) {
+/// Resize of opset 10 and Upsample: (x, scales), corners at zero; enlarging takes the element before, reducing the
+/// one after.
+fn resize_10(inputs: &mut Inputs<'_>, attrs: &mut Attrs) -> Result<()> {
     if inputs.len() == 2 {
         inputs.insert(1, None);
     }
+    let scales =
+        inputs.get(2).copied().flatten().and_then(|e| e.constant()).map_or_else(Vec::new, |t| t.to_f64());
+    let rounding = match (scales.iter().any(|&s| s < 1.0), scales.iter().any(|&s| s > 1.0)) {
+        (true, true) => {
+            let text = format!("Resize of opset 10 by {scales:?}: export with opset 11 or newer");
+            return Err(Error::Unsupported(text));
+        }
+        (true, false) => "ceil",
+        _ => "floor",
+    };
     *attrs = std::mem::take(attrs)
         .str("coordinate_transformation_mode", "asymmetric")
-        .str("nearest_mode", "floor");
+        .str("nearest_mode", rounding);
+    Ok(())
+}
+
+/// The sizes of a Split that only says into how many pieces: equal ones, the last may be smaller.
+fn equal_pieces(x: Expr<'_>, attrs: &Attrs, outputs: usize) -> Vec<i64> {
+    let axis = attrs.get_int("axis", 0);
+    let axis = if axis < 0 { axis + x.shape().len() as i64 } else { axis };
+    let total = x.dim(usize::try_from(axis).unwrap_or(usize::MAX));
+    let piece = total.div_ceil(outputs.max(1));
+    (0..outputs).map(|i| piece.min(total.saturating_sub(i * piece)) as i64).collect()
 }
 
 fn place<'g>(inputs: &mut Inputs<'g>, at: usize, value: Expr<'g>) {

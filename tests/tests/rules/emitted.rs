@@ -1,0 +1,193 @@
+//! The graphs that gradients emit, as text: their cost is a promise too. And what building alone simplifies.
+
+use gani_onnx::expr::ConvAttrs;
+use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
+use std::time::Instant;
+
+/// Checks a graph's text. In `expected` lines may be indented.
+fn assert_text(graph: &Graph, expected: &str) {
+    let expected: Vec<&str> = expected.trim().lines().map(str::trim).collect();
+    let found = graph.to_string();
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected, "\n{found}");
+}
+
+/// The graph that computes ∂ Σ g·y / ∂ wrt alone.
+fn gradient(f: impl for<'b> Fn(&'b Builder) -> (Expr<'b>, Expr<'b>)) -> Graph {
+    let b = Builder::new();
+    let (y, wrt) = f(&b);
+    let g = b.input("g", &y.shape());
+    let gradient = b.gradient((g * y).sum_all(), &[wrt]).unwrap()[0];
+    b.output("gradient", gradient);
+    b.finish().unwrap()
+}
+
+fn conv(b: &Builder, conv: ConvAttrs) -> (Expr<'_>, Expr<'_>, Expr<'_>) {
+    let (x, w) = (b.input("x", &[1, 3, 8, 8]), b.input("w", &[4, 3, 2, 1]));
+    (x, w, x.conv(w, &conv))
+}
+
+#[test]
+fn conv_dx_is_a_convolution_with_flipped_weights() {
+    let graph = gradient(|b| {
+        let (x, _, y) = conv(b, ConvAttrs { pads: vec![1, 0, 0, 0], ..ConvAttrs::same(0) });
+        (y, x)
+    });
+    assert_text(
+        &graph,
+        "
+        input x[1, 3, 8, 8]
+        input w[4, 3, 2, 1]
+        input g[1, 4, 8, 8]
+        Transpose(w[4, 3, 2, 1]) -> %1[3, 4, 2, 1] perm=Ints([1, 0, 2, 3])
+        Slice(%1[3, 4, 2, 1], [-1], [-9223372036854775808], [2], [-1]) -> %2[3, 4, 2, 1]
+        Conv(g[1, 4, 8, 8], %2[3, 4, 2, 1]) -> %3[1, 3, 8, 8] dilations=Ints([1, 1]) group=Int(1) pads=Ints([0, 0, 1, 0]) strides=Ints([1, 1])
+        output gradient = %3[1, 3, 8, 8]",
+    );
+}
+
+#[test]
+fn strided_conv_dx_is_a_transposed_convolution() {
+    let graph = gradient(|b| {
+        let (x, _, y) = conv(b, ConvAttrs::same(0).stride(2));
+        (y, x)
+    });
+    assert_text(
+        &graph,
+        "
+        input x[1, 3, 8, 8]
+        input w[4, 3, 2, 1]
+        input g[1, 4, 4, 4]
+        ConvTranspose(g[1, 4, 4, 4], w[4, 3, 2, 1]) -> %1[1, 3, 8, 8] dilations=Ints([1, 1]) group=Int(1) output_padding=Ints([0, 1]) pads=Ints([0, 0, 0, 0]) strides=Ints([2, 2])
+        output gradient = %1[1, 3, 8, 8]",
+    );
+}
+
+#[test]
+fn conv_dw_is_one_matrix_product() {
+    let graph = gradient(|b| {
+        let (_, w, y) = conv(b, ConvAttrs { pads: vec![1, 0, 0, 0], ..ConvAttrs::same(0) });
+        (y, w)
+    });
+    assert_text(
+        &graph,
+        "
+        input x[1, 3, 8, 8]
+        input w[4, 3, 2, 1]
+        input g[1, 4, 8, 8]
+        Pad(x[1, 3, 8, 8], [0, 0, 1, 0, 0, 0, 0, 0]) -> %1[1, 3, 9, 8]
+        Slice(%1[1, 3, 9, 8], [0, 0], [8, 8], [2, 3], [1, 1]) -> %2[1, 3, 8, 8]
+        Reshape(%2[1, 3, 8, 8], [3, 64]) -> %3[3, 64]
+        Slice(%1[1, 3, 9, 8], [1, 0], [9, 8], [2, 3], [1, 1]) -> %4[1, 3, 8, 8]
+        Reshape(%4[1, 3, 8, 8], [3, 64]) -> %5[3, 64]
+        Reshape(g[1, 4, 8, 8], [4, 64]) -> %6[4, 64]
+        Concat(%3[3, 64], %5[3, 64]) -> %7[6, 64] axis=Int(0)
+        Gemm(%6[4, 64], %7[6, 64]) -> %8[4, 6] transA=Int(0) transB=Int(1)
+        Reshape(%8[4, 6], [4, 2, 3]) -> %9[4, 2, 3]
+        Transpose(%9[4, 2, 3]) -> %10[4, 3, 2] perm=Ints([0, 2, 1])
+        Reshape(%10[4, 3, 2], [4, 3, 2, 1]) -> %11[4, 3, 2, 1]
+        output gradient = %11[4, 3, 2, 1]",
+    );
+}
+
+#[test]
+fn activations_are_differentiated_by_their_results() {
+    let graph = gradient(|b| {
+        let (x, bias) = (b.input("x", &[1, 3, 4, 4]), b.input("b", &[1, 3, 1, 1]));
+        ((x + bias).leaky_relu(0.5), bias)
+    });
+    assert_text(
+        &graph,
+        "
+        input x[1, 3, 4, 4]
+        input b[1, 3, 1, 1]
+        input g[1, 3, 4, 4]
+        Add(x[1, 3, 4, 4], b[1, 3, 1, 1]) -> %1[1, 3, 4, 4]
+        LeakyRelu(%1[1, 3, 4, 4]) -> %2[1, 3, 4, 4] alpha=Float(0.5)
+        Greater(%2[1, 3, 4, 4], [0.0]) -> %3[1, 3, 4, 4]
+        Mul(g[1, 3, 4, 4], [0.5]) -> %4[1, 3, 4, 4]
+        Where(%3[1, 3, 4, 4], g[1, 3, 4, 4], %4[1, 3, 4, 4]) -> %5[1, 3, 4, 4]
+        ReduceSum(%5[1, 3, 4, 4], [2, 3]) -> %6[1, 3, 1, 1] keepdims=Int(1)
+        output gradient = %6[1, 3, 1, 1]",
+    );
+}
+
+#[test]
+fn a_mean_is_spread_by_broadcasting() {
+    let b = Builder::new();
+    let x = b.input("x", &[2, 8]);
+    let dx = b.gradient(x.square().mean_all(), &[x]).unwrap()[0];
+    b.output("dx", dx);
+    assert_text(
+        &b.finish().unwrap(),
+        "
+        input x[2, 8]
+        Mul([0.125], x[2, 8]) -> %1[2, 8]
+        output dx = %1[2, 8]",
+    );
+}
+
+#[test]
+fn equal_nodes_are_one_and_constants_are_folded() {
+    let b = Builder::new();
+    let x = b.input("x", &[2, 3]);
+    let same = (x.exp() + 1.0) * (x.exp() + 1.0) * (b.scalar(6.0) / b.scalar(2.0));
+    let dims = b.op("Shape", &[Some(x)], Attrs::new())[0];
+    let last = b.op("Gather", &[Some(dims), Some(b.constant(Tensor::ints(&[1])))], Attrs::new())[0];
+    let target =
+        b.op("Concat", &[Some(last), Some(b.constant(Tensor::ints(&[-1])))], Attrs::new().int("axis", 0))[0];
+    b.output("y", b.op("Reshape", &[Some(same), Some(target)], Attrs::new())[0]);
+    assert_text(
+        &b.finish().unwrap(),
+        "
+        input x[2, 3]
+        Exp(x[2, 3]) -> %1[2, 3]
+        Add(%1[2, 3], [1.0]) -> %2[2, 3]
+        Mul(%2[2, 3], %2[2, 3]) -> %3[2, 3]
+        Mul(%3[2, 3], [3.0]) -> %4[2, 3]
+        Reshape(%4[2, 3], [3, -1]) -> %5[3, 2]
+        output y = %5[3, 2]",
+    );
+}
+
+#[test]
+fn what_changes_nothing_is_left_out() {
+    let b = Builder::new();
+    let x = b.input("x", &[2, 3, 4]);
+    let y = (x * 1.0 + 0.0 - 0.0) / 1.0;
+    let y = y.transpose(&[1, 2, 0]).transpose(&[2, 0, 1]).unary("Identity");
+    let y = y.reshape(&[6, 4]).reshape(&[24]).reshape(&[2, 3, 4]).expand(&[3, 4]).pad(&[0; 3], &[0; 3]);
+    b.output("y", y);
+    assert_text(&b.finish().unwrap(), "input x[2, 3, 4]\noutput y = x[2, 3, 4]");
+}
+
+#[test]
+fn weights_stay_apart_and_replaceable() {
+    let b = Builder::new();
+    let zeros = || Tensor::f32(&[2], vec![0.0; 2]).unwrap();
+    let x = b.input("x", &[2]);
+    let (first, second) = (b.weight("first", zeros()), b.weight("second", zeros()));
+    b.output("y", (x + first) * (second + 1.0) + b.constant(zeros()));
+    let graph = b.finish().unwrap();
+    assert_eq!(graph.named_constants().map(|(name, _)| name).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(graph.nodes().len(), 4);
+}
+
+/// 1,000 convolution blocks: three times the nodes of a StyleGAN2 with its gradient.
+#[test]
+fn large_graphs_are_built_and_differentiated_quickly() {
+    let start = Instant::now();
+    let b = Builder::new();
+    let mut x = b.input("x", &[1, 8, 16, 16]);
+    let mut weights = vec![];
+    for i in 0..1000 {
+        let w = b.input(&format!("w{i}"), &[8, 8, 3, 3]);
+        weights.push(w);
+        x = x.conv(w, &ConvAttrs::same(1)).leaky_relu(0.2) * 1.4;
+    }
+    let gradients = b.gradient(x.square().mean_all(), &weights).unwrap();
+    gradients.iter().enumerate().for_each(|(i, g)| b.output(&format!("g{i}"), *g));
+    let graph = b.finish().unwrap();
+    assert!(graph.nodes().len() > 20_000);
+    assert!(start.elapsed().as_secs_f32() < 10.0, "{:?}", start.elapsed());
+    println!("{} nodes in {:?}", graph.nodes().len(), start.elapsed());
+}
