@@ -21,7 +21,7 @@ use crate::{Error, Result};
 pub const SIZE: usize = 256;
 
 /// What [`measure`] found. Written to JSON as it stands; what could not be measured is `null`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Mean squared error of values in [-1,1]: 0 for equal images.
     pub mse: f64,
@@ -31,6 +31,15 @@ pub struct Metrics {
     pub ms_ssim: Option<f64>,
     /// Cosine of the two faces' identity features, 1 for the same; `None` without that network or a face.
     pub id: Option<f64>,
+}
+
+impl std::fmt::Display for Metrics {
+    /// `MSE 0.0031, LPIPS 0.0087, MS-SSIM 0.972, ID 0.94`; a dash for what could not be measured.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let show = |v: Option<f64>, digits: usize| v.map_or("-".into(), |v| format!("{v:.digits$}"));
+        let (lpips, ms_ssim, id) = (show(self.lpips, 4), show(self.ms_ssim, 3), show(self.id, 3));
+        write!(f, "MSE {:.4}, LPIPS {lpips}, MS-SSIM {ms_ssim}, ID {id}", self.mse)
+    }
 }
 
 /// The networks that measure. Those left out leave their figure out.

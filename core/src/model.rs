@@ -8,6 +8,9 @@ use crate::runtime::{Cancel, Runtime, Session};
 use crate::tune::{repeat, session};
 use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 use std::sync::OnceLock;
 
 /// A bundle and the runtime that runs it.
@@ -85,6 +88,14 @@ impl Model {
         let mapping = get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
         let z = ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
         self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
+    }
+
+    /// A latent [n,512] sampled from `seed` and pulled towards the mean: w' = w̄ + ψ (f(z) − w̄).
+    pub fn sample(&self, seed: u64, psi: f32, cancel: &Cancel) -> Result<Array2<f32>> {
+        let [_, dims] = self.latent_shape()?;
+        let z: Vec<f32> = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(dims).collect();
+        let mean = self.broadcast(&self.bundle.w_avg()?.into_dyn())?;
+        Ok(&mean + (self.map(&z, cancel)? - &mean) * psi)
     }
 
     /// The encoder's estimate of w for a crop [1,3,S,S], repeated for every style layer; the mean w where the bundle

@@ -205,11 +205,11 @@ impl Modules {
         (psi, tuned.into_iter().flatten().collect())
     }
 
-    /// y ← y + W₂ LeakyReLU(N₂(W₁ N₁(y))) + b   (Eq. 3, 4), for rows y [c_out·k·k, c_in].
+    /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for rows y [c_out·k·k, c_in].
     fn block<'g>(&self, y: Expr<'g>, parameters: &[Expr<'g>]) -> Expr<'g> {
         let [w1, w2, b, scales @ ..] = parameters else { return y };
         let mut scales = scales.iter();
-        let x = norm(self.settings.before, y, &mut scales);
+        let x = norm(self.settings.before, y, &mut scales).leaky_relu(SLOPE);
         let x = norm(self.settings.inside, linear(x, *w1), &mut scales).leaky_relu(SLOPE);
         y + linear(x, *w2) + *b
     }
@@ -221,8 +221,8 @@ fn linear<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
 }
 
 fn norm<'g>(kind: Norm, x: Expr<'g>, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
-    match (kind, kind == Norm::Scale) {
-        (Norm::Scale, _) => {
+    match kind {
+        Norm::Scale => {
             let Some(&g) = scales.next() else { return x };
             // max(‖x‖, ε) = √max(‖x‖², ε²), which has a gradient at 0
             let floor = x.builder().scalar(FLOOR * FLOOR);
@@ -230,11 +230,11 @@ fn norm<'g>(kind: Norm, x: Expr<'g>, scales: &mut std::slice::Iter<'_, Expr<'g>>
             let clipped = x.builder().op("Clip", &[Some(squared), Some(floor)], gani_onnx::Attrs::new())[0];
             x * (g / clipped.sqrt())
         }
-        (Norm::Instance, _) => {
+        Norm::Instance => {
             let centred = x - x.mean(&[1], true);
             centred / (centred.square().mean(&[1], true) + 1e-5).sqrt()
         }
-        (Norm::None, _) => x,
+        Norm::None => x,
     }
 }
 

@@ -53,11 +53,11 @@ fn affines(graph: &Graph, layers: Option<&Layers>, dims: usize) -> Vec<DMatrix<f
         match node.op.as_str() {
             "Slice" | "Gather" => {
                 let picked = layer.or_else(|| first_index(graph, node));
-                node.outputs.iter().for_each(|&o| drop(layer_of.insert(o, picked)));
+                layer_of.extend(node.outputs.iter().map(|&o| (o, picked)));
             }
-            "Split" => node.outputs.iter().enumerate().for_each(|(i, &o)| drop(layer_of.insert(o, Some(i)))),
+            "Split" => layer_of.extend(node.outputs.iter().enumerate().map(|(i, &o)| (o, Some(i)))),
             "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => {
-                node.outputs.iter().for_each(|&o| drop(layer_of.insert(o, layer)));
+                layer_of.extend(node.outputs.iter().map(|&o| (o, layer)));
             }
             "MatMul" | "Gemm" => {
                 let wanted = layers.is_none_or(|l| layer.is_none_or(|i| l.0.contains(&i)));

@@ -59,6 +59,12 @@ impl Binding {
         &self.session
     }
 
+    /// How many numbers an input holds.
+    pub fn input_len(&self, name: &str) -> Result<usize> {
+        let index = self.session.find(self.session.inputs(), "input", name)?;
+        Ok(self.session.inputs()[index].len())
+    }
+
     /// Copies `data` (row-major, as many numbers as the input has) into an input.
     ///
     /// Bindings that share this input see the change; an input shared *from* another gets memory of its own again.

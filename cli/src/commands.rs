@@ -1,0 +1,9 @@
+//! The commands, one per file.
+
+pub mod completions;
+pub mod doctor;
+pub mod edit;
+pub mod generate;
+pub mod invert;
+pub mod metrics;
+pub mod models;

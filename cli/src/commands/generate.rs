@@ -1,0 +1,54 @@
+//! `gani generate`.
+
+use crate::args::GenerateArgs;
+use crate::context::{Context, Outcome};
+use gani_core::editor::Editor;
+use gani_core::model::Model;
+use gani_core::photo::{Photo, image_from_crop};
+use gani_core::runtime::Cancel;
+use gani_core::{Error, Result, files};
+use image::DynamicImage;
+use ndarray::{Array2, ArrayD};
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use serde_json::json;
+use std::path::Path;
+
+/// Makes one image, of a given or of a sampled latent.
+pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
+    context.may_write(&args.output)?;
+    args.dump.as_deref().map_or(Ok(()), |dump| context.may_write(dump))?;
+    let model = context.model(None)?;
+    let ws = match &args.latent {
+        Some(path) => read_latent(&model, path)?,
+        None => model.sample(context.common.seed, args.psi, &context.cancel)?,
+    };
+    let image = Editor::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
+    Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view()))).save(&args.output)?;
+    if let Some(dump) = &args.dump {
+        files::write_whole(dump, |file| image.write_npy(file).map_err(std::io::Error::other))?;
+    }
+    context.print(
+        &json!({ "image": args.output, "dump": args.dump, "model": model.bundle.name(), "seed": context.common.seed }),
+        &format!("wrote {}", args.output.display()),
+    )
+}
+
+/// w [512], [1,512] or w+ [n,512], [1,n,512].
+fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
+    let file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
+    let latent = ArrayD::<f32>::read_npy(std::io::BufReader::new(file))
+        .map_err(|e| Error::Input(format!("{}: not an .npy file of f32 ({e})", path.display())))?;
+    let [layers, dims] = model.latent_shape()?;
+    match latent.len() {
+        n if n == dims => model.broadcast(&latent),
+        n if n == layers * dims => {
+            let values = latent.iter().copied().collect();
+            Array2::from_shape_vec((layers, dims), values).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+        }
+        _ => Err(Error::Input(format!(
+            "{}: a latent of shape {:?}; this model takes [{dims}] or [{layers},{dims}]",
+            path.display(),
+            latent.shape()
+        ))),
+    }
+}

@@ -1,0 +1,254 @@
+//! `gani invert PHOTO… -o DIR`: each face becomes an inversion file, a photo, a sheet and a loss curve.
+
+use crate::args::{InvertArgs, Method};
+use crate::context::{Context, Failure, Outcome};
+use crate::progress::Bar;
+use gani_core::inversion::Inversion;
+use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::metrics::Metrics;
+use gani_core::model::Model;
+use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
+use gani_core::preset::Settings;
+use gani_core::{Error, Result, domain, figure};
+use image::DynamicImage;
+use ndarray::Array4;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// A finished face, as `--json` prints it.
+#[derive(Serialize)]
+struct Done {
+    photo: PathBuf,
+    inversion: PathBuf,
+    image: PathBuf,
+    model: String,
+    method: String,
+    preset: String,
+    iterations: usize,
+    parameters: usize,
+    seconds: f64,
+    seconds_per_step: f64,
+    peak_memory_mb: Option<u64>,
+    device: String,
+    metrics: Metrics,
+    metrics_encoder: Metrics,
+}
+
+/// A photo that failed.
+#[derive(Serialize)]
+struct Failed {
+    photo: PathBuf,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    files: Vec<Done>,
+    failed: Vec<Failed>,
+}
+
+/// A face to invert: its crop [1,3,S,S], where it comes from, and the base name of its results.
+struct Face {
+    crop: Array4<f32>,
+    alignment: Option<Alignment>,
+    name: String,
+}
+
+/// Inverts every photo; one that fails does not end the others.
+pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
+    let Method::Gani = args.method;
+    let model = context.model(None)?;
+    let options = InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
+    std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
+    let mut report = Report { files: Vec::new(), failed: Vec::new() };
+    let mut names = HashSet::new();
+    for (i, path) in args.photos.iter().enumerate() {
+        if args.photos.len() > 1 {
+            context.say(&format!("file {} of {}: {}", i + 1, args.photos.len(), path.display()));
+        }
+        match photo(context, args, &model, &options, path, &mut names, &mut report.files) {
+            Ok(()) => {}
+            Err(Error::Cancelled) => return Err(Failure::Error(Error::Cancelled)),
+            Err(e) => {
+                eprintln!("error: {e}");
+                report.failed.push(Failed { photo: path.clone(), error: e.to_string() });
+            }
+        }
+    }
+    let lines: Vec<String> = report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
+    context.print(&report, &lines.join("\n"))?;
+    if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
+}
+
+/// The preset's settings, with what the command line changes.
+fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
+    let domain = match &args.domain {
+        Some(name) => domain::domain(name)?,
+        None => model.bundle.domain()?,
+    };
+    let mut settings = args.preset.settings(domain.weights, domain.iterations);
+    if let Some(n) = args.iterations {
+        settings.tune.iterations = n as usize;
+    }
+    if let Some(n) = args.refine {
+        settings.refine.steps_w = n as usize / 2;
+        settings.refine.steps_w_plus = n as usize - n as usize / 2;
+    }
+    Ok(settings)
+}
+
+/// Inverts the chosen faces of one photo, one after the other, each pasted beside the last.
+fn photo(
+    context: &Context,
+    args: &InvertArgs,
+    model: &Model,
+    options: &InvertOptions,
+    path: &Path,
+    names: &mut HashSet<String>,
+    done: &mut Vec<Done>,
+) -> Result<()> {
+    let photo = Photo::load(path)?;
+    for face in faces(context, args, model, &photo)? {
+        let files = Files::new(&args.output, &face.name);
+        if !names.insert(face.name.clone()) {
+            let text = format!("{}: an earlier photo has the same name, its results would be overwritten; rename one", path.display());
+            return Err(Error::Input(text));
+        }
+        if args.resume && files.inversion.exists() {
+            let kept = Inversion::open(&files.inversion)?;
+            kept.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
+            context.say(&format!("  {} is there already, kept", files.inversion.display()));
+            done.push(report(context, model, path, &files, &kept, 0.0, 0.0)?);
+            continue;
+        }
+        files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+        let origin = Origin {
+            photo: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            size: [photo.width(), photo.height()],
+            alignment: face.alignment.clone(),
+        };
+        let mut bar = Bar::new(context.common.quiet);
+        let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
+        bar.finish();
+        let inverted = inverted?;
+        write(model, &photo, &face, &inverted, &files)?;
+        let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
+        done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
+    }
+    Ok(())
+}
+
+/// The faces that the command line asks for.
+fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> Result<Vec<Face>> {
+    let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let size = model.crop_size();
+    if args.aligned {
+        return Ok(vec![Face { crop: photo.as_aligned_crop(size)?, alignment: None, name: stem }]);
+    }
+    let finder = model.face_finder()?.ok_or_else(|| {
+        Error::Unsupported(format!("the model `{}` has no face detector; crop the photo yourself and pass --aligned", model.bundle.name()))
+    })?;
+    let found = finder.faces(photo, &context.cancel)?;
+    let chosen = args.face.pick(photo, &found)?;
+    if found.len() > 1 {
+        let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
+        context.say(&format!("  {} faces found, counted from the left; taking {}", found.len(), which.join(", ")));
+    }
+    let several = chosen.len() > 1;
+    let face = |(n, face): &(usize, &gani_core::photo::Face)| {
+        let name = if several { format!("{stem}-face{n}") } else { stem.clone() };
+        Ok(Face { crop: face.alignment.crop(photo, size)?, alignment: Some(face.alignment.clone()), name })
+    };
+    chosen.iter().map(face).collect()
+}
+
+/// The results of a face.
+struct Files {
+    inversion: PathBuf,
+    image: PathBuf,
+    sheet: PathBuf,
+    curve: PathBuf,
+}
+
+impl Files {
+    fn new(folder: &Path, name: &str) -> Files {
+        let file = |end: &str| folder.join(format!("{name}{end}"));
+        Files {
+            inversion: file(".safetensors"),
+            image: file(".png"),
+            sheet: file("-sheet.png"),
+            curve: file("-loss.png"),
+        }
+    }
+
+    fn all(&self) -> [&Path; 4] {
+        [&self.inversion, &self.image, &self.sheet, &self.curve]
+    }
+}
+
+/// Pictures first, the inversion last: where it is, everything is.
+fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: &Files) -> Result<()> {
+    let result = match &face.alignment {
+        Some(alignment) => {
+            let mut photo = photo.clone();
+            paste(&mut photo, inverted.image.view(), alignment, &PasteOptions::default())?;
+            photo
+        }
+        None => picture(&files.image, image_from_crop(inverted.image.view())),
+    };
+    result.save(&files.image)?;
+    let encoder = model.bundle.encoder()?.map_or("mean latent", |_| "encoder");
+    let cells = [
+        ("photo", face.crop.view()),
+        (encoder, inverted.encoder_image.view()),
+        ("inversion", inverted.image.view()),
+    ];
+    picture(&files.sheet, figure::sheet(&cells, cells.len(), 512)).save(&files.sheet)?;
+    let info = &inverted.inversion.info;
+    let columns: Vec<Vec<f64>> =
+        (0..info.terms.len()).map(|t| info.history.iter().map(|s| s.edit[t].into()).collect()).collect();
+    let lines: Vec<(&str, &[f64])> = info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
+    let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
+    picture(&files.curve, figure::loss_curve(&title, &lines)).save(&files.curve)?;
+    inverted.inversion.save(&files.inversion)
+}
+
+fn picture(path: &Path, image: image::RgbImage) -> Photo {
+    Photo::from_pixels(path, DynamicImage::ImageRgb8(image))
+}
+
+fn report(
+    context: &Context,
+    model: &Model,
+    photo: &Path,
+    files: &Files,
+    inversion: &Inversion,
+    seconds: f64,
+    seconds_per_step: f64,
+) -> Result<Done> {
+    let info = &inversion.info;
+    Ok(Done {
+        photo: photo.into(),
+        inversion: files.inversion.clone(),
+        image: files.image.clone(),
+        model: model.bundle.name().into(),
+        method: info.method.clone(),
+        preset: info.preset.clone(),
+        iterations: info.history.len(),
+        parameters: info.parameters,
+        seconds,
+        seconds_per_step,
+        peak_memory_mb: peak_memory_mb(),
+        device: context.runtime()?.device().to_string(),
+        metrics: info.metrics,
+        metrics_encoder: info.metrics_encoder,
+    })
+}
+
+/// The most memory that this process has held, where the system tells (Linux).
+fn peak_memory_mb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
+}

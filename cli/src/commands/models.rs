@@ -1,0 +1,75 @@
+//! `gani models list|fetch|verify`.
+
+use crate::args::{ModelsAction, ModelsArgs};
+use crate::context::{Context, Failure, Outcome};
+use gani_cli::fetch;
+use gani_core::bundle::{self, Bundle};
+use gani_core::Error;
+use serde_json::json;
+
+/// Lists, fetches or verifies bundles.
+pub fn run(context: &Context, args: &ModelsArgs) -> Outcome {
+    match &args.action {
+        ModelsAction::List => list(context),
+        ModelsAction::Fetch { name } => fetch(context, name),
+        ModelsAction::Verify { name } => verify(context, name.as_deref()),
+    }
+}
+
+fn list(context: &Context) -> Outcome {
+    let mut rows = Vec::new();
+    let mut lines = Vec::new();
+    for (name, opened) in Bundle::list() {
+        match opened {
+            Ok(b) => {
+                let m = b.manifest();
+                lines.push(format!("{name:12} {} px  {}\n{:12} {}\n{:12} licence: {}", b.size(), m.title, "", b.folder().display(), "", m.licence));
+                rows.push(json!({ "name": name, "size": b.size(), "title": m.title, "folder": b.folder(), "domain": m.domain, "licence": m.licence }));
+            }
+            Err(e) => {
+                lines.push(format!("{name:12} unusable: {e}"));
+                rows.push(json!({ "name": name, "error": e.to_string() }));
+            }
+        }
+    }
+    if lines.is_empty() {
+        lines.push("no model is installed; `gani models fetch ffhq-1024` gets one".into());
+    }
+    context.print(&json!({ "models": rows }), &lines.join("\n"))
+}
+
+fn fetch(context: &Context, name: &str) -> Outcome {
+    let no_folder = || Error::Input("this system has no data folder for the user; set HOME or XDG_DATA_HOME".into());
+    let folder = bundle::user_folder().ok_or_else(no_folder)?;
+    let target = folder.join(name);
+    if target.join("bundle.toml").is_file() && !context.common.force && Bundle::open_folder(&target).is_ok() {
+        return context.print(&json!({ "model": name, "folder": target, "fetched": false }), &format!("{name} is already in {}", target.display()));
+    }
+    context.say(&format!("fetching {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
+    std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
+    let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(&folder).map_err(Error::io("creating a folder in", &folder))?;
+    fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
+    let made = bundle::make_ffhq_1024(work.path(), &folder)?;
+    let licence = made.manifest().licence.clone();
+    context.print(
+        &json!({ "model": name, "folder": made.folder(), "fetched": true, "licence": licence }),
+        &format!("{name} is in {}\nlicence: {licence}", made.folder().display()),
+    )
+}
+
+fn verify(context: &Context, name: Option<&str>) -> Outcome {
+    let bundles = match name {
+        Some(name) => vec![(name.to_string(), Bundle::open(name))],
+        None => Bundle::list(),
+    };
+    let (mut rows, mut lines, mut failed) = (Vec::new(), Vec::new(), false);
+    for (name, opened) in bundles {
+        let outcome = opened.and_then(|b| b.verify(|file| log::info!("{name}: {file}")));
+        failed |= outcome.is_err();
+        let text = outcome.map_or_else(|e| e.to_string(), |()| "ok".into());
+        lines.push(format!("{name:12} {text}"));
+        rows.push(json!({ "name": name, "result": text }));
+    }
+    context.print(&json!({ "models": rows }), &lines.join("\n"))?;
+    if failed { Err(Failure::Some) } else { Ok(()) }
+}

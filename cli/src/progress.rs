@@ -1,0 +1,60 @@
+//! The progress bar on standard error.
+
+use gani_core::invert::{Progress, Stage};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
+/// Shows [`Progress`] as a bar with the time that is left.
+pub struct Bar {
+    bar: ProgressBar,
+    stage: Option<Stage>,
+    quiet: bool,
+}
+
+impl Bar {
+    /// A bar; hidden where `quiet`, or where standard error is no terminal.
+    pub fn new(quiet: bool) -> Bar {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("  {msg:10} {bar:32} {pos}/{len}  {prefix}  {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Bar { bar, stage: None, quiet }
+    }
+
+    /// Shows what was reported.
+    pub fn show(&mut self, progress: Progress) {
+        match progress {
+            Progress::Expected(time) if !self.quiet => eprintln!("  expected to take {}", human(time)),
+            Progress::Expected(_) => {}
+            Progress::Step { stage, step, steps, loss } => {
+                if self.stage != Some(stage) {
+                    self.stage = Some(stage);
+                    self.bar.reset();
+                    self.bar.set_length(steps as u64);
+                    self.bar.set_message(match stage {
+                        Stage::Refine => "latent",
+                        Stage::Tune => "tuning",
+                    });
+                }
+                self.bar.set_prefix(format!("loss {loss:.4}"));
+                self.bar.set_position(step as u64);
+            }
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// "40 s", "3 min", as a person would say it.
+pub fn human(time: Duration) -> String {
+    match time.as_secs() {
+        s @ 0..=89 => format!("about {} s", s.max(1)),
+        s @ 90..=5399 => format!("about {} min", (s + 30) / 60),
+        s => format!("about {:.1} h", s as f64 / 3600.0),
+    }
+}
