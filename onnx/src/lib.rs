@@ -25,6 +25,7 @@ pub mod expr;
 pub mod gradient;
 pub mod graph;
 pub mod networks;
+pub mod openvino;
 mod ops;
 mod peephole;
 mod proto;

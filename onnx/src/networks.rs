@@ -6,6 +6,7 @@ pub mod encoder;
 mod faceres;
 mod identity;
 pub mod lpips;
+pub mod mobilestylegan;
 pub mod parsing;
 pub mod stylegan2;
 
