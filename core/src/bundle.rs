@@ -5,11 +5,13 @@
 //! file sizes; [`Bundle::verify`] compares every hash.
 
 mod directions;
+mod ffhq_1024;
 mod make;
 mod manifest;
 mod search;
 
 pub use directions::Directions;
+pub use ffhq_1024::make_ffhq_1024;
 pub use make::{Store, describe};
 pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network};
 pub use search::{model_folders, user_folder};

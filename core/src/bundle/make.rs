@@ -39,8 +39,9 @@ pub fn describe(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
         Ok(FileEntry { path: name.into(), bytes, sha256: sha256(&path)? })
     };
     manifest.files = manifest.named_files().into_iter().map(entry).collect::<Result<_>>()?;
-    let text = toml::to_string(&manifest)
-        .map_err(|e| Error::Model(format!("the description of `{}` cannot be written: {e}", manifest.name)))?;
+    let text = toml::to_string(&manifest).map_err(|e| {
+        Error::Model(format!("the description of `{}` cannot be written: {e}", manifest.name))
+    })?;
     write_whole(&folder.join(DESCRIPTION), |w| w.write_all(text.as_bytes()))?;
     Bundle::open_folder(folder)
 }

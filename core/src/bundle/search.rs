@@ -68,7 +68,8 @@ pub(super) fn list() -> Vec<(String, PathBuf)> {
         let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         for entry in entries.map(|e| e.path()).filter(|p| p.join(DESCRIPTION).is_file()) {
             let name = entry.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if !found.iter().any(|(n, _)| *n == name) {
+            // What an interrupted fetch left is hidden.
+            if !name.starts_with('.') && !found.iter().any(|(n, _)| *n == name) {
                 found.push((name, entry));
             }
         }

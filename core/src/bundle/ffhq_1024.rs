@@ -1,0 +1,114 @@
+//! Makes the bundle `ffhq-1024` from MobileStyleGAN as published: PyPI `random-face`, unpacked.
+
+use super::manifest::{Generator, Manifest, Mapping};
+use super::{Bundle, Store, describe, search};
+use crate::files::write_whole;
+use crate::{Error, Result};
+use gani_onnx::networks::mobilestylegan;
+use gani_onnx::{Builder, Graph, openvino};
+use ndarray::Array1;
+use ndarray_npy::{NpzReader, write_npy};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "ffhq-1024";
+
+/// Makes `models/ffhq-1024` from the folder `published`, which holds `MappingNetwork` and `SynthesisNetwork`, each as `.xml`
+/// and `.bin`. Networks that bundles of faces share are copied to `models/common` from the installed bundles.
+///
+/// The bundle is made in a temporary folder and renamed: it is there whole, or not at all. One that was there is replaced.
+///
+/// # Errors
+/// [`Error::Model`] where the published files are not what they should be; [`Error::Input`] where no installed bundle has
+/// the shared networks; [`Error::Io`] where something cannot be written.
+pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
+    let common = models.join("common");
+    fs::create_dir_all(&common).map_err(Error::io("creating", &common))?;
+    let manifest = Manifest::of_faces(NAME);
+    for file in manifest.named_files().iter().filter_map(|f| f.strip_prefix("../common/")) {
+        copy_shared(file, &common)?;
+    }
+    let work = tempfile::Builder::new().prefix(".ffhq-1024-").tempdir_in(models);
+    let work = work.map_err(Error::io("creating a folder in", models))?;
+    let mapping = renamed(&openvino::read(&published.join("MappingNetwork.xml"))?)?;
+    Store::Full.write(&mapping, &work.path().join("mapping.onnx"))?;
+    let synthesis = openvino::read(&published.join("SynthesisNetwork.xml"))?;
+    let made = mobilestylegan::build(&synthesis)?;
+    Store::Full.write(&made.generator, &work.path().join("generator.onnx"))?;
+    mean_of_w(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
+    let manifest = Manifest {
+        title: "Faces, 1024 px: MobileStyleGAN".into(),
+        size: made.size,
+        licence: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
+        provenance: "PyPI random-face 2021.7.21.1, converted by gani".into(),
+        generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },
+        mapping: Mapping { file: "mapping.onnx".into(), w_avg: "w_avg.npy".into() },
+        ..manifest
+    };
+    describe(work.path(), manifest)?;
+    let target = models.join(NAME);
+    replace(work.path(), &target)?;
+    Bundle::open_folder(&target)
+}
+
+/// Puts the folder `new` in the place of `target`.
+fn replace(new: &Path, target: &Path) -> Result<()> {
+    let old = new.with_extension("old");
+    if target.exists() {
+        fs::rename(target, &old).map_err(Error::io("moving away", target))?;
+    }
+    let moved = fs::rename(new, target);
+    if moved.is_err() && old.exists() {
+        fs::rename(&old, target).ok();
+    }
+    moved.map_err(Error::io("renaming to", target))?;
+    if old.exists() {
+        fs::remove_dir_all(&old).map_err(Error::io("removing", &old))?;
+    }
+    Ok(())
+}
+
+/// Copies a shared network into the folder `common`, from the first installed bundles that have it.
+fn copy_shared(file: &str, common: &Path) -> Result<()> {
+    let sources: Vec<PathBuf> = search::model_folders().iter().map(|f| f.join("common").join(file)).collect();
+    let target = common.join(file);
+    let source =
+        sources.iter().find(|s| s.is_file() && !same(s, &target)).or(target.is_file().then_some(&target));
+    let source = source.ok_or_else(|| {
+        Error::Input(format!(
+            "`{NAME}` shares {file} with the models that come with gani, which are not here; install gani again, \
+             with its models folder"
+        ))
+    })?;
+    if !same(source, &target) {
+        let bytes = fs::read(source).map_err(Error::io("reading", source))?;
+        write_whole(&target, |w| w.write_all(&bytes))?;
+    }
+    Ok(())
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The same network with its input and output called as bundles call them: `z` and `w`.
+fn renamed(mapping: &Graph) -> Result<Graph> {
+    let [input] = mapping.inputs() else {
+        return Err(Error::Model("MappingNetwork: one input was expected".into()));
+    };
+    let info = mapping.info(*input);
+    let b = Builder::new();
+    let z = b.input("z", &info.shape);
+    let outputs = b.inline(mapping, &[(&info.name, z)])?;
+    outputs.iter().for_each(|w| b.output("w", *w));
+    Ok(b.finish()?)
+}
+
+/// The mean of w, measured on this generator's samples, stands beside the directions.
+fn mean_of_w(directions: &Path, to: &Path) -> Result<()> {
+    let bad = |e: &dyn std::fmt::Display| Error::Model(format!("{}: `w_mean`: {e}", directions.display()));
+    let file = fs::File::open(directions).map_err(Error::io("reading", directions))?;
+    let mean: Array1<f32> =
+        NpzReader::new(file).map_err(|e| bad(&e))?.by_name("w_mean").map_err(|e| bad(&e))?;
+    write_npy(to, &mean).map_err(|e| Error::Model(format!("{}: cannot be written: {e}", to.display())))
+}
