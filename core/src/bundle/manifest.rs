@@ -134,17 +134,15 @@ impl Manifest {
             )));
         }
         let manifest: Manifest = toml::from_str(text).map_err(bad)?;
-        for name in manifest.named_files() {
+        let named = manifest.named_files();
+        for name in named.iter().copied().chain(manifest.files.iter().map(|f| &*f.path)) {
             relative(name).map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
-            if !manifest.files.iter().any(|f| f.path == name) {
-                return Err(Error::Model(format!(
-                    "{}: `{name}` is used, but [[files]] does not hold its size and hash; fetch the bundle again",
-                    path.display()
-                )));
-            }
         }
-        for file in &manifest.files {
-            relative(&file.path).map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
+        if let Some(name) = named.iter().find(|name| !manifest.files.iter().any(|f| f.path == **name)) {
+            return Err(Error::Model(format!(
+                "{}: `{name}` is used, but [[files]] does not hold its size and hash; fetch the bundle again",
+                path.display()
+            )));
         }
         Ok(manifest)
     }
