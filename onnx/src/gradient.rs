@@ -28,7 +28,8 @@ impl Builder {
     /// ∂`loss`/∂w for each w of `wrt`, each in the shape of its w. `loss` is a scalar (one element).
     ///
     /// At kinks the gradients are PyTorch's: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal shares for ties
-    /// of Min, Max, ReduceMin and ReduceMax, the first maximum for MaxPool; Sqrt has none at 0 (it is infinite).
+    /// of Min, Max, ReduceMin and ReduceMax, the first maximum for MaxPool. Where it would be infinite, for Sqrt at 0
+    /// and the exponent of Pow at 0, it is 0.
     ///
     /// A w that the loss does not depend on gets zeros. An op without a gradient rule is an error only
     /// when a gradient has to pass through it.
@@ -93,6 +94,12 @@ fn vjp<'g>(site: &Site<'_, 'g>) -> Result<Grads<'g>> {
     Err(site.refuse("it has no gradient rule"))
 }
 
+/// Nodes and constants that one rule may emit are limited by this: a window of so many taps, say. More is no network.
+const MAX_TAPS: i64 = 4096;
+
+/// Largest constant that a rule may make, in elements.
+const MAX_CONSTANT: usize = 1 << 24;
+
 /// A node at which gradients have arrived.
 struct Site<'a, 'g> {
     builder: &'g Builder,
@@ -155,6 +162,14 @@ impl<'g> Site<'_, 'g> {
     /// Gradients of broadcast inputs: each is summed over the axes along which its input was repeated.
     fn broadcast(&self, grads: &[Expr<'g>]) -> Grads<'g> {
         grads.iter().enumerate().map(|(i, &g)| Some(unbroadcast(g, &self.x(i).shape()))).collect()
+    }
+
+    /// Refuses sizes whose product is more than `limit`.
+    fn limit(&self, what: &str, sizes: &[i64], limit: i64) -> Result<()> {
+        match sizes.iter().try_fold(1i64, |n, &s| n.checked_mul(s)) {
+            Some(n) if n <= limit => Ok(()),
+            _ => Err(self.refuse(&format!("its {what} {sizes:?} are too large"))),
+        }
     }
 
     fn refuse(&self, why: &str) -> Error {

@@ -128,10 +128,10 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             if k != k2 {
                 return Err(format!("inner sizes {k} and {k2} differ"));
             }
-            if let Some(c) = args.get(2) {
-                if broadcast(&[c.shape, &[m, n]])? != [m, n] {
-                    return Err(format!("bias of shape {:?} does not fit [{m}, {n}]", c.shape));
-                }
+            if let Some(c) = args.get(2)
+                && broadcast(&[c.shape, &[m, n]])? != [m, n]
+            {
+                return Err(format!("bias of shape {:?} does not fit [{m}, {n}]", c.shape));
             }
             Ok(vec![(vec![m, n], a.dtype)])
         }

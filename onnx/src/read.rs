@@ -72,6 +72,7 @@ fn in_file(name: &str, error: Error) -> Error {
         Error::Model(t) => Error::Model(format!("{name}: {t}")),
         Error::Unsupported(t) => Error::Unsupported(format!("{name}: {t}")),
         Error::Input(t) => Error::Input(format!("{name}: {t}")),
+        Error::Limits(t) => Error::Limits(format!("{name}: {t}")),
         other => other,
     }
 }

@@ -3,7 +3,7 @@
 //! the input into one matrix and is one matrix product.
 
 use super::layout::flip;
-use super::{Grads, Site};
+use super::{Grads, MAX_TAPS, Site};
 use crate::expr::ConvAttrs;
 use crate::ops::{Geometry, taps};
 use crate::{Error, Expr, Result};
@@ -17,6 +17,9 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let (x, w, g) = (s.x(0), s.x(1), s.g());
     let d = x.shape().len() - 2;
     let geometry = Geometry::of(s.attrs(), &w.shape()[2..], &x.shape()[2..]).map_err(Error::Model)?;
+    if s.wants(1) {
+        s.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
+    }
     let conv = ConvAttrs {
         strides: geometry.strides.clone(),
         dilations: geometry.dilations.clone(),

@@ -23,7 +23,8 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Abs" => s.one(g * x.unary("Sign")),
         "Exp" => s.one(g * y),
         "Log" => s.one(g / x),
-        "Sqrt" => s.one(g * 0.5 / y),
+        // Infinite at 0, where features vanish: taken as 0, so that norms of nothing push nowhere.
+        "Sqrt" => s.one(y.greater(zero).select(g * 0.5 / y, zero)),
         "Reciprocal" => s.one(-(g * y * y)),
         "Sin" => s.one(g * x.unary("Cos")),
         "Cos" => s.one(-(g * x.unary("Sin"))),

@@ -1,6 +1,6 @@
 //! Ops that move elements: the gradient moves back.
 
-use super::{Grads, Site, unbroadcast};
+use super::{Grads, MAX_CONSTANT, Site, unbroadcast};
 use crate::graph::Attrs;
 use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{Error, Expr, Result, Tensor};
@@ -150,9 +150,6 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(out)
 }
 
-/// Largest selection matrix that a Gather may need.
-const MAX_SELECTION: usize = 1 << 24;
-
 /// Gather with constant indices along an axis: every slice of g goes back to, or is added at, its index.
 fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
@@ -170,17 +167,15 @@ fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         return Ok(g.pad(&[0, i as i64, 0], &[0, (n - 1 - i) as i64, 0]).reshape(&shape));
     }
     // Another order: the inverse order.
-    let mut inverse = vec![usize::MAX; n];
-    indices.iter().enumerate().for_each(|(position, &i)| inverse[i] = position);
+    let mut inverse = vec![usize::MAX; k];
+    indices.iter().enumerate().filter(|(_, i)| **i < k).for_each(|(position, &i)| inverse[i] = position);
     if k == n && !inverse.contains(&usize::MAX) {
         let inverse = Tensor::ints(&inverse.iter().map(|&i| i as i64).collect::<Vec<_>>());
         let back = s.builder.op1("Gather", &[g, s.builder.constant(inverse)], Attrs::new().int("axis", 1));
         return Ok(back.reshape(&shape));
     }
     // dX = Sᵀ·G with the 0/1 selection matrix S [indices, axis].
-    if n.saturating_mul(k) > MAX_SELECTION {
-        return Err(s.refuse(&format!("{k} of {n} indices are too many")));
-    }
+    s.limit("indices and axis", &[k as i64, n as i64], MAX_CONSTANT as i64)?;
     let mut selection = vec![0.0; n * k];
     indices.iter().enumerate().for_each(|(position, &i)| selection[i * k + position] = 1.0);
     Ok(s.builder.values(&[n, k], &selection).matmul(g).reshape(&shape))

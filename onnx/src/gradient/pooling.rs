@@ -1,7 +1,7 @@
 //! Pooling.
 
 use super::layout::dilate;
-use super::{Grads, Site};
+use super::{Grads, MAX_CONSTANT, MAX_TAPS, Site};
 use crate::ops::{Geometry, taps};
 use crate::{Attrs, Error, Expr, Result};
 
@@ -124,6 +124,7 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     // itself divides by the size of the kernel.
     let mut share = g;
     for i in 0..d {
+        s.limit("windows", &[windows[i] as i64], MAX_CONSTANT as i64)?;
         let weights: Vec<f32> =
             (0..windows[i]).map(|w| kernel[i] as f32 / count(i, w).max(1) as f32).collect();
         if weights.iter().any(|&w| w != 1.0) {
@@ -147,6 +148,8 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
 /// visited in order, and a window that has found its element stops taking part.
 fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let geometry = geometry(s, x)?;
+    s.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
+    s.limit("strides", &geometry.strides, MAX_TAPS)?;
     let (size, y) = (x.shape()[2..].to_vec(), s.y());
     let windows = y.shape()[2..].to_vec();
     let d = size.len();

@@ -1,6 +1,6 @@
 //! Resize, DepthToSpace, SpaceToDepth.
 
-use super::{Grads, Site};
+use super::{Grads, MAX_CONSTANT, Site};
 use crate::{Attrs, Expr, Result};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -47,6 +47,7 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         if n == m && scale == 1.0 {
             continue;
         }
+        s.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
         let weights = interpolation(s, n, m, scale)?;
         let repeated =
             |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);

@@ -121,10 +121,8 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             if inputs != *c || w0 % group != 0 {
                 return Err(format!("weight for {inputs} input channels in {group} groups, input has {c}"));
             }
-            if let Some(b) = args.get(2) {
-                if b.shape != [channels] {
-                    return Err(format!("bias of shape {:?}, expected [{channels}]", b.shape));
-                }
+            if let Some(b) = args.get(2).filter(|b| b.shape != [channels]) {
+                return Err(format!("bias of shape {:?}, expected [{channels}]", b.shape));
             }
             let spatial = if op == "Conv" {
                 geometry.windows(size, false)?

@@ -183,7 +183,7 @@ pub(crate) fn reshape_target(from: &[usize], dims: &[i64], attrs: &Attrs) -> Res
     let known = out.iter().filter(|&&d| d != usize::MAX).try_fold(1usize, |n, &d| n.checked_mul(d));
     let known = known.ok_or("the target shape is too large")?;
     if let Some(rest) = out.iter_mut().find(|d| **d == usize::MAX) {
-        *rest = if known == 0 { 0 } else { total / known };
+        *rest = total.checked_div(known).unwrap_or(0);
     }
     if out.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(total) {
         return Err(format!("{from:?} does not fill {dims:?}"));
