@@ -126,3 +126,26 @@ fn tensor(dtype: pytorch_reader::DType, shape: &[usize], bytes: &[u8]) -> Option
     debug_assert!(matches!(data, Data::F32(_) | Data::I64(_)) || dtype == P::Bool);
     Tensor::new(shape, data).filter(|t| matches!(t.dtype(), DType::F32 | DType::I64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_misshaped_is_named() {
+        let weight = Tensor::f32(&[2], vec![1.0, 2.0]).unwrap();
+        let c = Checkpoint::from_tensors("a.pt", [("g_ema.w".to_string(), weight)]);
+        assert_eq!(c.clone().below("g_ema.").values("w", &[2]).unwrap(), [1.0, 2.0]);
+        let text = c.clone().below("g_ema.").get("b").unwrap_err().to_string();
+        assert!(text.contains("a.pt") && text.contains("g_ema.b"), "{text}");
+        let text = c.below("g_ema.").values("w", &[3]).unwrap_err().to_string();
+        assert!(text.contains("`w`") && text.contains("[2]") && text.contains("[3]"), "{text}");
+    }
+
+    #[test]
+    fn files_that_are_no_checkpoints_are_refused() {
+        assert!(matches!(Checkpoint::read(Path::new("/nowhere.pt")), Err(Error::Io { .. })));
+        let here = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        assert!(matches!(Checkpoint::read(here), Err(Error::Model(_))));
+    }
+}

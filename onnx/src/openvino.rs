@@ -261,3 +261,86 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
 fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::Arc<[T]> {
     bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// y = PReLU(x · w + b), x [1, 2], w [2, 2] at byte 0, b [2] at byte 16, the slope at byte 24.
+    fn network(change: impl Fn(String) -> String) -> Result<Graph> {
+        let constant = |id: u32, shape: &str, offset: usize, size: usize| {
+            format!(
+                r#"<layer id="{id}" name="c{id}" type="Const"><data element_type="f32" shape="{shape}" offset="{offset}"
+                size="{size}"/><output><port id="0"/></output></layer>"#
+            )
+        };
+        let op = |id: u32, kind: &str| {
+            format!(
+                r#"<layer id="{id}" name="n{id}" type="{kind}"><data transpose_b="true"/>
+                <output><port id="2"/></output></layer>"#
+            )
+        };
+        let edge = |from: u32, port: u32, to: u32, at: u32| {
+            format!(r#"<edge from-layer="{from}" from-port="{port}" to-layer="{to}" to-port="{at}"/>"#)
+        };
+        let layers = [
+            r#"<layer id="0" name="x" type="Parameter"><data shape="1, 2" element_type="f32"/>
+            <output><port id="0"/></output></layer>"#
+                .to_string(),
+            constant(1, "2, 2", 0, 16),
+            op(2, "MatMul"),
+            constant(3, "1, 2", 16, 8),
+            op(4, "Add"),
+            constant(5, "1", 24, 4),
+            op(6, "PReLU"),
+            r#"<layer id="7" name="out" type="Result"/>"#.to_string(),
+        ];
+        let edges = [
+            edge(0, 0, 2, 0),
+            edge(1, 0, 2, 1),
+            edge(2, 2, 4, 0),
+            edge(3, 0, 4, 1),
+            edge(4, 2, 6, 0),
+            edge(5, 0, 6, 1),
+            edge(6, 2, 7, 0),
+        ];
+        let xml = format!(
+            r#"<net name="t" version="10"><layers>{}</layers><edges>{}</edges></net>"#,
+            layers.concat(),
+            edges.concat()
+        );
+        let weights: Vec<u8> =
+            [1.0f32, 2.0, 3.0, 4.0, 0.5, -0.5, 0.25].iter().flat_map(|v| v.to_le_bytes()).collect();
+        from_parts("t.xml", &change(xml), &weights)
+    }
+
+    #[test]
+    fn a_small_network_is_read() {
+        let graph = network(|xml| xml).unwrap();
+        let expected = "input x[1, 2]\n\
+            Gemm(x[1, 2], c1[2, 2]) -> %1[1, 2] transA=Int(0) transB=Int(1)\n\
+            Add(%1[1, 2], c3[1, 2]) -> %2[1, 2]\n\
+            LeakyRelu(%2[1, 2]) -> %3[1, 2] alpha=Float(0.25)\n\
+            output n6 = %3[1, 2]\n";
+        assert_eq!(graph.to_string(), expected);
+    }
+
+    #[test]
+    fn broken_files_are_refused_by_name() {
+        let table: [(&str, &str, &str); 9] = [
+            ("version=\"10\"", "version=\"11\"", "version 11"),
+            ("<net", "<net <", "not an XML file"),
+            ("<edges>", "<edgy>", "not an XML file"),
+            ("type=\"Add\"", "type=\"Loop\"", "Loop `n4`"),
+            ("offset=\"24\"", "offset=\"26\"", "truncated"),
+            ("offset=\"24\"", "offset=\"18446744073709551615\"", "truncated"),
+            ("shape=\"2, 2\"", "shape=\"2, 3\"", "4 elements"),
+            ("from-layer=\"3\"", "from-layer=\"33\"", "circle"),
+            ("from-layer=\"0\"", "from-layer=\"4\"", "circle"),
+        ];
+        for (from, to, expected) in table {
+            let error = network(|xml| xml.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("t.xml"), "{to}: {error}");
+        }
+    }
+}
