@@ -73,7 +73,7 @@ fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     let (b, name) = (x.builder(), CONVOLUTIONS[0]);
     let w = from.find_constant(&format!("net.{name}.w"))?;
     let bias = weight(b, from, &format!("net.{name}.b"))?;
-    if x.dim(2) % 2 != 0 || x.dim(3) % 2 != 0 || w.shape()[2..] != [11, 11] {
+    if !x.dim(2).is_multiple_of(2) || !x.dim(3).is_multiple_of(2) || w.shape()[2..] != [11, 11] {
         return Ok(blur_pool(convolution(from, x, name, 2)?));
     }
     let (blur, last): (&[f64], &[f64]) = (&[0.25, 0.5, 0.25], &[0.5, 0.5]);
