@@ -214,7 +214,9 @@ impl std::str::FromStr for Strengths {
         let ends = text.split_once("..").map(|(a, b)| (a.trim().parse::<f32>(), b.trim().parse::<f32>()));
         match ends {
             Some((Ok(a), Ok(b))) if a < b && a.is_finite() && b.is_finite() => Ok(Strengths(a, b)),
-            _ => Err(gani_core::Error::Input(format!("`{text}` is no range; write A..B with A < B, for example -3..3"))),
+            _ => Err(gani_core::Error::Input(format!(
+                "`{text}` is no range; write A..B with A < B, for example -3..3"
+            ))),
         }
     }
 }

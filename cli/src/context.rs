@@ -45,7 +45,9 @@ impl Context {
             (_, 1) => "info",
             _ => "debug",
         };
-        env_logger::Builder::from_env(env_logger::Env::new().filter_or("GANI_LOG", level)).format_timestamp(None).init();
+        env_logger::Builder::from_env(env_logger::Env::new().filter_or("GANI_LOG", level))
+            .format_timestamp(None)
+            .init();
         let cancel = Cancel::new();
         let handler = cancel.clone();
         ctrlc::set_handler(move || {
@@ -67,7 +69,12 @@ impl Context {
         let (device, threads) = (self.common.device, self.common.threads);
         let runtime = Runtime::load(&RuntimeOptions { device, threads, library: None })?;
         let threads = if runtime.threads() == 1 { "thread" } else { "threads" };
-        self.say(&format!("device {} ({} {threads}), ONNX Runtime {}", runtime.device(), runtime.threads(), runtime.version()));
+        self.say(&format!(
+            "device {} ({} {threads}), ONNX Runtime {}",
+            runtime.device(),
+            runtime.threads(),
+            runtime.version()
+        ));
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
@@ -93,7 +100,8 @@ impl Context {
     /// The result: as JSON with --json, else as text.
     pub fn print(&self, json: &impl serde::Serialize, text: &str) -> Outcome {
         if self.common.json {
-            let line = serde_json::to_string(json).map_err(|e| Error::Runtime(format!("the result is no JSON: {e}")))?;
+            let line = serde_json::to_string(json)
+                .map_err(|e| Error::Runtime(format!("the result is no JSON: {e}")))?;
             println!("{line}");
         } else if !text.is_empty() {
             println!("{text}");
@@ -104,7 +112,10 @@ impl Context {
     /// Refuses to overwrite without --force.
     pub fn may_write(&self, path: &Path) -> Result<(), Error> {
         if path.exists() && !self.common.force {
-            return Err(Error::Input(format!("{} exists already; give another name, or --force to overwrite it", path.display())));
+            return Err(Error::Input(format!(
+                "{} exists already; give another name, or --force to overwrite it",
+                path.display()
+            )));
         }
         Ok(())
     }

@@ -33,7 +33,9 @@ impl std::str::FromStr for Edit {
             Some((name, Ok(strength))) if !name.is_empty() && strength.is_finite() => {
                 Ok(Edit { direction: name.into(), strength })
             }
-            _ => Err(Error::Input(format!("`{text}` is no edit; write NAME=SIGMA, for example smile=1.5 or age=-2"))),
+            _ => Err(Error::Input(format!(
+                "`{text}` is no edit; write NAME=SIGMA, for example smile=1.5 or age=-2"
+            ))),
         }
     }
 }
@@ -50,19 +52,27 @@ impl std::str::FromStr for Layers {
         let (from, to) = text.split_once('-').unwrap_or((text, text));
         match (from.trim().parse(), to.trim().parse()) {
             (Ok(a), Ok(b)) if a <= b => Ok(Layers(a..=b)),
-            _ => Err(Error::Input(format!("`{text}` is no range of style layers; write A-B with A ≤ B, for example 4-7"))),
+            _ => Err(Error::Input(format!(
+                "`{text}` is no range of style layers; write A-B with A ≤ B, for example 4-7"
+            ))),
         }
     }
 }
 
 /// ws [n·512] ← ws + Σ strength · σ · unit, in the style layers of `layers` (all where absent).
-pub fn apply(ws: &mut [f32], dims: usize, steps: &[(&Direction, f32)], layers: Option<&Layers>) -> Result<()> {
+pub fn apply(
+    ws: &mut [f32],
+    dims: usize,
+    steps: &[(&Direction, f32)],
+    layers: Option<&Layers>,
+) -> Result<()> {
     let count = ws.len() / dims.max(1);
-    if let Some(Layers(range)) = layers {
-        if *range.end() >= count {
-            let (a, b) = (range.start(), range.end());
-            return Err(Error::Input(format!("style layers {a}-{b}: this generator has {count}, 0-{}", count - 1)));
-        }
+    if let Some(Layers(range)) = layers.filter(|l| *l.0.end() >= count) {
+        let (a, b) = (range.start(), range.end());
+        return Err(Error::Input(format!(
+            "style layers {a}-{b}: this generator has {count}, 0-{}",
+            count - 1
+        )));
     }
     for (layer, w) in ws.chunks_mut(dims).enumerate() {
         if layers.is_some_and(|l| !l.0.contains(&layer)) {
@@ -78,7 +88,8 @@ pub fn apply(ws: &mut [f32], dims: usize, steps: &[(&Direction, f32)], layers: O
 
 /// The error for a direction that does not exist: names near ones.
 pub fn unknown_direction(name: &str, known: &[&str]) -> Error {
-    let mut near: Vec<_> = known.iter().map(|k| (distance(name, k), *k)).filter(|(d, k)| *d <= 1 + k.len() / 3).collect();
+    let mut near: Vec<_> =
+        known.iter().map(|k| (distance(name, k), *k)).filter(|(d, k)| *d <= 1 + k.len() / 3).collect();
     near.sort();
     let hint = match near.first() {
         Some((_, k)) => format!("did you mean `{k}`? "),
@@ -123,7 +134,11 @@ mod tests {
     fn an_unknown_direction_suggests_the_near_one() {
         let text = unknown_direction("smle", &["age", "smile", "yaw"]).to_string();
         assert!(text.contains("did you mean `smile`"), "{text}");
-        assert!("smile".parse::<Edit>().is_err() && "=1".parse::<Edit>().is_err() && "a=x".parse::<Edit>().is_err());
+        assert!(
+            "smile".parse::<Edit>().is_err()
+                && "=1".parse::<Edit>().is_err()
+                && "a=x".parse::<Edit>().is_err()
+        );
         assert_eq!("age=-2".parse::<Edit>().unwrap(), Edit { direction: "age".into(), strength: -2.0 });
         assert!("7-4".parse::<Layers>().is_err());
     }

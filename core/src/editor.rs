@@ -19,7 +19,10 @@ pub struct Editor<'m> {
 impl<'m> Editor<'m> {
     /// The bundle's own generator.
     pub fn untuned(model: &'m Model) -> Result<Editor<'m>> {
-        Ok(Editor { model, generator: session(&model.runtime, "generator", model.objective()?.generator.clone())? })
+        Ok(Editor {
+            model,
+            generator: session(&model.runtime, "generator", model.objective()?.generator.clone())?,
+        })
     }
 
     /// The generator with an inversion's weight changes.
@@ -40,7 +43,8 @@ impl<'m> Editor<'m> {
 
     /// ws moved by `edits`, in the style layers of `layers` (all where absent).
     pub fn moved(&self, ws: &Array2<f32>, edits: &[Edit], layers: Option<&Layers>) -> Result<Array2<f32>> {
-        let directions: Vec<Direction> = edits.iter().map(|e| self.direction(&e.direction, layers)).collect::<Result<_>>()?;
+        let directions: Vec<Direction> =
+            edits.iter().map(|e| self.direction(&e.direction, layers)).collect::<Result<_>>()?;
         let steps: Vec<_> = directions.iter().zip(edits).map(|(d, e)| (d, e.strength)).collect();
         let mut ws = ws.as_standard_layout().into_owned();
         let dims = ws.ncols();
@@ -72,7 +76,13 @@ fn changed(generator: &Graph, changes: &[(String, ArrayD<f32>)]) -> Result<Graph
     let mut bindings = vec![("ws", ws)];
     for (&name, change) in &changes {
         let weight = generator.find_constant(name)?;
-        let bad = || Error::Model(format!("the inversion's change of {name} is {:?}, the weight is {:?}", change.shape(), weight.shape()));
+        let bad = || {
+            Error::Model(format!(
+                "the inversion's change of {name} is {:?}, the weight is {:?}",
+                change.shape(),
+                weight.shape()
+            ))
+        };
         let values = weight.as_f32().filter(|_| weight.shape() == change.shape()).ok_or_else(bad)?;
         let sum = values.iter().zip(change.iter()).map(|(w, c)| w + c).collect();
         bindings.push((name, b.weight(name, Tensor::f32(change.shape(), sum).ok_or_else(bad)?)));

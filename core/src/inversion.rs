@@ -83,7 +83,8 @@ impl Inversion {
         for (name, shape, bytes) in &changes {
             tensors.push((name.clone(), TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(bad)?));
         }
-        let info = serde_json::to_string(&self.info).map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
+        let info = serde_json::to_string(&self.info)
+            .map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
         let header = HashMap::from([("gani".to_string(), info)]);
         let bytes = safetensors::serialize(tensors, Some(header)).map_err(bad)?;
         files::write_whole(path, |w| w.write_all(&bytes))
@@ -96,7 +97,10 @@ impl Inversion {
     pub fn open(path: &Path) -> Result<Inversion> {
         let size = std::fs::metadata(path).map_err(Error::io("reading", path))?.len();
         if size > MAX_BYTES {
-            return Err(Error::Limits(format!("{}: {size} bytes; an inversion has at most {MAX_BYTES}", path.display())));
+            return Err(Error::Limits(format!(
+                "{}: {size} bytes; an inversion has at most {MAX_BYTES}",
+                path.display()
+            )));
         }
         let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
         Self::parse(&bytes).map_err(|why| {
@@ -118,7 +122,8 @@ impl Inversion {
         let (&[layers, dims], Dtype::F32) = (ws.shape(), ws.dtype()) else {
             return Err(format!("ws is {:?} {:?}, not f32 [n,512]", ws.dtype(), ws.shape()));
         };
-        let values = ws.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap_or_default())).collect();
+        let values =
+            ws.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap_or_default())).collect();
         let ws = Array2::from_shape_vec((layers, dims), values).map_err(|e| e.to_string())?;
         let mut changes = Vec::new();
         for (name, tensor) in file.iter() {
@@ -126,8 +131,12 @@ impl Inversion {
             if tensor.dtype() != Dtype::F16 {
                 return Err(format!("the change of {name} is {:?}, not f16", tensor.dtype()));
             }
-            let values = tensor.data().chunks_exact(2).map(|c| f16::from_le_bytes(c.try_into().unwrap_or_default()).to_f32());
-            let change = ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
+            let values = tensor
+                .data()
+                .chunks_exact(2)
+                .map(|c| f16::from_le_bytes(c.try_into().unwrap_or_default()).to_f32());
+            let change =
+                ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
             changes.push((name.to_string(), change));
         }
         Ok(Inversion { ws, changes, info })

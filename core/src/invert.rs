@@ -1,5 +1,6 @@
 //! Inverting one aligned crop, top to bottom: encode, refine, tune, measure.
 
+use crate::Result;
 use crate::editor::Editor;
 use crate::inversion::{self, Info, Inversion};
 use crate::metrics::{self, Metrics};
@@ -8,8 +9,7 @@ use crate::photo::Alignment;
 use crate::preset::{Preset, Settings};
 use crate::refine::refine;
 use crate::runtime::Cancel;
-use crate::tune::{Tuner, observe, tune};
-use crate::Result;
+use crate::tune::{Problem, Tuner, observe, tune};
 use ndarray::{Array4, ArrayView4};
 use std::time::{Duration, Instant};
 
@@ -100,18 +100,16 @@ pub fn invert(
     // The latent, refined by gradient.
     let weights = &settings.tune.weights;
     let features = observe(&model.runtime, objective, weights, &target.clone().into_dyn(), cancel)?;
-    let refine_weights = weights.cheap();
+    let problem = Problem { runtime: &model.runtime, objective, target: &features, cancel };
     let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
     let latent = ws.as_slice_mut().unwrap_or_default();
-    refine(&model.runtime, objective, &refine_weights, &features, latent, &settings.refine, cancel, |step, loss| {
+    refine(&problem, &weights.cheap(), latent, &settings.refine, |step, loss| {
         watch(Progress::Step { stage: Stage::Refine, step, steps, loss });
     })?;
 
     // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
     let latent = ws.as_slice().unwrap_or_default();
-    let mapping = model.bundle.mapping()?;
-    let mut tuner =
-        Tuner::new(&model.runtime, objective, &mapping, &features, latent, &settings.tune, options.seed, cancel)?;
+    let mut tuner = Tuner::new(&problem, &model.bundle.mapping()?, latent, &settings.tune, options.seed)?;
     let tuning = Instant::now();
     let steps = settings.tune.iterations;
     let history = tune(&mut tuner, options.seed, |step, losses| {
@@ -147,7 +145,13 @@ pub fn invert(
     let image = Editor::tuned(model, &inversion)?.image(inversion.ws.view(), cancel)?;
     inversion.info.metrics = model.measure(image.view(), target.view(), cancel)?;
     inversion.info.metrics_encoder = model.measure(encoder_image.view(), target.view(), cancel)?;
-    Ok(Inverted { inversion, image, encoder_image, seconds: started.elapsed().as_secs_f64(), seconds_per_step })
+    Ok(Inverted {
+        inversion,
+        image,
+        encoder_image,
+        seconds: started.elapsed().as_secs_f64(),
+        seconds_per_step,
+    })
 }
 
 /// Expected time, from one load and run of the generator: a gradient costs about three runs, a tuning step with

@@ -1,4 +1,36 @@
-//! gani-core: put a photograph inside a StyleGAN2-family generator and edit it there.
+//! Put a photograph inside a StyleGAN2-family generator, so exactly that the generator reproduces it, and edit it there.
+//!
+//! The method is GANI (Sheffi, Rotman, Wolf: *Gradient Adjusting Networks for Domain Inversion*): small modules map the
+//! loss gradient of each convolution weight to a relative change of it, and only the modules are trained.
+//!
+//! ```no_run
+//! use gani_core::editor::Editor;
+//! use gani_core::invert::{InvertOptions, Origin, invert};
+//! use gani_core::model::Model;
+//! use gani_core::photo::Photo;
+//! use gani_core::preset::Preset;
+//! use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
+//!
+//! let model = Model::open("ffhq-1024", Runtime::load(&RuntimeOptions::default())?)?;
+//! let domain = model.bundle.domain()?;
+//! let settings = Preset::Fast.settings(domain.weights, domain.iterations);
+//! let options = InvertOptions { preset: Preset::Fast, settings, seed: 0 };
+//! let crop = Photo::load("face.png".as_ref())?.as_aligned_crop(model.crop_size())?;
+//! let cancel = Cancel::new();
+//! let result = invert(&model, crop.view(), Origin::default(), &options, &cancel, |_| {})?;
+//! let editor = Editor::tuned(&model, &result.inversion)?;
+//! let older = editor.moved(&result.inversion.ws, &["age=2".parse()?], None)?;
+//! let image = editor.image(older.view(), &cancel)?; // [1,3,1024,1024] in [-1,1]
+//! # Ok::<(), gani_core::Error>(())
+//! ```
+//!
+//! # Where what is
+//! - The story of one inversion: [`invert`]. Algorithm 1: [`tune`]. Eq. 2–4: [`modules`]. Eq. 1: [`objective`].
+//! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
+//! - Networks: [`bundle`], [`model`]. ONNX Runtime: [`runtime`].
+//!
+//! Images are [1,3,H,W] RGB in [-1,1]; a latent w is [512], w+ is [n,512], one w for each of the generator's n style layers.
+//! Nothing here prints, opens a network, or panics on what a file says.
 
 pub mod bundle;
 pub mod domain;

@@ -67,14 +67,21 @@ impl Model {
 
     fn face_networks(&self) -> Result<&Option<(FaceFinder, Session)>> {
         get_or_try(&self.faces, || {
-            let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else { return Ok(None) };
+            let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else {
+                return Ok(None);
+            };
             let finder = FaceFinder::new(&self.runtime, &detector, &landmarks)?;
             Ok(Some((finder, self.runtime.session("identity for evaluation", &evaluation)?)))
         })
     }
 
     /// MSE, LPIPS, MS-SSIM and ID of `result` against `target`, both [1,3,H,W] in [-1,1].
-    pub fn measure(&self, result: ArrayView4<'_, f32>, target: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Metrics> {
+    pub fn measure(
+        &self,
+        result: ArrayView4<'_, f32>,
+        target: ArrayView4<'_, f32>,
+        cancel: &Cancel,
+    ) -> Result<Metrics> {
         let lpips = get_or_try(&self.lpips, || {
             self.bundle.lpips_distance()?.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
         })?;
@@ -85,8 +92,10 @@ impl Model {
 
     /// f(z): w [n,512] of a latent z [512], repeated for every style layer.
     pub fn map(&self, z: &[f32], cancel: &Cancel) -> Result<Array2<f32>> {
-        let mapping = get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
-        let z = ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
+        let mapping =
+            get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
+        let z =
+            ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
         self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
     }
 
@@ -134,7 +143,9 @@ fn first_output(outputs: Vec<ArrayD<f32>>) -> Result<ArrayD<f32>> {
 pub(crate) fn as_image(outputs: Vec<ArrayD<f32>>) -> Result<Array4<f32>> {
     let image = first_output(outputs)?;
     let shape = image.shape().to_vec();
-    image.into_dimensionality::<Ix4>().map_err(|_| Error::Model(format!("the generator gives {shape:?}, not an image")))
+    image
+        .into_dimensionality::<Ix4>()
+        .map_err(|_| Error::Model(format!("the generator gives {shape:?}, not an image")))
 }
 
 /// `OnceLock::get_or_try_init` of the standard library, which is not stable yet.

@@ -190,14 +190,16 @@ impl Modules {
     /// Declares ψ, g and θ as inputs and returns ψ and θ' = θ ⊙ (1 + M_ψ(g))   (Eq. 2).
     fn apply<'g>(&self, b: &'g Builder) -> (Vec<Expr<'g>>, Vec<Expr<'g>>) {
         let psi: Vec<_> = self.parameters().iter().map(|(name, shape)| b.input(name, shape)).collect();
-        let per_block = 3 + [self.settings.before, self.settings.inside].iter().filter(|n| **n == Norm::Scale).count();
+        let per_block =
+            3 + [self.settings.before, self.settings.inside].iter().filter(|n| **n == Norm::Scale).count();
         let mut blocks = psi.chunks(per_block);
         let mut tuned: Vec<Option<Expr<'g>>> = vec![None; self.weights.len()];
         for module in &self.modules {
             let blocks: Vec<&[Expr<'g>]> = blocks.by_ref().take(self.settings.blocks).collect();
             for &i in &module.weights {
                 let Tuned { name, shape } = &self.weights[i];
-                let (g, theta) = (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
+                let (g, theta) =
+                    (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
                 let change = blocks.iter().fold(rows(g), |y, block| self.block(y, block));
                 tuned[i] = Some(theta * (1.0 + unrows(change, shape)));
             }
@@ -275,7 +277,8 @@ mod tests {
         let full = |r: usize| (32768 / r).min(512);
         let small = |r: usize| [192, 192, 192, 96, 48][r.ilog2() as usize - 2];
         for blocks in 1..=4 {
-            let settings = ModuleSettings { blocks, before: Norm::Scale, inside: Norm::Scale, start: Start::Zero };
+            let settings =
+                ModuleSettings { blocks, before: Norm::Scale, inside: Norm::Scale, start: Start::Zero };
             let count = |w| Modules::new(w, settings).parameter_count();
             assert_eq!(count(stylegan2(1024, full)), 1_396_658 * blocks);
             assert_eq!(count(stylegan2(512, full)), 1_386_318 * blocks);

@@ -105,7 +105,9 @@ impl Objective {
             let targets: Vec<_> = parts.iter().map(|(port, e)| b.input(port, &e.shape())).collect();
             let pairs = parts.iter().zip(&targets).map(|((_, x), &t)| (*x, t));
             let (term, lambda) = match self.networks.iter().find(|n| n.name == name) {
-                Some(n) => (pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b), weights.of(&name)),
+                Some(n) => {
+                    (pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b), weights.of(&name))
+                }
                 None => (pairs.map(|(x, t)| pixel(weights.pixel, x, t)).next(), weights.lambda_pixel),
             };
             terms.extend(term.map(|t| (name, t, lambda)));
@@ -158,7 +160,8 @@ impl Objective {
     /// [1, 3, R, R] of the generator's image.
     pub fn image_shape(&self) -> Result<&[usize]> {
         let outputs = self.generator.outputs();
-        let (name, _) = outputs.first().ok_or_else(|| crate::Error::Model("the generator has no output".into()))?;
+        let (name, _) =
+            outputs.first().ok_or_else(|| crate::Error::Model("the generator has no output".into()))?;
         Ok(self.generator.output_shape(name)?)
     }
 
@@ -168,7 +171,9 @@ impl Objective {
     }
 
     fn theta<'g>(&self, b: &'g Builder) -> Result<Vec<Expr<'g>>> {
-        let input = |name: &String| Ok(b.input(&format!("theta.{name}"), self.generator.find_constant(name)?.shape()));
+        let input = |name: &String| {
+            Ok(b.input(&format!("theta.{name}"), self.generator.find_constant(name)?.shape()))
+        };
         self.tunable.iter().map(input).collect()
     }
 
@@ -187,13 +192,18 @@ impl Objective {
 
     /// What the losses see of an image: per term its name and its parts (port name, value).
     #[allow(clippy::type_complexity)] // terms of ports: a type for it would say no more
-    fn observe<'g>(&self, image: Expr<'g>, weights: &Weights) -> Result<Vec<(String, Vec<(String, Expr<'g>)>)>> {
+    fn observe<'g>(
+        &self,
+        image: Expr<'g>,
+        weights: &Weights,
+    ) -> Result<Vec<(String, Vec<(String, Expr<'g>)>)>> {
         let small = pool(image, self.resolution);
         let mut seen = vec![("pixel".to_string(), vec![("target.pixel".to_string(), small)])];
         for network in self.networks.iter().filter(|n| weights.of(&n.name) != 0.0) {
             let input = &network.graph.info(network.graph.inputs()[0]).name;
             let features = image.builder().inline(&network.graph, &[(input, small)])?;
-            let ports = features.into_iter().enumerate().map(|(i, e)| (format!("target.{}.{i}", network.name), e));
+            let ports =
+                features.into_iter().enumerate().map(|(i, e)| (format!("target.{}.{i}", network.name), e));
             seen.push((network.name.clone(), ports.collect()));
         }
         Ok(seen)
@@ -207,7 +217,11 @@ fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
         return image;
     }
     let k = [factor as i64; 2];
-    image.builder().op("AveragePool", &[Some(image)], Attrs::new().ints("kernel_shape", &k).ints("strides", &k))[0]
+    image.builder().op(
+        "AveragePool",
+        &[Some(image)],
+        Attrs::new().ints("kernel_shape", &k).ints("strides", &k),
+    )[0]
 }
 
 fn pixel<'g>(kind: Pixel, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {

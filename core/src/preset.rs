@@ -46,7 +46,12 @@ impl Preset {
                 iterations,
                 learning_rate: 1e-3,
                 cool_down: 0.0,
-                module: ModuleSettings { blocks: 1, before: Norm::Scale, inside: Norm::Scale, start: Start::Kaiming },
+                module: ModuleSettings {
+                    blocks: 1,
+                    before: Norm::Scale,
+                    inside: Norm::Scale,
+                    start: Start::Kaiming,
+                },
                 weights,
                 lambda_edit: 1.0,
                 lambda_local: 0.2,
@@ -61,18 +66,27 @@ impl Preset {
             s.tune.learning_rate = learning_rate;
             s.tune.cool_down = 0.5;
             s.tune.module.start = Start::Zero;
-            s.tune.localisation = Localisation::Cheap;
             s.tune.local_every = local_every;
             s
         };
         match self {
             Preset::Paper => paper.clone(),
             Preset::Best => {
-                let refine = RefineSettings { steps_w: 40, steps_w_plus: 40, learning_rate: 0.05, spread_penalty: 0.05 };
+                let refine = RefineSettings {
+                    steps_w: 40,
+                    steps_w_plus: 40,
+                    learning_rate: 0.05,
+                    spread_penalty: 0.05,
+                };
                 ours(refine, iterations, 3e-3, 2)
             }
             Preset::Fast => {
-                let refine = RefineSettings { steps_w: 20, steps_w_plus: 20, learning_rate: 0.08, spread_penalty: 0.05 };
+                let refine = RefineSettings {
+                    steps_w: 20,
+                    steps_w_plus: 20,
+                    learning_rate: 0.08,
+                    spread_penalty: 0.05,
+                };
                 ours(refine, iterations / 5, 6e-3, 3)
             }
         }

@@ -74,16 +74,20 @@ impl Ranger {
         let (scale, rectified) = self.scale();
         let (b1, b2, eps) = (o.beta1 as f32, o.beta2 as f32, o.epsilon as f32);
         let rate = (o.learning_rate * scale) as f32;
-        for ((p, mut g), Moments { m, v, slow }) in parameters.iter_mut().zip(gradients).zip(&mut self.state) {
+        for ((p, mut g), Moments { m, v, slow }) in parameters.iter_mut().zip(gradients).zip(&mut self.state)
+        {
             centralise(&mut g);
             v.zip_mut_with(&g, |v, &g| *v = b2 * *v + (1.0 - b2) * g * g);
             m.zip_mut_with(&g, |m, &g| *m = b1 * *m + (1.0 - b1) * g);
             if rectified {
-                ndarray::Zip::from(&mut *p).and(&*m).and(&*v).for_each(|p, &m, &v| *p -= rate * m / (v.sqrt() + eps));
+                ndarray::Zip::from(&mut *p)
+                    .and(&*m)
+                    .and(&*v)
+                    .for_each(|p, &m, &v| *p -= rate * m / (v.sqrt() + eps));
             } else {
                 p.zip_mut_with(m, |p, &m| *p -= rate * m);
             }
-            if self.step % o.k == 0 {
+            if self.step.is_multiple_of(o.k) {
                 slow.zip_mut_with(p, |slow, &p| *slow += o.alpha as f32 * (p - *slow));
                 p.assign(slow);
             }
@@ -128,10 +132,15 @@ mod tests {
     #[test]
     fn the_rectified_step_size_follows_the_published_numbers() {
         let mut ranger = Ranger::new(&[], RangerOptions::default());
-        for (step, expected) in [(6, 0.0075), (10, 0.0122), (50, 0.0354), (100, 0.0668), (300, 0.191), (800, 0.436)] {
+        for (step, expected) in
+            [(6, 0.0075), (10, 0.0122), (50, 0.0354), (100, 0.0668), (300, 0.191), (800, 0.436)]
+        {
             ranger.step = step;
             let (s, rectified) = ranger.scale();
-            assert!(rectified && (s - expected).abs() < 6e-3 * expected + 6e-5, "s({step}) = {s}, not {expected}");
+            assert!(
+                rectified && (s - expected).abs() < 6e-3 * expected + 6e-5,
+                "s({step}) = {s}, not {expected}"
+            );
         }
         ranger.step = 5;
         assert!(!ranger.scale().1, "step 5 is still plain momentum");

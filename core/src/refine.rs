@@ -4,9 +4,8 @@
 //! w+ the layers are held near their mean: latents that stay together stay editable (e4e, Tov et al. 2021, Eq. 3).
 
 use crate::Result;
-use crate::objective::{Objective, Weights, Wrt};
-use crate::runtime::{Binding, Cancel, Runtime};
-use crate::tune::{session, share_all};
+use crate::objective::{Weights, Wrt};
+use crate::tune::{Problem, session, share_all};
 use serde::{Deserialize, Serialize};
 
 /// How the latent is refined.
@@ -27,17 +26,15 @@ const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Improves `ws` [n·512] towards the photo whose features are `target`; returns the loss of each step.
+/// Improves `ws` [n·512] towards the photo; returns the loss of each step.
 pub fn refine(
-    runtime: &Runtime,
-    objective: &Objective,
+    problem: &Problem<'_>,
     weights: &Weights,
-    target: &Binding,
     ws: &mut [f32],
     settings: &RefineSettings,
-    cancel: &Cancel,
     mut watch: impl FnMut(usize, f32),
 ) -> Result<Vec<f32>> {
+    let Problem { runtime, objective, target, cancel } = *problem;
     let steps = settings.steps_w + settings.steps_w_plus;
     let mut history = Vec::with_capacity(steps);
     if steps == 0 {

@@ -49,7 +49,9 @@ fn affines(graph: &Graph, layers: Option<&Layers>, dims: usize) -> Vec<DMatrix<f
     let mut seen: HashSet<Value> = HashSet::new();
     let mut found = Vec::new();
     for node in graph.nodes() {
-        let Some(&layer) = node.inputs.first().copied().flatten().and_then(|v| layer_of.get(&v)) else { continue };
+        let Some(&layer) = node.inputs.first().copied().flatten().and_then(|v| layer_of.get(&v)) else {
+            continue;
+        };
         match node.op.as_str() {
             "Slice" | "Gather" => {
                 let picked = layer.or_else(|| first_index(graph, node));
@@ -63,8 +65,11 @@ fn affines(graph: &Graph, layers: Option<&Layers>, dims: usize) -> Vec<DMatrix<f
                 let wanted = layers.is_none_or(|l| layer.is_none_or(|i| l.0.contains(&i)));
                 let weight = node.inputs.get(1).copied().flatten().filter(|&w| wanted && seen.insert(w));
                 let tensor = weight.and_then(|w| graph.constant(w)).filter(|t| t.shape().len() == 2);
-                let Some((shape, values)) = tensor.and_then(|t| Some((t.shape(), t.as_f32()?))) else { continue };
-                let matrix = DMatrix::from_row_iterator(shape[0], shape[1], values.iter().map(|&v| f64::from(v)));
+                let Some((shape, values)) = tensor.and_then(|t| Some((t.shape(), t.as_f32()?))) else {
+                    continue;
+                };
+                let matrix =
+                    DMatrix::from_row_iterator(shape[0], shape[1], values.iter().map(|&v| f64::from(v)));
                 let transposed = node.op == "Gemm" && node.attrs.get_int("transB", 0) != 0;
                 let affine = if transposed { matrix } else { matrix.transpose() };
                 if affine.ncols() == dims {

@@ -59,6 +59,19 @@ pub struct StepLosses {
     pub total: f32,
 }
 
+/// What every stage that works by gradient needs.
+#[derive(Clone, Copy)]
+pub struct Problem<'a> {
+    /// Runs the graphs.
+    pub runtime: &'a Runtime,
+    /// The generator and the loss.
+    pub objective: &'a Objective,
+    /// The photo's features, see [`observe`].
+    pub target: &'a Binding,
+    /// Stops the work.
+    pub cancel: &'a Cancel,
+}
+
 /// The state of one tuning run.
 pub struct Tuner {
     settings: TuneSettings,
@@ -79,20 +92,16 @@ pub struct Tuner {
 }
 
 impl Tuner {
-    /// Prepares tuning of `objective`'s generator towards `target` (features of the photo, see [`observe`]) at the
-    /// latent `ws` [1,n,512]; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules map.
-    ///
-    /// `mapping` is f: z [1,512] → w. ψ starts from `seed`.
+    /// Prepares tuning at the latent `ws` [n·512]; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
+    /// map. `mapping` is f: z [1,512] → w. ψ starts from `seed`.
     pub fn new(
-        runtime: &Runtime,
-        objective: &Objective,
+        problem: &Problem<'_>,
         mapping: &Graph,
-        target: &Binding,
         ws: &[f32],
         settings: &TuneSettings,
         seed: u64,
-        cancel: &Cancel,
     ) -> Result<Tuner> {
+        let Problem { runtime, objective, target, cancel } = *problem;
         let theta = objective.weights()?;
         let tuned = theta.iter().zip(&objective.tunable);
         let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() }).collect();
@@ -104,12 +113,14 @@ impl Tuner {
             Localisation::Cheap => weights.cheap(),
         };
 
-        let loss_gradient = session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
+        let loss_gradient =
+            session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
         let mut edit = loss_gradient.bind()?;
         let mut local = if local_weights == *weights {
             loss_gradient.bind()?
         } else {
-            session(runtime, "localisation", objective.loss_gradient(&local_weights, Wrt::Weights)?)?.bind()?
+            session(runtime, "localisation", objective.loss_gradient(&local_weights, Wrt::Weights)?)?
+                .bind()?
         };
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
@@ -170,7 +181,7 @@ impl Tuner {
         self.edit.run(cancel)?; // Le = L(I, G(w, θ'))                                Eq. 5, first term
         let mut losses = StepLosses { edit: read(&self.edit, &self.terms)?, ..Default::default() };
         let mut lambda = [s.lambda_edit, 0.0];
-        if s.lambda_local != 0.0 && self.step % s.local_every.max(1) == 0 {
+        if s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1)) {
             lambda[1] = s.lambda_local * s.local_every.max(1) as f32;
             self.mapping.set("z", z)?;
             self.mapping.run(cancel)?;
@@ -257,7 +268,11 @@ impl Tuner {
 }
 
 /// Tunes for all of `settings.iterations` steps, sampling z from `seed`, and tells `watch` of each.
-pub fn tune(tuner: &mut Tuner, seed: u64, mut watch: impl FnMut(usize, &StepLosses)) -> Result<Vec<StepLosses>> {
+pub fn tune(
+    tuner: &mut Tuner,
+    seed: u64,
+    mut watch: impl FnMut(usize, &StepLosses),
+) -> Result<Vec<StepLosses>> {
     // Its own stream, so that z does not depend on how many numbers ψ took.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);

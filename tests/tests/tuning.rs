@@ -7,7 +7,7 @@ use gani_core::bundle::Bundle;
 use gani_core::objective::Weights;
 use gani_core::preset::{Preset, face_weights};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::tune::{Tuner, observe};
+use gani_core::tune::{Problem, Tuner, observe};
 use gani_onnx::networks::lpips;
 use gani_onnx::{Builder, Graph, read};
 use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr};
@@ -76,8 +76,8 @@ fn twelve_steps_match_the_pytorch_run() {
     let target = observe(&runtime, &objective, &weights, &golden.f32("target"), &cancel).unwrap();
     let ws = golden.f32("ws");
     let mapping = bundle.mapping().unwrap();
-    let mut tuner =
-        Tuner::new(&runtime, &objective, &mapping, &target, ws.as_slice().unwrap(), &settings, 0, &cancel).unwrap();
+    let problem = Problem { runtime: &runtime, objective: &objective, target: &target, cancel: &cancel };
+    let mut tuner = Tuner::new(&problem, &mapping, ws.as_slice().unwrap(), &settings, 0).unwrap();
     assert_eq!(tuner.modules().parameter_count(), 189_562);
 
     // ∂L/∂θ at the generator's own weights.
@@ -105,15 +105,27 @@ fn twelve_steps_match_the_pytorch_run() {
             for (name, gradient) in pairs {
                 let expected = golden.f32(&format!("dpsi0.{name}"));
                 let (d, n) = (norm(&(gradient - &expected)), norm(&expected));
-                assert!(expected.ndim() == 0 || d < 1e-3 * n, "∂L/∂{name} is off by {:.1e} of its norm", d / n);
+                assert!(
+                    expected.ndim() == 0 || d < 1e-3 * n,
+                    "∂L/∂{name} is off by {:.1e} of its norm",
+                    d / n
+                );
                 (difference, total) = (difference + d * d, total + n * n);
             }
-            assert!(difference.sqrt() < 1e-3 * total.sqrt(), "∂L/∂ψ is off by {:.1e}", (difference / total).sqrt());
+            assert!(
+                difference.sqrt() < 1e-3 * total.sqrt(),
+                "∂L/∂ψ is off by {:.1e}",
+                (difference / total).sqrt()
+            );
         }
     }
     for ((name, after), before) in names.iter().zip(tuner.parameters()).zip(&start) {
         let expected = golden.f32(&format!("psi12.{name}"));
         let (error, moved) = (norm(&(after - &expected)), norm(&(&expected - before)));
-        assert!(error <= 1e-2 * moved + 1e-6, "{name} after 12 steps is off by {:.1e} of its change", error / moved);
+        assert!(
+            error <= 1e-2 * moved + 1e-6,
+            "{name} after 12 steps is off by {:.1e} of its change",
+            error / moved
+        );
     }
 }

@@ -24,13 +24,18 @@ pub fn run(context: &Context) -> Outcome {
     let cpu = Runtime::load(&options(DeviceChoice::Cpu));
     check(
         "ONNX Runtime",
-        cpu.as_ref().map(|r| format!("{} in {}", r.version(), r.library().display())).map_err(ToString::to_string),
+        cpu.as_ref()
+            .map(|r| format!("{} in {}", r.version(), r.library().display()))
+            .map_err(ToString::to_string),
     );
     if let Ok(runtime) = &cpu {
         check("processor", Ok(format!("{} threads", runtime.threads())));
         // No CUDA is no fault: most machines have none.
         let cuda = Runtime::load(&options(DeviceChoice::Cuda(0)));
-        check("CUDA", Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))));
+        check(
+            "CUDA",
+            Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))),
+        );
     }
     let bundles = Bundle::list();
     if bundles.is_empty() {
@@ -38,18 +43,27 @@ pub fn run(context: &Context) -> Outcome {
     }
     for (name, opened) in bundles {
         let result = opened.and_then(|b| b.verify(|_| {}).map(|()| b));
-        check(&format!("model {name}"), result.map(|b| b.folder().display().to_string()).map_err(|e| e.to_string()));
+        check(
+            &format!("model {name}"),
+            result.map(|b| b.folder().display().to_string()).map_err(|e| e.to_string()),
+        );
     }
-    let writable = bundle::user_folder().ok_or_else(|| "this system has no data folder for the user; set HOME".to_string());
+    let writable = bundle::user_folder()
+        .ok_or_else(|| "this system has no data folder for the user; set HOME".to_string());
     let writable = writable.and_then(|folder| {
         let made = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
-        made.map(|_| folder.display().to_string()).map_err(|e| format!("{} cannot be written: {e}; mend its permissions", folder.display()))
+        made.map(|_| folder.display().to_string())
+            .map_err(|e| format!("{} cannot be written: {e}; mend its permissions", folder.display()))
     });
     check("models folder", writable);
 
     let failed = checks.iter().any(|c| !c.good);
-    let rows: Vec<_> = checks.iter().map(|c| json!({ "check": c.name, "ok": c.good, "text": c.text })).collect();
-    let lines: Vec<_> = checks.iter().map(|c| format!("{} {:16} {}", if c.good { "ok  " } else { "FAIL" }, c.name, c.text)).collect();
+    let rows: Vec<_> =
+        checks.iter().map(|c| json!({ "check": c.name, "ok": c.good, "text": c.text })).collect();
+    let lines: Vec<_> = checks
+        .iter()
+        .map(|c| format!("{} {:16} {}", if c.good { "ok  " } else { "FAIL" }, c.name, c.text))
+        .collect();
     context.print(&json!({ "ok": !failed, "checks": rows }), &lines.join("\n"))?;
     if failed { Err(Failure::Some) } else { Ok(()) }
 }

@@ -25,9 +25,14 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     for set in &args.set {
         match (set.strength, args.sheet) {
             (None, None) => {
-                return Err(Failure::Usage(format!("--set {}: how far? write {}=SIGMA, for example {0}=1.5", set.name, set.name)));
+                return Err(Failure::Usage(format!(
+                    "--set {}: how far? write {}=SIGMA, for example {0}=1.5",
+                    set.name, set.name
+                )));
             }
-            (strength, _) => edits.push(Edit { direction: set.name.clone(), strength: strength.unwrap_or(1.0) }),
+            (strength, _) => {
+                edits.push(Edit { direction: set.name.clone(), strength: strength.unwrap_or(1.0) })
+            }
         }
     }
     let inversion = Inversion::open(&args.inversion)?;

@@ -23,7 +23,8 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
         None => model.sample(context.common.seed, args.psi, &context.cancel)?,
     };
     let image = Editor::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
-    Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view()))).save(&args.output)?;
+    Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view())))
+        .save(&args.output)?;
     if let Some(dump) = &args.dump {
         files::write_whole(dump, |file| image.write_npy(file).map_err(std::io::Error::other))?;
     }
@@ -43,7 +44,8 @@ fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
         n if n == dims => model.broadcast(&latent),
         n if n == layers * dims => {
             let values = latent.iter().copied().collect();
-            Array2::from_shape_vec((layers, dims), values).map_err(|e| Error::Input(format!("{}: {e}", path.display())))
+            Array2::from_shape_vec((layers, dims), values)
+                .map_err(|e| Error::Input(format!("{}: {e}", path.display())))
         }
         _ => Err(Error::Input(format!(
             "{}: a latent of shape {:?}; this model takes [{dims}] or [{layers},{dims}]",

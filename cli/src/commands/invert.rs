@@ -59,7 +59,8 @@ struct Face {
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let Method::Gani = args.method;
     let model = context.model(None)?;
-    let options = InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
+    let options =
+        InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
     let mut report = Report { files: Vec::new(), failed: Vec::new() };
     let mut names = HashSet::new();
@@ -76,7 +77,8 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
             }
         }
     }
-    let lines: Vec<String> = report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
+    let lines: Vec<String> =
+        report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
     context.print(&report, &lines.join("\n"))?;
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
 }
@@ -112,7 +114,10 @@ fn photo(
     for face in faces(context, args, model, &photo)? {
         let files = Files::new(&args.output, &face.name);
         if !names.insert(face.name.clone()) {
-            let text = format!("{}: an earlier photo has the same name, its results would be overwritten; rename one", path.display());
+            let text = format!(
+                "{}: an earlier photo has the same name, its results would be overwritten; rename one",
+                path.display()
+            );
             return Err(Error::Input(text));
         }
         if args.resume && files.inversion.exists() {
@@ -126,7 +131,7 @@ fn photo(
         let origin = Origin {
             photo: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             size: [photo.width(), photo.height()],
-            alignment: face.alignment.clone(),
+            alignment: face.alignment,
         };
         let mut bar = Bar::new(context.common.quiet);
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
@@ -147,18 +152,25 @@ fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> 
         return Ok(vec![Face { crop: photo.as_aligned_crop(size)?, alignment: None, name: stem }]);
     }
     let finder = model.face_finder()?.ok_or_else(|| {
-        Error::Unsupported(format!("the model `{}` has no face detector; crop the photo yourself and pass --aligned", model.bundle.name()))
+        Error::Unsupported(format!(
+            "the model `{}` has no face detector; crop the photo yourself and pass --aligned",
+            model.bundle.name()
+        ))
     })?;
     let found = finder.faces(photo, &context.cancel)?;
     let chosen = args.face.pick(photo, &found)?;
     if found.len() > 1 {
         let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
-        context.say(&format!("  {} faces found, counted from the left; taking {}", found.len(), which.join(", ")));
+        context.say(&format!(
+            "  {} faces found, counted from the left; taking {}",
+            found.len(),
+            which.join(", ")
+        ));
     }
     let several = chosen.len() > 1;
     let face = |(n, face): &(usize, &gani_core::photo::Face)| {
         let name = if several { format!("{stem}-face{n}") } else { stem.clone() };
-        Ok(Face { crop: face.alignment.crop(photo, size)?, alignment: Some(face.alignment.clone()), name })
+        Ok(Face { crop: face.alignment.crop(photo, size)?, alignment: Some(face.alignment), name })
     };
     chosen.iter().map(face).collect()
 }
@@ -208,7 +220,8 @@ fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: 
     let info = &inverted.inversion.info;
     let columns: Vec<Vec<f64>> =
         (0..info.terms.len()).map(|t| info.history.iter().map(|s| s.edit[t].into()).collect()).collect();
-    let lines: Vec<(&str, &[f64])> = info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
+    let lines: Vec<(&str, &[f64])> =
+        info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
     let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
     picture(&files.curve, figure::loss_curve(&title, &lines)).save(&files.curve)?;
     inverted.inversion.save(&files.inversion)

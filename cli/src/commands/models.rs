@@ -3,8 +3,8 @@
 use crate::args::{ModelsAction, ModelsArgs};
 use crate::context::{Context, Failure, Outcome};
 use gani_cli::fetch;
-use gani_core::bundle::{self, Bundle};
 use gani_core::Error;
+use gani_core::bundle::{self, Bundle};
 use serde_json::json;
 
 /// Lists, fetches or verifies bundles.
@@ -23,7 +23,15 @@ fn list(context: &Context) -> Outcome {
         match opened {
             Ok(b) => {
                 let m = b.manifest();
-                lines.push(format!("{name:12} {} px  {}\n{:12} {}\n{:12} licence: {}", b.size(), m.title, "", b.folder().display(), "", m.licence));
+                lines.push(format!(
+                    "{name:12} {} px  {}\n{:12} {}\n{:12} licence: {}",
+                    b.size(),
+                    m.title,
+                    "",
+                    b.folder().display(),
+                    "",
+                    m.licence
+                ));
                 rows.push(json!({ "name": name, "size": b.size(), "title": m.title, "folder": b.folder(), "domain": m.domain, "licence": m.licence }));
             }
             Err(e) => {
@@ -39,15 +47,22 @@ fn list(context: &Context) -> Outcome {
 }
 
 fn fetch(context: &Context, name: &str) -> Outcome {
-    let no_folder = || Error::Input("this system has no data folder for the user; set HOME or XDG_DATA_HOME".into());
+    let no_folder =
+        || Error::Input("this system has no data folder for the user; set HOME or XDG_DATA_HOME".into());
     let folder = bundle::user_folder().ok_or_else(no_folder)?;
     let target = folder.join(name);
     if target.join("bundle.toml").is_file() && !context.common.force && Bundle::open_folder(&target).is_ok() {
-        return context.print(&json!({ "model": name, "folder": target, "fetched": false }), &format!("{name} is already in {}", target.display()));
+        return context.print(
+            &json!({ "model": name, "folder": target, "fetched": false }),
+            &format!("{name} is already in {}", target.display()),
+        );
     }
     context.say(&format!("fetching {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
-    let work = tempfile::Builder::new().prefix(".fetch-").tempdir_in(&folder).map_err(Error::io("creating a folder in", &folder))?;
+    let work = tempfile::Builder::new()
+        .prefix(".fetch-")
+        .tempdir_in(&folder)
+        .map_err(Error::io("creating a folder in", &folder))?;
     fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
     let made = bundle::make_ffhq_1024(work.path(), &folder)?;
     let licence = made.manifest().licence.clone();

@@ -1,0 +1,241 @@
+//! The program as people and scripts use it, on the 64 px model: results, JSON, exit codes, messages.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/astronaut.png");
+
+fn gani() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gani"));
+    command.args(["--model", "ffhq-64", "--device", "cpu"]);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    gani().args(args).output().unwrap()
+}
+
+/// Runs, checks the exit code, and returns standard error.
+fn fails(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?} said: {text}");
+    text
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = run(&[args, &["--json", "-q"]].concat());
+    assert!(output.status.success(), "{args:?} said: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A quick inversion of the astronaut into `folder`.
+fn invert(folder: &Path, extra: &[&str]) -> Value {
+    let folder = folder.to_str().unwrap();
+    json(&[&["invert", PHOTO, "-o", folder, "--iterations", "7", "--refine", "4"], extra].concat())
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_photo_is_inverted_edited_and_pasted_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let report = invert(folder.path(), &[]);
+    assert_eq!(
+        files_in(folder.path()),
+        ["astronaut-loss.png", "astronaut-sheet.png", "astronaut.png", "astronaut.safetensors"]
+    );
+    let file = &report["files"][0];
+    for key in ["photo", "inversion", "image", "model", "method", "preset", "device"] {
+        assert!(file[key].is_string(), "{key} is {}", file[key]);
+    }
+    for key in ["iterations", "parameters", "seconds", "seconds_per_step", "peak_memory_mb"] {
+        assert!(file[key].is_number(), "{key} is {}", file[key]);
+    }
+    assert_eq!((file["iterations"].as_u64(), file["parameters"].as_u64()), (Some(7), Some(189_562)));
+    let [after, before] = ["metrics", "metrics_encoder"].map(|m| file[m]["mse"].as_f64().unwrap());
+    assert!(after < before, "tuning made the image worse: MSE {before} to {after}");
+    assert!(report["failed"].as_array().unwrap().is_empty());
+
+    // Only the face's neighbourhood of the photo changes.
+    let photo = image::open(PHOTO).unwrap().to_rgb8();
+    let inversion = out("astronaut.safetensors");
+    let pasted = out("smile.png");
+    json(&["edit", &inversion, "--set", "smile=2", "--paste-into", PHOTO, "-o", &pasted]);
+    let edited = image::open(&pasted).unwrap().to_rgb8();
+    assert_eq!(edited.dimensions(), photo.dimensions());
+    let changed = |x: u32, y: u32| photo.get_pixel(x, y) != edited.get_pixel(x, y);
+    assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the edge of the photo changed");
+    assert!((0..512).any(|x| (0..512).any(|y| changed(x, y))), "nothing changed");
+
+    // Edits: tuned and untuned differ, layers restrict, principal components and SeFa work.
+    let face = |name: &str, extra: &[&str]| {
+        let path = out(name);
+        json(&[&["edit", &inversion, "-o", &path], extra].concat());
+        image::open(&path).unwrap().to_rgb8()
+    };
+    let tuned = face("tuned.png", &["--set", "smile=2"]);
+    assert_ne!(tuned, face("untuned.png", &["--set", "smile=2", "--untuned"]));
+    assert_ne!(tuned, face("layers.png", &["--set", "smile=2", "--layers", "4-7"]));
+    assert_ne!(face("pca.png", &["--set", "pca.3=2"]), face("sefa.png", &["--set", "sefa.0=2"]));
+    let sheet = face("sheet.png", &["--set", "smile", "--set", "age", "--sheet", "-3..3"]);
+    assert!(sheet.width() > 7 * 256 && sheet.height() > 2 * 256);
+
+    // Nothing is overwritten unasked; --resume keeps what is there.
+    let text = fails(&["invert", PHOTO, "-o", folder.path().to_str().unwrap(), "--iterations", "1"], 1);
+    assert!(text.contains("--force"), "{text}");
+    let kept = invert(folder.path(), &["--resume"]);
+    assert_eq!(kept["files"][0]["metrics"]["mse"], file["metrics"]["mse"]);
+
+    // What cannot be edited says why.
+    let text = fails(&["edit", &inversion, "--set", "smle=1", "-o", &out("x.png")], 2);
+    assert!(text.contains("did you mean `smile`"), "{text}");
+    fails(&["edit", &inversion, "--set", "smile=much", "-o", &out("x.png")], 2);
+    fails(&["edit", &inversion, "--set", "smile", "-o", &out("x.png")], 2);
+    let text = fails(&["edit", &inversion, "--layers", "8-99", "--set", "smile=1", "-o", &out("x.png")], 1);
+    assert!(text.contains("0-9"), "{text}");
+    let bytes = std::fs::read(&inversion).unwrap();
+    let cut = out("cut.safetensors");
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(fails(&["edit", &cut, "--set", "smile=1", "-o", &out("x.png")], 1).contains("cut.safetensors"));
+    assert!(!Path::new(&out("x.png")).exists());
+}
+
+#[test]
+fn the_same_seed_and_threads_give_the_same_bytes() {
+    let [a, b, c] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    for (folder, seed) in [(&a, "3"), (&b, "3"), (&c, "4")] {
+        invert(folder.path(), &["--seed", seed]);
+    }
+    let read = |folder: &tempfile::TempDir, name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    for name in ["astronaut.safetensors", "astronaut.png", "astronaut-loss.png"] {
+        assert_eq!(read(&a, name), read(&b, name), "{name} differs between equal runs");
+    }
+    assert_ne!(
+        read(&a, "astronaut.safetensors"),
+        read(&c, "astronaut.safetensors"),
+        "the seed changes nothing"
+    );
+}
+
+#[test]
+fn images_are_generated_from_latents_and_dumped_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    json(&["generate", "--seed", "5", "--dump", &path("a.npy"), "-o", &path("a.png")]);
+    let dumped: ndarray::Array4<f32> = ndarray_npy::read_npy(path("a.npy")).unwrap();
+    assert_eq!(dumped.dim(), (1, 3, 64, 64));
+    // The mean latent: ψ = 0 and the latent itself give the same image.
+    let mean: ndarray::Array1<f32> =
+        ndarray_npy::read_npy(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ffhq-64/w_avg.npy")).unwrap();
+    ndarray_npy::write_npy(path("w.npy"), &mean).unwrap();
+    json(&["generate", "--latent", &path("w.npy"), "--dump", &path("b.npy"), "-o", &path("b.png")]);
+    json(&["generate", "--psi", "0", "--dump", &path("c.npy"), "-o", &path("c.png")]);
+    assert_eq!(std::fs::read(path("b.npy")).unwrap(), std::fs::read(path("c.npy")).unwrap());
+    let metrics = json(&["metrics", &path("b.png"), &path("c.png")]);
+    assert_eq!(metrics["mse"].as_f64(), Some(0.0));
+    ndarray_npy::write_npy(path("bad.npy"), &mean.slice(ndarray::s![..100]).to_owned()).unwrap();
+    let text = fails(&["generate", "--latent", &path("bad.npy"), "-o", &path("d.png")], 1);
+    assert!(text.contains("[100]") && text.contains("[512]"), "{text}");
+}
+
+#[test]
+fn bad_photos_are_named_and_do_not_end_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let whole = std::fs::read(PHOTO).unwrap();
+    std::fs::write(path("text.png"), "not a picture").unwrap();
+    std::fs::write(path("cut.png"), &whole[..whole.len() / 3]).unwrap();
+    std::fs::write(path("empty.png"), "").unwrap();
+    image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 90]))
+        .save(path("noface.png"))
+        .unwrap();
+    let out = path("out");
+    let mut args = vec!["invert".to_string()];
+    let photos = ["text.png", "cut.png", "empty.png", "noface.png", "missing.png"];
+    args.extend(photos.iter().map(|p| path(p).to_str().unwrap().to_string()));
+    args.extend(
+        [PHOTO, "-o", out.to_str().unwrap(), "--iterations", "1", "--refine", "0", "--json"]
+            .map(String::from),
+    );
+    let output = gani().args(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["files"].as_array().unwrap().len(), 1, "the good photo was not inverted");
+    for (failed, name) in report["failed"].as_array().unwrap().iter().zip(photos) {
+        let error = failed["error"].as_str().unwrap();
+        assert!(error.contains(name) && failed["photo"].as_str().unwrap().ends_with(name), "{name}: {error}");
+    }
+    assert_eq!(files_in(&out).len(), 4, "a photo that failed left files behind");
+}
+
+#[test]
+fn wrong_usage_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    fails(&["invert", PHOTO], 2);
+    fails(&["invert", PHOTO, "-o", out, "--preset", "slow"], 2);
+    fails(&["invert", PHOTO, "-o", out, "--face", "second"], 2);
+    assert!(
+        fails(&["invert", PHOTO, "-o", out, "--face", "4"], 1).contains("1 face"),
+        "it says how many there are"
+    );
+    // A file where the folder should be.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    fails(&["invert", PHOTO, "-o", file.to_str().unwrap(), "--iterations", "1"], 1);
+    let unknown = Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["generate", "--model", "ffhq-65", "-o", "x.png"])
+        .output();
+    let unknown = unknown.unwrap();
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("ffhq-64"));
+    let cuda = Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["generate", "--model", "ffhq-64", "--device", "cuda", "-o"])
+        .arg(folder.path().join("x.png"))
+        .output()
+        .unwrap();
+    // On a machine with CUDA this works, and is right to.
+    assert!(cuda.status.success() || String::from_utf8_lossy(&cuda.stderr).contains("--device cpu"));
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_half_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let out: PathBuf = folder.path().join("out");
+    let mut child = gani()
+        .args(["invert", PHOTO, "-q", "--iterations", "100000", "--refine", "0", "-o", out.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !out.exists() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(files_in(&out), Vec::<String>::new());
+}
+
+#[test]
+fn models_are_listed_and_verified() {
+    let list = json(&["models", "list"]);
+    let names: Vec<&str> =
+        list["models"].as_array().unwrap().iter().filter_map(|m| m["name"].as_str()).collect();
+    assert!(names.contains(&"ffhq-64"), "{names:?}");
+    let verified = json(&["models", "verify", "ffhq-64"]);
+    assert_eq!(verified["models"][0]["result"], "ok");
+    let doctor = json(&["doctor"]);
+    assert_eq!(doctor["ok"], true, "{doctor}");
+}
