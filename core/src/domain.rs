@@ -34,7 +34,14 @@ pub fn domain(name: &str) -> Result<Domain> {
         iterations,
         lambda_edit: 1.0,
         lambda_local: 0.2,
-        weights: Weights { pixel, lambda_pixel: 1.0, lambda_lpips: 0.8, lambda_identity, lambda_parsing },
+        weights: Weights {
+            pixel,
+            full_resolution: false,
+            lambda_pixel: 1.0,
+            lambda_lpips: 0.8,
+            lambda_identity,
+            lambda_parsing,
+        },
     };
     match name {
         // Stated: λ1 = 1, λ2 = 0.8, λ3 = 0.1, λ4 = 1.

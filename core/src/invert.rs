@@ -93,9 +93,7 @@ pub fn invert(
 
     // w = E(I)
     let mut ws = model.encode(crop, cancel)?;
-    let forward = Instant::now();
     let encoder_image = Editor::untuned(model)?.image(ws.view(), cancel)?;
-    watch(Progress::Expected(expected(forward.elapsed(), settings)));
 
     // The latent, refined by gradient.
     let weights = &settings.tune.weights;
@@ -103,7 +101,9 @@ pub fn invert(
     let problem = Problem { runtime: &model.runtime, objective, target: &features, cancel };
     let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
     let latent = ws.as_slice_mut().unwrap_or_default();
+    let mut clock = Clock::new(settings);
     refine(&problem, &weights.cheap(), latent, &settings.refine, |step, loss| {
+        clock.tick(Stage::Refine).into_iter().for_each(&mut watch);
         watch(Progress::Step { stage: Stage::Refine, step, steps, loss });
     })?;
 
@@ -113,6 +113,7 @@ pub fn invert(
     let tuning = Instant::now();
     let steps = settings.tune.iterations;
     let history = tune(&mut tuner, options.seed, |step, losses| {
+        clock.tick(Stage::Tune).into_iter().for_each(&mut watch);
         watch(Progress::Step { stage: Stage::Tune, step, steps, loss: losses.total });
     })?;
     let seconds_per_step = tuning.elapsed().as_secs_f64() / steps.max(1) as f64;
@@ -154,11 +155,31 @@ pub fn invert(
     })
 }
 
-/// Expected time, from one load and run of the generator: a gradient costs about three runs, a tuning step with
-/// localisation two gradients and a run.
-fn expected(forward: Duration, settings: &Settings) -> Duration {
-    let t = &settings.tune;
-    let refine = 3.0 * (settings.refine.steps_w + settings.refine.steps_w_plus) as f64;
-    let tune = t.iterations as f64 * (3.0 + 4.0 / t.local_every.max(1) as f64);
-    forward.mul_f64(refine + tune)
+/// Tells the expected time once, from the second gradient step: the first one also takes memory.
+struct Clock<'s> {
+    settings: &'s Settings,
+    ticks: usize,
+    last: Instant,
+}
+
+impl<'s> Clock<'s> {
+    fn new(settings: &'s Settings) -> Clock<'s> {
+        Clock { settings, ticks: 0, last: Instant::now() }
+    }
+
+    fn tick(&mut self, stage: Stage) -> Option<Progress> {
+        let step = self.last.elapsed();
+        self.last = Instant::now();
+        self.ticks += 1;
+        let (refine, tune) = (&self.settings.refine, &self.settings.tune);
+        // A tuning step with localisation costs about two and a half latent steps.
+        let steps = match stage {
+            Stage::Refine => {
+                let tuning = tune.iterations as f64 * (1.0 + 1.5 / tune.local_every.max(1) as f64);
+                (refine.steps_w + refine.steps_w_plus) as f64 + tuning
+            }
+            Stage::Tune => tune.iterations as f64,
+        };
+        (self.ticks == 2).then(|| Progress::Expected(step.mul_f64(steps)))
+    }
 }

@@ -24,7 +24,7 @@ pub enum Norm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
-    /// W₂ and b are zero: θ' = θ at first, and the gradient decides where to go.
+    /// W₂ and b are zero, and M(g) is what the blocks add to g: θ' = θ at first, and training decides where to go.
     Zero,
     /// The paper's: Kaiming normal × 0.1, b uniform ±1/√c. θ starts out shaken by 10 %.
     Kaiming,
@@ -200,7 +200,13 @@ impl Modules {
                 let Tuned { name, shape } = &self.weights[i];
                 let (g, theta) =
                     (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
-                let change = blocks.iter().fold(rows(g), |y, block| self.block(y, block));
+                let y0 = rows(g);
+                let y = blocks.iter().fold(y0, |y, block| self.block(y, block));
+                let change = match self.settings.start {
+                    Start::Kaiming => y,
+                    // Without its input, or θ' would start one raw gradient uphill.
+                    Start::Zero => y - y0,
+                };
                 tuned[i] = Some(theta * (1.0 + unrows(change, shape)));
             }
         }

@@ -43,6 +43,9 @@ pub struct LossNetwork {
 pub struct Weights {
     /// The pixel term.
     pub pixel: Pixel,
+    /// The pixel term looks at the image as generated, not at the pooled one. Without it nothing holds the
+    /// frequencies above the loss resolution in place, and at 1024 px a grid of single pixels grows on the skin.
+    pub full_resolution: bool,
     /// λ1, of the pixel term.
     pub lambda_pixel: f32,
     /// λ2, of LPIPS.
@@ -54,8 +57,10 @@ pub struct Weights {
 }
 
 impl Weights {
-    fn of(&self, network: &str) -> f32 {
-        match network {
+    /// The λ of a term by its name.
+    pub fn of(&self, term: &str) -> f32 {
+        match term {
+            "pixel" => self.lambda_pixel,
             "lpips" => self.lambda_lpips,
             "identity" => self.lambda_identity,
             "parsing" => self.lambda_parsing,
@@ -92,32 +97,32 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// ws, θ, the target's features → `loss`, each term by name, `image`, and the gradient.
+    /// ws, θ, the target's features, `lambda` [terms] → `loss`, each term by name, `image`, and the gradient.
     ///
-    /// Terms of weight 0 are left out, and so are their inputs. With [`Wrt::Latent`] the weights are constants.
+    /// `lambda` are the terms' weights in the order of their outputs: one graph serves losses that differ in them.
+    /// Terms of weight 0 in `weights` are left out, with their inputs. With [`Wrt::Latent`] θ is constant.
     pub fn loss_gradient(&self, weights: &Weights, wrt: Wrt) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
         let theta = if wrt == Wrt::Weights { self.theta(&b)? } else { vec![] };
         let image = self.generate(&b, ws, &theta)?;
-        let mut terms: Vec<(String, Expr<'_>, f32)> = Vec::new();
+        let mut terms: Vec<(String, Expr<'_>)> = Vec::new();
         for (name, parts) in self.observe(image, weights)? {
             let targets: Vec<_> = parts.iter().map(|(port, e)| b.input(port, &e.shape())).collect();
             let pairs = parts.iter().zip(&targets).map(|((_, x), &t)| (*x, t));
-            let (term, lambda) = match self.networks.iter().find(|n| n.name == name) {
-                Some(n) => {
-                    (pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b), weights.of(&name))
-                }
-                None => (pairs.map(|(x, t)| pixel(weights.pixel, x, t)).next(), weights.lambda_pixel),
+            let term = match self.networks.iter().find(|n| n.name == name) {
+                Some(n) => pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b),
+                None => pairs.map(|(x, t)| pixel(weights.pixel, x, t)).next(),
             };
-            terms.extend(term.map(|t| (name, t, lambda)));
+            terms.extend(term.map(|t| (name, t)));
         }
         // L = Σ λ·term   (Eq. 1)
-        let loss = terms.iter().map(|(_, t, lambda)| *t * *lambda).reduce(|a, b| a + b);
-        let loss = loss.unwrap_or_else(|| b.scalar(0.0));
+        let lambda = b.input("lambda", &[terms.len()]);
+        let all: Vec<_> = terms.iter().map(|(_, t)| t.reshape(&[1])).collect();
+        let loss = (lambda * Expr::concat(&all, 0)).sum_all();
         b.output("loss", loss.reshape(&[1]));
-        for (name, term, _) in &terms {
-            b.output(name, term.reshape(&[1]));
+        for ((name, _), term) in terms.iter().zip(&all) {
+            b.output(name, *term);
         }
         b.output("image", image);
         match wrt {
@@ -198,7 +203,8 @@ impl Objective {
         weights: &Weights,
     ) -> Result<Vec<(String, Vec<(String, Expr<'g>)>)>> {
         let small = pool(image, self.resolution);
-        let mut seen = vec![("pixel".to_string(), vec![("target.pixel".to_string(), small)])];
+        let pixels = if weights.full_resolution { image } else { small };
+        let mut seen = vec![("pixel".to_string(), vec![("target.pixel".to_string(), pixels)])];
         for network in self.networks.iter().filter(|n| weights.of(&n.name) != 0.0) {
             let input = &network.graph.info(network.graph.inputs()[0]).name;
             let features = image.builder().inline(&network.graph, &[(input, small)])?;

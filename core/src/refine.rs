@@ -5,7 +5,7 @@
 
 use crate::Result;
 use crate::objective::{Weights, Wrt};
-use crate::tune::{Problem, session, share_all};
+use crate::tune::{Problem, lambdas, session, share_all, term_names};
 use serde::{Deserialize, Serialize};
 
 /// How the latent is refined.
@@ -42,6 +42,7 @@ pub fn refine(
     }
     let mut loss = session(runtime, "latent loss", objective.loss_gradient(weights, Wrt::Latent)?)?.bind()?;
     share_all(&mut loss, target, "target.")?;
+    loss.set("lambda", &lambdas(&term_names(&loss), weights))?;
     let dims = objective.generator.input_shape("ws")?.last().copied().unwrap_or(1);
     let (mut m, mut v) = (vec![0.0; ws.len()], vec![0.0; ws.len()]);
     let (mut best, mut best_loss) = (ws.to_vec(), f32::INFINITY);

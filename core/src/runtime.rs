@@ -132,8 +132,8 @@ impl Runtime {
             DeviceChoice::Cuda(index) => {
                 runtime = runtime.with_cuda(index).map_err(|cause| {
                     Error::Runtime(format!(
-                        "CUDA device {index} cannot be used: {cause}. Install the CUDA build of ONNX Runtime \
-                         (`cargo xtask setup --cuda`) with its CUDA and cuDNN libraries, or use --device cpu"
+                        "CUDA device {index} cannot be used: {cause}. Let ORT_DYLIB_PATH name a CUDA build of ONNX \
+                         Runtime 1.28 (the library of `onnxruntime-gpu`, with CUDA and cuDNN beside it), or use --device cpu"
                     ))
                 })?;
             }

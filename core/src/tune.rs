@@ -44,7 +44,7 @@ pub struct TuneSettings {
 pub enum Localisation {
     /// Eq. 1 in full.
     Full,
-    /// Its pixel and LPIPS terms.
+    /// Its pixel and LPIPS terms: features of the face are free to follow the photo.
     Cheap,
 }
 
@@ -81,7 +81,6 @@ pub struct Tuner {
     step: usize,
     cancel: Cancel,
     terms: Vec<String>,
-    local_terms: Vec<String>,
     // Bound graphs, by what they compute.
     apply: Binding,
     edit: Binding,
@@ -112,19 +111,16 @@ impl Tuner {
             Localisation::Full => weights.clone(),
             Localisation::Cheap => weights.cheap(),
         };
-
+        // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
         let loss_gradient =
             session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
-        let mut edit = loss_gradient.bind()?;
-        let mut local = if local_weights == *weights {
-            loss_gradient.bind()?
-        } else {
-            session(runtime, "localisation", objective.loss_gradient(&local_weights, Wrt::Weights)?)?
-                .bind()?
-        };
+        let (mut edit, mut local) = (loss_gradient.bind()?, loss_gradient.bind()?);
+        let terms = term_names(&edit);
+        edit.set("lambda", &lambdas(&terms, weights))?;
+        local.set("lambda", &lambdas(&terms, &local_weights))?;
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
-        let reference = session(runtime, "reference", objective.reference(&local_weights)?)?.bind()?;
+        let reference = session(runtime, "reference", objective.reference(weights)?)?.bind()?;
         let mapping = session(runtime, "mapping", mapping.clone())?.bind()?;
 
         // g = ∂L(I, G(w, θ))/∂θ, once, at the generator's own weights
@@ -155,16 +151,14 @@ impl Tuner {
             vjp.share(&format!("edit.{name}"), &edit, &format!("d.{name}"))?;
             vjp.share(&format!("local.{name}"), &local, &format!("d.{name}"))?;
         }
-        let options = RangerOptions { learning_rate: settings.learning_rate, ..Default::default() };
         Ok(Tuner {
             settings: settings.clone(),
-            ranger: Ranger::new(&psi, options),
+            ranger: ranger(&psi, settings),
             modules,
             psi,
             step: 0,
             cancel: cancel.clone(),
-            terms: term_names(&edit),
-            local_terms: term_names(&local),
+            terms,
             apply,
             edit,
             local,
@@ -190,12 +184,12 @@ impl Tuner {
             self.reference.run(cancel)?; // G(f(z), θ)
             self.local.set("ws", &ws)?;
             self.local.run(cancel)?; // Ll = L(G(f(z), θ), G(f(z), θ'))               Eq. 5, second term
-            losses.local = read(&self.local, &self.local_terms)?;
+            losses.local = read(&self.local, &self.terms)?;
         }
         self.vjp.set("lambda", &lambda)?;
         self.vjp.run(cancel)?; // ∂(λe·Le + λl·Ll)/∂ψ
         let gradients = self.gradients()?;
-        self.ranger.set_learning_rate(s.learning_rate * cooling(self.step, s.iterations, s.cool_down));
+        self.ranger.set_learning_rate(s.learning_rate * cooling(self.step, s));
         self.ranger.step(&mut self.psi, gradients);
         for ((name, _), value) in self.modules.parameters().iter().zip(&self.psi) {
             self.apply.set_array(name, value)?;
@@ -234,8 +228,7 @@ impl Tuner {
         for ((name, _), value) in self.modules.parameters().iter().zip(&psi) {
             self.apply.set_array(name, value)?;
         }
-        let options = RangerOptions { learning_rate: self.settings.learning_rate, ..Default::default() };
-        self.ranger = Ranger::new(&psi, options);
+        self.ranger = ranger(&psi, &self.settings);
         self.psi = psi;
         self.step = 0;
         Ok(())
@@ -320,7 +313,16 @@ pub(crate) fn repeat(w: &ArrayD<f32>, len: usize) -> Vec<f32> {
     w.iter().copied().cycle().take(len).collect()
 }
 
-fn term_names(loss: &Binding) -> Vec<String> {
+fn ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {
+    Ranger::new(psi, RangerOptions { learning_rate: settings.learning_rate, ..Default::default() })
+}
+
+/// The terms' weights, in their order.
+pub(crate) fn lambdas(terms: &[String], weights: &Weights) -> Vec<f32> {
+    terms.iter().map(|term| weights.of(term)).collect()
+}
+
+pub(crate) fn term_names(loss: &Binding) -> Vec<String> {
     let names = loss.session().outputs().iter().map(|p| p.name.clone());
     names.filter(|n| n != "loss" && n != "image" && !n.starts_with("d.")).collect()
 }
@@ -333,9 +335,9 @@ fn first(values: &[f32]) -> f32 {
     values.first().copied().unwrap_or(f32::NAN)
 }
 
-/// 1, then along a half cosine to 0 over the last `fraction` of the steps.
-fn cooling(step: usize, steps: usize, fraction: f64) -> f64 {
-    let start = steps as f64 * (1.0 - fraction);
-    let t = (step as f64 - start) / (steps as f64 * fraction).max(1.0);
-    if t <= 0.0 { 1.0 } else { 0.5 * (1.0 + (std::f64::consts::PI * t.min(1.0)).cos()) }
+/// The step size's factor: 1, then down a half cosine over the last steps.
+fn cooling(step: usize, settings: &TuneSettings) -> f64 {
+    let steps = settings.iterations as f64;
+    let left = (steps - step as f64) / (steps * settings.cool_down).max(1.0);
+    0.5 * (1.0 - (std::f64::consts::PI * left.min(1.0)).cos())
 }
