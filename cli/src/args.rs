@@ -136,13 +136,13 @@ pub struct EditArgs {
 
 #[derive(Args)]
 pub struct GenerateArgs {
-    /// A latent as .npy: w [512] or w+ [n,512]; without it one is sampled from the seed
+    /// A latent as .npy: w `[512]` or w+ `[n,512]`; without it one is sampled from the seed
     #[arg(long, value_name = "W.npy")]
     pub latent: Option<PathBuf>,
     /// Truncation ψ of the sampled latent: 0 is the mean face, 1 as sampled
     #[arg(long, value_name = "P", default_value_t = 0.7)]
     pub psi: f32,
-    /// Write the image as .npy too: f32 [1,3,R,R] in [-1,1], exact
+    /// Write the image as .npy too: f32 `[1,3,R,R]` in `[-1,1]`, exact
     #[arg(long, value_name = "X.npy")]
     pub dump: Option<PathBuf>,
     /// The picture to write

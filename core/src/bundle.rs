@@ -160,7 +160,7 @@ impl Bundle {
         self.folder.join(file)
     }
 
-    /// The generator: `ws` [1, n, 512] → `image` [1, 3, R, R], about [-1, 1], with weights as named constants.
+    /// The generator: `ws` `[1, n, 512]` → `image` `[1, 3, R, R]`, about `[-1, 1]`, with weights as named constants.
     ///
     /// # Errors
     /// As [`gani_onnx::read::from_file`]; so for all networks below.
@@ -173,12 +173,12 @@ impl Bundle {
         &self.manifest.generator.tunable
     }
 
-    /// The mapping network: `z` [1, 512] → `w` [1, 512].
+    /// The mapping network: `z` `[1, 512]` → `w` `[1, 512]`.
     pub fn mapping(&self) -> Result<Graph> {
         Ok(read::from_file(&self.path(&self.manifest.mapping.file), &[])?)
     }
 
-    /// Mean of w, [512]; truncation pulls towards it.
+    /// Mean of w, `[512]`; truncation pulls towards it.
     ///
     /// # Errors
     /// [`Error::Model`] for a file that is no vector of f32.
@@ -189,7 +189,7 @@ impl Bundle {
         })
     }
 
-    /// The encoder: `image` [1, 3, 256, 256] in [-1, 1] → w [1, 512]; `None` where the bundle has none.
+    /// The encoder: `image` `[1, 3, 256, 256]` in `[-1, 1]` → w `[1, 512]`; `None` where the bundle has none.
     pub fn encoder(&self) -> Result<Option<Graph>> {
         let Some(encoder) = &self.manifest.encoder else { return Ok(None) };
         let graph = read::from_file(&self.path(&encoder.file), &[])?;
@@ -204,12 +204,12 @@ impl Bundle {
         self.size().min(LOSS_SIZE)
     }
 
-    /// The loss networks for images [1, 3, size, size]; usually of [`Bundle::loss_size`].
+    /// The loss networks for images `[1, 3, size, size]`; usually of [`Bundle::loss_size`].
     pub fn losses(&self, size: usize) -> Result<Vec<LossNetwork>> {
         self.manifest.losses.iter().map(|loss| self.loss(loss, size)).collect()
     }
 
-    /// The loss network called `kind` for images [1, 3, size, size], where the bundle has it.
+    /// The loss network called `kind` for images `[1, 3, size, size]`, where the bundle has it.
     pub fn loss_network(&self, kind: &str, size: usize) -> Result<Option<LossNetwork>> {
         self.manifest.losses.iter().find(|l| l.kind == kind).map(|l| self.loss(l, size)).transpose()
     }
@@ -247,7 +247,7 @@ impl Bundle {
         })
     }
 
-    /// LPIPS of two images, for evaluation: `a`, `b` [1, 3, 256, 256] in [-1, 1] → `distance` [1].
+    /// LPIPS of two images, for evaluation: `a`, `b` `[1, 3, 256, 256]` in `[-1, 1]` → `distance` `[1]`.
     pub fn lpips_distance(&self) -> Result<Option<Graph>> {
         let Some(lpips) = self.loss_network("lpips", LOSS_SIZE)? else { return Ok(None) };
         let builder = Builder::new();

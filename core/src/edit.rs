@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 pub struct Direction {
     /// `smile`, `pca.3`, `sefa.0`.
     pub name: String,
-    /// Unit vector, [512].
+    /// Unit vector, `[512]`.
     pub unit: Vec<f32>,
     /// Standard deviation of w along it: strengths are given in these.
     pub sigma: f32,
@@ -59,7 +59,7 @@ impl std::str::FromStr for Layers {
     }
 }
 
-/// ws [n·512] ← ws + Σ strength · σ · unit, in the style layers of `layers` (all where absent).
+/// ws `[n·512]` ← ws + Σ strength · σ · unit, in the style layers of `layers` (all where absent).
 pub fn apply(
     ws: &mut [f32],
     dims: usize,

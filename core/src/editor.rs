@@ -35,7 +35,7 @@ impl<'m> Editor<'m> {
         Ok(Editor { model, generator: session(&model.runtime, "tuned generator", graph)? })
     }
 
-    /// The image [1,3,R,R] of a latent [n,512].
+    /// The image `[1,3,R,R]` of a latent `[n,512]`.
     pub fn image(&self, ws: ArrayView2<'_, f32>, cancel: &Cancel) -> Result<Array4<f32>> {
         let ws = ws.insert_axis(ndarray::Axis(0)).into_dyn();
         as_image(self.generator.run(&[("ws", ws)], cancel)?)

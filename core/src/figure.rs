@@ -16,7 +16,7 @@ use draw::{Colour, Hold};
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 const INK: Colour = [51, 51, 51];
 
-/// Lays labelled images [1,3,H,W] in [-1,1] out in rows of `columns`, each fitted into a square of `side` pixels.
+/// Lays labelled images `[1,3,H,W]` in `[-1,1]` out in rows of `columns`, each fitted into a square of `side` pixels.
 ///
 /// A before/after sheet is one row at 512, a strip of edits one row (or one per direction) at 256. Images are
 /// reduced with Lanczos, and enlarged too; each label stands under its image, shrunk where it is too long.

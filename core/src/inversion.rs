@@ -1,6 +1,6 @@
 //! The inversion file: everything that `edit` needs beside the bundle, in one safetensors file.
 //!
-//! Tensors: `ws` f32 [n,512] and `change.NAME` f16 (θ' − θ of each tuned weight). The header's `gani` entry is JSON
+//! Tensors: `ws` f32 `[n,512]` and `change.NAME` f16 (θ' − θ of each tuned weight). The header's `gani` entry is JSON
 //! ([`Info`]). Changes are rounded to f16 before anything is measured, so that reported figures are those of the file.
 
 use crate::metrics::Metrics;
@@ -60,7 +60,7 @@ pub struct Info {
 /// A photograph inside a generator.
 #[derive(Clone, Debug)]
 pub struct Inversion {
-    /// The latent, w+: [n,512].
+    /// The latent, w+: `[n,512]`.
     pub ws: Array2<f32>,
     /// The untuned encoder's (or refined) latent and the tuned one are the same: only weights are tuned.
     pub changes: Vec<(String, ArrayD<f32>)>,

@@ -67,9 +67,9 @@ pub struct InvertOptions {
 pub struct Inverted {
     /// What is saved.
     pub inversion: Inversion,
-    /// The tuned generator's image, [1,3,R,R].
+    /// The tuned generator's image, `[1,3,R,R]`.
     pub image: Array4<f32>,
-    /// The untuned generator's image of the encoder's latent, [1,3,R,R].
+    /// The untuned generator's image of the encoder's latent, `[1,3,R,R]`.
     pub encoder_image: Array4<f32>,
     /// Time for all of it.
     pub seconds: f64,
@@ -77,7 +77,7 @@ pub struct Inverted {
     pub seconds_per_step: f64,
 }
 
-/// Inverts `crop` [1,3,S,S], aligned, in [-1,1], S = [`Model::crop_size`].
+/// Inverts `crop` `[1,3,S,S]`, aligned, in `[-1,1]`, S = [`Model::crop_size`].
 pub fn invert(
     model: &Model,
     crop: ArrayView4<'_, f32>,

@@ -29,7 +29,7 @@
 //! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
 //! - Networks: [`bundle`], [`model`]. ONNX Runtime: [`runtime`].
 //!
-//! Images are [1,3,H,W] RGB in [-1,1]; a latent w is [512], w+ is [n,512], one w for each of the generator's n style layers.
+//! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
 //! Nothing here prints, opens a network, or panics on what a file says.
 
 pub mod bundle;

@@ -23,7 +23,7 @@ pub const SIZE: usize = 256;
 /// What [`measure`] found. Written to JSON as it stands; what could not be measured is `null`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Mean squared error of values in [-1,1]: 0 for equal images.
+    /// Mean squared error of values in `[-1,1]`: 0 for equal images.
     pub mse: f64,
     /// LPIPS distance, 0 for equal images; `None` without that network.
     pub lpips: Option<f64>,
@@ -45,13 +45,13 @@ impl std::fmt::Display for Metrics {
 /// The networks that measure. Those left out leave their figure out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Networks<'n> {
-    /// Two images [1,3,256,256] in [-1,1] to one number, their LPIPS distance.
+    /// Two images `[1,3,256,256]` in `[-1,1]` to one number, their LPIPS distance.
     pub lpips: Option<&'n Session>,
     /// Face finder and identity features.
     pub identity: Option<Identity<'n>>,
 }
 
-/// Compares two images [1,3,H,W], RGB in [-1,1], of any sizes.
+/// Compares two images `[1,3,H,W]`, RGB in `[-1,1]`, of any sizes.
 ///
 /// The order matters a little: see [`ms_ssim`].
 ///

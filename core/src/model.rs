@@ -75,7 +75,7 @@ impl Model {
         })
     }
 
-    /// MSE, LPIPS, MS-SSIM and ID of `result` against `target`, both [1,3,H,W] in [-1,1].
+    /// MSE, LPIPS, MS-SSIM and ID of `result` against `target`, both `[1,3,H,W]` in `[-1,1]`.
     pub fn measure(
         &self,
         result: ArrayView4<'_, f32>,
@@ -90,7 +90,7 @@ impl Model {
         metrics::measure(result, target, &metrics::Networks { lpips: lpips.as_ref(), identity }, cancel)
     }
 
-    /// f(z): w [n,512] of a latent z [512], repeated for every style layer.
+    /// f(z): w `[n,512]` of a latent z `[512]`, repeated for every style layer.
     pub fn map(&self, z: &[f32], cancel: &Cancel) -> Result<Array2<f32>> {
         let mapping =
             get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
@@ -99,7 +99,7 @@ impl Model {
         self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
     }
 
-    /// A latent [n,512] sampled from `seed` and pulled towards the mean: w' = w̄ + ψ (f(z) − w̄).
+    /// A latent `[n,512]` sampled from `seed` and pulled towards the mean: w' = w̄ + ψ (f(z) − w̄).
     pub fn sample(&self, seed: u64, psi: f32, cancel: &Cancel) -> Result<Array2<f32>> {
         let [_, dims] = self.latent_shape()?;
         let z: Vec<f32> = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(dims).collect();
@@ -107,7 +107,7 @@ impl Model {
         Ok(&mean + (self.map(&z, cancel)? - &mean) * psi)
     }
 
-    /// The encoder's estimate of w for a crop [1,3,S,S], repeated for every style layer; the mean w where the bundle
+    /// The encoder's estimate of w for a crop `[1,3,S,S]`, repeated for every style layer; the mean w where the bundle
     /// has no encoder.
     pub fn encode(&self, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Array2<f32>> {
         let Some(encoder) = self.bundle.encoder()? else {
@@ -118,7 +118,7 @@ impl Model {
         self.broadcast(&first_output(encoder.run(&[("image", small.view().into_dyn())], cancel)?)?)
     }
 
-    /// [n,512] of the generator from one w.
+    /// `[n,512]` of the generator from one w.
     pub fn broadcast(&self, w: &ArrayD<f32>) -> Result<Array2<f32>> {
         let [layers, dims] = self.latent_shape()?;
         Array2::from_shape_vec((layers, dims), repeat(w, layers * dims))
@@ -139,7 +139,7 @@ fn first_output(outputs: Vec<ArrayD<f32>>) -> Result<ArrayD<f32>> {
     outputs.into_iter().next().ok_or_else(|| Error::Model("a network of the bundle has no output".into()))
 }
 
-/// An image [1,3,H,W] out of a run.
+/// An image `[1,3,H,W]` out of a run.
 pub(crate) fn as_image(outputs: Vec<ArrayD<f32>>) -> Result<Array4<f32>> {
     let image = first_output(outputs)?;
     let shape = image.shape().to_vec();

@@ -48,12 +48,12 @@ const SLOPE: f32 = 0.01;
 /// ScaleNorm's floor under ‖x‖: rows with a smaller gradient are damped, not amplified.
 const FLOOR: f32 = 1e-5;
 
-/// A tuned weight: its name and shape [c_out, c_in, k, k].
+/// A tuned weight: its name and shape `[c_out, c_in, k, k]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuned {
     /// Name of the generator's initialiser.
     pub name: String,
-    /// [c_out, c_in, k, k].
+    /// `[c_out, c_in, k, k]`.
     pub shape: Vec<usize>,
 }
 
@@ -162,7 +162,7 @@ impl Modules {
         Ok(b.finish()?)
     }
 
-    /// ψ, `g.NAME`, `theta.NAME`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda` [2]
+    /// ψ, `g.NAME`, `theta.NAME`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda` `[2]`
     /// → `d.PARAMETER`: ∂(λe·Le + λl·Ll)/∂ψ.
     pub fn vjp(&self) -> Result<Graph> {
         let b = Builder::new();
@@ -213,7 +213,7 @@ impl Modules {
         (psi, tuned.into_iter().flatten().collect())
     }
 
-    /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for rows y [c_out·k·k, c_in].
+    /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for rows y `[c_out·k·k, c_in]`.
     fn block<'g>(&self, y: Expr<'g>, parameters: &[Expr<'g>]) -> Expr<'g> {
         let [w1, w2, b, scales @ ..] = parameters else { return y };
         let mut scales = scales.iter();
@@ -223,7 +223,7 @@ impl Modules {
     }
 }
 
-/// x·Wᵀ for W [out, in].
+/// x·Wᵀ for W `[out, in]`.
 fn linear<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
     x.gemm(w, false, true)
 }
@@ -246,13 +246,13 @@ fn norm<'g>(kind: Norm, x: Expr<'g>, scales: &mut std::slice::Iter<'_, Expr<'g>>
     }
 }
 
-/// [c_out, c_in, k, k] → [c_out·k·k, c_in].
+/// `[c_out, c_in, k, k]` → `[c_out·k·k, c_in]`.
 fn rows(w: Expr<'_>) -> Expr<'_> {
     let shape = w.shape();
     w.transpose(&[0, 2, 3, 1]).reshape(&[shape[0] * shape[2] * shape[3], shape[1]])
 }
 
-/// [c_out·k·k, c_in] → [c_out, c_in, k, k].
+/// `[c_out·k·k, c_in]` → `[c_out, c_in, k, k]`.
 fn unrows<'g>(rows: Expr<'g>, shape: &[usize]) -> Expr<'g> {
     rows.reshape(&[shape[0], shape[2], shape[3], shape[1]]).transpose(&[0, 3, 1, 2])
 }
@@ -265,7 +265,7 @@ fn fill<D: Distribution<f64>>(dims: IxDyn, distribution: Option<D>, rng: &mut im
 mod tests {
     use super::*;
 
-    /// StyleGAN2's styled convolutions as [c_out, c_in], from 4 px up.
+    /// StyleGAN2's styled convolutions as `[c_out, c_in]`, from 4 px up.
     fn stylegan2(size: usize, width: impl Fn(usize) -> usize) -> Vec<Tuned> {
         let conv = |name: String, o: usize, i: usize| Tuned { name, shape: vec![o, i, 3, 3] };
         let mut all = vec![conv("conv1".into(), width(4), width(4))];

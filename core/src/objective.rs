@@ -1,6 +1,6 @@
 //! The loss of Eq. 1 as graphs: L(I, x) = λ1·pixel + λ2·LPIPS + λ3·identity + λ4·face parsing.
 //!
-//! Every graph here sees an image the same way ([`Objective::observe`]): pooled to the loss resolution, then the
+//! Every graph here sees an image the same way (`Objective::observe`): pooled to the loss resolution, then the
 //! features of each loss network. A target's features are computed once; the loss compares them with those of the
 //! generated image.
 
@@ -27,7 +27,7 @@ pub enum Distance {
     Cosine,
 }
 
-/// A loss network: an image [1,3,R,R] in [-1,1] → features.
+/// A loss network: an image `[1,3,R,R]` in `[-1,1]` → features.
 #[derive(Clone, Debug)]
 pub struct LossNetwork {
     /// `lpips`, `identity`, `parsing`: names its term.
@@ -86,7 +86,7 @@ pub enum Wrt {
 /// The generator and the loss networks, from which the graphs are made.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// ws [1,n,512] → image [1,3,R,R].
+    /// ws `[1,n,512]` → image `[1,3,R,R]`.
     pub generator: Graph,
     /// Names of the generator's tuned initialisers.
     pub tunable: Vec<String>,
@@ -97,7 +97,7 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// ws, θ, the target's features, `lambda` [terms] → `loss`, each term by name, `image`, and the gradient.
+    /// ws, θ, the target's features, `lambda` `[terms]` → `loss`, each term by name, `image`, and the gradient.
     ///
     /// `lambda` are the terms' weights in the order of their outputs: one graph serves losses that differ in them.
     /// Terms of weight 0 in `weights` are left out, with their inputs. With [`Wrt::Latent`] θ is constant.
@@ -136,7 +136,7 @@ impl Objective {
         Ok(b.finish()?)
     }
 
-    /// A target picture `image` [1,3,R,R] → its features, named as the inputs of [`Objective::loss_gradient`].
+    /// A target picture `image` `[1,3,R,R]` → its features, named as the inputs of [`Objective::loss_gradient`].
     pub fn features(&self, weights: &Weights) -> Result<Graph> {
         let b = Builder::new();
         let image = b.input("image", self.image_shape()?);
@@ -162,7 +162,7 @@ impl Objective {
         Ok(b.finish()?)
     }
 
-    /// [1, 3, R, R] of the generator's image.
+    /// `[1, 3, R, R]` of the generator's image.
     pub fn image_shape(&self) -> Result<&[usize]> {
         let outputs = self.generator.outputs();
         let (name, _) =
@@ -216,7 +216,7 @@ impl Objective {
     }
 }
 
-/// Box average from [1,3,R,R] to `side`², where R is a multiple of it.
+/// Box average from `[1,3,R,R]` to `side`², where R is a multiple of it.
 fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
     let factor = image.dim(2) / side.max(1);
     if factor <= 1 {

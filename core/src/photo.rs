@@ -5,7 +5,7 @@
 //!                                                                │ (invert, edit)
 //!                                       Photo::save ◄─ paste ◄───┘
 //! ```
-//! Positions are in pixels of the upright photo, x to the right and y down; pixel (0, 0) covers [0,1] × [0,1], its
+//! Positions are in pixels of the upright photo, x to the right and y down; pixel (0, 0) covers `[0,1]` × `[0,1]`, its
 //! centre is (0.5, 0.5). "Left" is the left of the picture.
 
 mod align;
@@ -104,6 +104,16 @@ impl FromStr for FaceChoice {
     }
 }
 
+impl std::fmt::Display for FaceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FaceChoice::Largest => f.write_str("largest"),
+            FaceChoice::Nth(n) => write!(f, "{n}"),
+            FaceChoice::All => f.write_str("all"),
+        }
+    }
+}
+
 impl FaceChoice {
     /// The chosen ones of `faces` (all of `photo`'s, left to right), each with its number from 1.
     ///
@@ -126,11 +136,11 @@ impl FaceChoice {
                 "no face was found in {path}. Faces seen from the side, covered, upside down or smaller than about 40 \
                  pixels are missed: turn or crop the photo, or give a crop aligned like FFHQ with --aligned"
             ))),
-            (true, 1, choice) => {
-                Err(Error::Input(format!("{choice:?} was asked for, but {path} shows one face only")))
-            }
+            (true, 1, choice) => Err(Error::Input(format!(
+                "face {choice} was asked for, but {path} shows only one face: leave --face out"
+            ))),
             (true, n, choice) => Err(Error::Input(format!(
-                "{choice:?} was asked for, but {path} shows {n} faces: choose 1 (leftmost) to {n}, largest or all"
+                "face {choice} was asked for, but {path} shows {n} faces: choose 1 (leftmost) to {n}, largest or all"
             ))),
         }
     }

@@ -26,7 +26,7 @@ const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Improves `ws` [n·512] towards the photo; returns the loss of each step.
+/// Improves `ws` `[n·512]` towards the photo; returns the loss of each step.
 pub fn refine(
     problem: &Problem<'_>,
     weights: &Weights,

@@ -41,7 +41,7 @@ pub fn directions(
     Ok(order.iter().take(count).enumerate().map(direction).collect())
 }
 
-/// The affine maps as [channels, dims] matrices.
+/// The affine maps as `[channels, dims]` matrices.
 fn affines(graph: &Graph, layers: Option<&Layers>, dims: usize) -> Vec<DMatrix<f64>> {
     let Some(&ws) = graph.inputs().iter().find(|v| graph.info(**v).name == "ws") else { return vec![] };
     // Follow ws through ops that only cut and reshape it, keeping the layer that a slice picked.

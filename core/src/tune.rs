@@ -91,8 +91,8 @@ pub struct Tuner {
 }
 
 impl Tuner {
-    /// Prepares tuning at the latent `ws` [n·512]; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
-    /// map. `mapping` is f: z [1,512] → w. ψ starts from `seed`.
+    /// Prepares tuning at the latent `ws` `[n·512]`; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
+    /// map. `mapping` is f: z `[1,512]` → w. ψ starts from `seed`.
     pub fn new(
         problem: &Problem<'_>,
         mapping: &Graph,
@@ -168,7 +168,7 @@ impl Tuner {
         })
     }
 
-    /// One step of Algorithm 1 with the sampled `z` [512].
+    /// One step of Algorithm 1 with the sampled `z` `[512]`.
     pub fn step(&mut self, z: &[f32]) -> Result<StepLosses> {
         let (s, cancel) = (&self.settings, &self.cancel);
         self.apply.run(cancel)?; // θ' = θ ⊙ (1 + M_ψ(g))                            Eq. 2
@@ -244,7 +244,7 @@ impl Tuner {
         &self.terms
     }
 
-    /// The image of the last step, [1,3,R,R].
+    /// The image of the last step, `[1,3,R,R]`.
     pub fn image(&self) -> Result<ArrayD<f32>> {
         self.edit.get("image")
     }
@@ -280,7 +280,7 @@ pub fn tune(
     Ok(history)
 }
 
-/// The features of a target photo [1,3,R,R], bound for [`Tuner::new`] and latent refinement.
+/// The features of a target photo `[1,3,R,R]`, bound for [`Tuner::new`] and latent refinement.
 pub fn observe(
     runtime: &Runtime,
     objective: &Objective,
@@ -308,7 +308,7 @@ pub(crate) fn share_all(to: &mut Binding, from: &Binding, prefix: &str) -> Resul
     Ok(())
 }
 
-/// w [1,512] repeated to `len` numbers: the same w in every style layer.
+/// w `[1,512]` repeated to `len` numbers: the same w in every style layer.
 pub(crate) fn repeat(w: &ArrayD<f32>, len: usize) -> Vec<f32> {
     w.iter().copied().cycle().take(len).collect()
 }

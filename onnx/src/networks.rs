@@ -1,6 +1,6 @@
 //! Networks of this field as graphs, one per file: generators (ws → image), features that losses compare, the encoder.
 //!
-//! Images are `[1, 3, R, R]`, RGB in [-1, 1], everywhere; crop, resize and normalisation are inside the graphs.
+//! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`, everywhere; crop, resize and normalisation are inside the graphs.
 
 pub mod encoder;
 mod faceres;

@@ -266,7 +266,7 @@ fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::
 mod tests {
     use super::*;
 
-    /// y = PReLU(x · w + b), x [1, 2], w [2, 2] at byte 0, b [2] at byte 16, the slope at byte 24.
+    /// y = PReLU(x · w + b), x `[1, 2]`, w `[2, 2]` at byte 0, b `[2]` at byte 16, the slope at byte 24.
     fn network(change: impl Fn(String) -> String) -> Result<Graph> {
         let constant = |id: u32, shape: &str, offset: usize, size: usize| {
             format!(

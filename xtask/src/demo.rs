@@ -29,7 +29,7 @@ pub fn run() -> Result<(), String> {
     steps::run(
         Command::new(&gani)
             .args(["edit", &inversion, "--set", "smile", "--set", "age", "--sheet=-3..3"])
-            .args(["-o", &format!("{OUT}/{photo}-sheet.png"), "--force"]),
+            .args(["-o", &format!("{OUT}/{photo}-edits.png"), "--force"]),
     )?;
     println!("\nfrom photograph to edits in {:.0} s; the pictures:", started.elapsed().as_secs_f64());
     list_pictures()

@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     )
 }
 
-/// w [512], [1,512] or w+ [n,512], [1,n,512].
+/// w `[512]`, `[1,512]` or w+ `[n,512]`, `[1,n,512]`.
 fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
     let file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
     let latent = ArrayD::<f32>::read_npy(std::io::BufReader::new(file))

@@ -48,7 +48,7 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert: its crop [1,3,S,S], where it comes from, and the base name of its results.
+/// A face to invert: its crop `[1,3,S,S]`, where it comes from, and the base name of its results.
 struct Face {
     crop: Array4<f32>,
     alignment: Option<Alignment>,

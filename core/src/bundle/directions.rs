@@ -17,7 +17,7 @@ pub struct Directions {
 }
 
 impl Directions {
-    /// Reads an `.npz` with `dir_NAME` [512] and `std_NAME`, `pca_components` [k, 512] and `pca_std` [k].
+    /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
     ///
     /// # Errors
     /// [`Error::Model`] where an array is missing or misshaped; [`Error::Io`] where the file cannot be opened.
@@ -64,7 +64,7 @@ impl Directions {
         })
     }
 
-    /// Standard deviation of w along `unit` [512], from the principal components: √Σ (σ_k ⟨unit, c_k⟩)².
+    /// Standard deviation of w along `unit` `[512]`, from the principal components: √Σ (σ_k ⟨unit, c_k⟩)².
     pub fn sigma_of(&self, unit: &[f32]) -> f32 {
         let along = |d: &Direction| d.sigma * d.unit.iter().zip(unit).map(|(a, b)| a * b).sum::<f32>();
         self.pca.iter().map(|d| along(d).powi(2)).sum::<f32>().sqrt()

@@ -47,7 +47,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
-    /// `.onnx`: `ws` [1, n, 512] → image [1, 3, R, R].
+    /// `.onnx`: `ws` `[1, n, 512]` → image `[1, 3, R, R]`.
     pub file: String,
     /// Initialisers that tuning changes, in forward order.
     pub tunable: Vec<String>,
@@ -57,9 +57,9 @@ pub struct Generator {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// `.onnx`: `z` [1, 512] → w [1, 512].
+    /// `.onnx`: `z` `[1, 512]` → w `[1, 512]`.
     pub file: String,
-    /// `.npy`: the mean of w, [512].
+    /// `.npy`: the mean of w, `[512]`.
     pub w_avg: String,
 }
 
@@ -73,7 +73,7 @@ pub struct Network {
     pub output: Option<String>,
 }
 
-/// A loss network: `image` [1, 3, R, R] in [-1, 1] → features.
+/// A loss network: `image` `[1, 3, R, R]` in `[-1, 1]` → features.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {

@@ -13,14 +13,14 @@ use crate::{Error, Result};
 pub struct Identity<'n> {
     /// Finds the face and its landmarks.
     pub faces: &'n FaceFinder,
-    /// Features of an aligned face: [1,112,112,3], RGB in 0..255, to [1,n].
+    /// Features of an aligned face: `[1,112,112,3]`, RGB in 0..255, to `[1,n]`.
     pub features: &'n Session,
 }
 
 impl Identity<'_> {
     /// Cosine of the features of the two images' largest faces, `None` where either shows none.
     ///
-    /// Images are [1,3,H,W] in [-1,1], of any sizes; they are rounded to 8 bits first, as a saved picture is.
+    /// Images are `[1,3,H,W]` in `[-1,1]`, of any sizes; they are rounded to 8 bits first, as a saved picture is.
     pub fn compare(
         &self,
         result: ArrayView4<'_, f32>,
@@ -31,7 +31,7 @@ impl Identity<'_> {
         Ok(result.zip(target).map(|(a, b)| cosine(&a, &b)))
     }
 
-    /// The features of the largest face of an image [1,3,H,W] in [-1,1], as the network gives them.
+    /// The features of the largest face of an image `[1,3,H,W]` in `[-1,1]`, as the network gives them.
     fn features_of(&self, image: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Option<Vec<f32>>> {
         let photo = Photo::from_pixels(
             Path::new("the compared image"),

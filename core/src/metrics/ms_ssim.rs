@@ -14,7 +14,7 @@ const SMALLEST: usize = WINDOW << (WEIGHTS.len() - 1);
 /// Multi-scale structural similarity of two images `[1, C, H, W]`, 1 for equal ones.
 ///
 /// `Π_{l=1..4} cs_l^w_l · ssim_5^w_5` with an 11×11 Gaussian (σ 1.5, no padding), channels apart, 2×2 averages
-/// between levels. The dynamic range is found anew at each level from `result`: 2 for [-1,1], but 1 where no
+/// between levels. The dynamic range is found anew at each level from `result`: 2 for `[-1,1]`, but 1 where no
 /// pixel lies below -0.5, just as the original does, which is why the order of the arguments matters.
 ///
 /// `None` where a level is negative (very unlike images), since its power does not exist; the original's mean

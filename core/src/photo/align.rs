@@ -57,7 +57,7 @@ impl Alignment {
         mid(self.quad[0], self.quad[2])
     }
 
-    /// Cuts the face out: [1,3,size,size] in [-1,1]. Where the square reaches beyond the photo, this is mirrored, soon
+    /// Cuts the face out: `[1,3,size,size]` in `[-1,1]`. Where the square reaches beyond the photo, this is mirrored, soon
     /// blurred and fading to one colour, as FFHQ does it; pixels are averaged where the square is larger than `size`,
     /// cubic between them where it is smaller.
     ///

@@ -88,7 +88,7 @@ impl Photo {
         self.pixels.height()
     }
 
-    /// The photo itself as a crop [1,3,R,R] in [-1,1], for one that is already aligned like FFHQ.
+    /// The photo itself as a crop `[1,3,R,R]` in `[-1,1]`, for one that is already aligned like FFHQ.
     ///
     /// # Errors
     /// [`Error::Input`] where it is not square within 2 %.
@@ -103,7 +103,7 @@ impl Photo {
         super::Alignment { quad: [[0.0, 0.0], [0.0, h], [w, h], [w, 0.0]] }.crop(self, size)
     }
 
-    /// Pixels from (`left`, `top`) on as RGB in [-1,1]; each of `width` × `height` results is the mean of `shrink` ×
+    /// Pixels from (`left`, `top`) on as RGB in `[-1,1]`; each of `width` × `height` results is the mean of `shrink` ×
     /// `shrink` pixels of the photo, which `border` extends beyond its edges. Alpha is passed over, grey repeated.
     pub(super) fn read(
         &self,
@@ -158,7 +158,7 @@ impl Photo {
     }
 }
 
-/// A decoded picture as a crop [1,3,H,W] in [-1,1] of its own size. Alpha is passed over.
+/// A decoded picture as a crop `[1,3,H,W]` in `[-1,1]` of its own size. Alpha is passed over.
 pub fn crop_from_image(image: &DynamicImage) -> Array4<f32> {
     let (w, h) = (image.width(), image.height());
     let mut crop = Array4::zeros((1, 3, h as usize, w as usize));
@@ -172,7 +172,7 @@ pub fn crop_from_image(image: &DynamicImage) -> Array4<f32> {
     crop
 }
 
-/// A crop [1,3,H,W] in [-1,1] as an 8-bit picture; values outside are clamped.
+/// A crop `[1,3,H,W]` in `[-1,1]` as an 8-bit picture; values outside are clamped.
 pub fn image_from_crop(crop: ArrayView4<'_, f32>) -> image::RgbImage {
     let (_, _, h, w) = crop.dim();
     image::RgbImage::from_fn(w as u32, h as u32, |x, y| {
@@ -181,7 +181,7 @@ pub fn image_from_crop(crop: ArrayView4<'_, f32>) -> image::RgbImage {
     })
 }
 
-/// A part of one row as RGB in [-1,1].
+/// A part of one row as RGB in `[-1,1]`.
 fn row_of(image: &DynamicImage, y: u32, columns: Range<u32>) -> Vec<[f32; 3]> {
     fn convert<P: Pixel>(
         buffer: &ImageBuffer<P, Vec<P::Subpixel>>,

@@ -17,7 +17,7 @@ pub struct PasteOptions {
     pub feather: f64,
     /// Whether slow differences of colour and brightness along the edge are taken out of the crop near the edge.
     pub match_border: bool,
-    /// How much of the crop to take at each pixel of the photo, [height, width] in [0,1]; everything if absent.
+    /// How much of the crop to take at each pixel of the photo, `[height, width]` in `[0,1]`; everything if absent.
     pub mask: Option<Array2<f32>>,
 }
 
@@ -27,12 +27,12 @@ impl Default for PasteOptions {
     }
 }
 
-/// Puts `crop` ([1,3,R,R] in [-1,1]) where `alignment` says.
+/// Puts `crop` (`[1,3,R,R]` in `[-1,1]`) where `alignment` says.
 ///
 /// Pixels outside the square, alpha, depth and greyness (a colour crop turns to its luma) stay as they are, bit for bit.
 ///
 /// # Errors
-/// [`Error::Input`] where the crop is not [1,3,R,R], an option is out of range, or the square is not on this photo.
+/// [`Error::Input`] where the crop is not `[1,3,R,R]`, an option is out of range, or the square is not on this photo.
 pub fn paste(
     photo: &mut Photo,
     crop: ArrayView4<'_, f32>,
@@ -152,7 +152,7 @@ fn luma([r, g, b]: [f32; 3]) -> f32 {
     0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
-/// 0 on and outside the crop's edge, 1 from `feather` on, without a kink. `place` is in [0,1]² inside the crop.
+/// 0 on and outside the crop's edge, 1 from `feather` on, without a kink. `place` is in `[0,1]`² inside the crop.
 fn fade_in(place: [f64; 2], feather: f64) -> f64 {
     place
         .map(|v| {

@@ -18,7 +18,7 @@ const MESH: [&[usize]; 5] = [&[33, 133, 159, 145], &[362, 263, 386, 374], &[4], 
 
 impl Face {
     /// Cuts the face out of its photo, turned and scaled so that eyes, nose and mouth are where ArcFace has them:
-    /// [1,112,112,3], RGB in 0..255. Black beyond the photo.
+    /// `[1,112,112,3]`, RGB in 0..255. Black beyond the photo.
     pub fn arcface_crop(&self, photo: &Photo) -> Array4<f32> {
         photo.warped(&fit(&self.landmarks), SIDE, Border::Black).to_nhwc(|value| (value + 1.0) * 127.5)
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array4, ArrayView4};
 
-/// RGB pixels in [-1,1], row by row.
+/// RGB pixels in `[-1,1]`, row by row.
 #[derive(Debug, Clone)]
 pub(super) struct Raster {
     pub width: usize,
@@ -38,21 +38,21 @@ impl Raster {
         Raster { width, height, data: vec![[0.0; 3]; width * height] }
     }
 
-    /// From [1,3,H,W].
+    /// From `[1,3,H,W]`.
     pub fn from_crop(crop: ArrayView4<'_, f32>) -> Raster {
         let (_, _, height, width) = crop.dim();
         let pixel = |i: usize| [0, 1, 2].map(|c| crop[[0, c, i / width, i % width]]);
         Raster { width, height, data: (0..width * height).map(pixel).collect() }
     }
 
-    /// To [1,3,H,W].
+    /// To `[1,3,H,W]`.
     pub fn into_crop(self) -> Array4<f32> {
         Array4::from_shape_fn((1, 3, self.height, self.width), |(_, c, y, x)| {
             self.data[y * self.width + x][c]
         })
     }
 
-    /// To [1,H,W,3], row-major, each value `v` as `f(v)`: what the face networks take.
+    /// To `[1,H,W,3]`, row-major, each value `v` as `f(v)`: what the face networks take.
     pub fn to_nhwc(&self, f: impl Fn(f32) -> f32) -> Array4<f32> {
         Array4::from_shape_fn((1, self.height, self.width, 3), |(_, y, x, c)| {
             f(self.data[y * self.width + x][c])
@@ -127,7 +127,7 @@ impl<'r> Sampler<'r> {
         Sampler { raster, stretch: stretch.map(|s| s.max(1.0)), taps: Default::default() }
     }
 
-    /// The colour at a point, in [-1,1]; beyond the edge the nearest pixels count.
+    /// The colour at a point, in `[-1,1]`; beyond the edge the nearest pixels count.
     pub fn at(&mut self, point: [f64; 2]) -> [f32; 3] {
         let [across, down] = &mut self.taps;
         across.move_to(point[0], self.stretch[0]);

@@ -105,7 +105,7 @@ impl<'g> Expr<'g> {
         self.binary("MatMul", other)
     }
 
-    /// 2-D matrix product with either side transposed first: [m,k]·[k,n].
+    /// 2-D matrix product with either side transposed first: `[m,k]`·`[k,n]`.
     pub fn gemm(self, other: Expr<'g>, trans_a: bool, trans_b: bool) -> Expr<'g> {
         let attrs = Attrs::new().int("transA", trans_a.into()).int("transB", trans_b.into());
         self.builder.op1("Gemm", &[self, other], attrs)
@@ -207,12 +207,12 @@ impl<'g> Expr<'g> {
         pieces.collect()
     }
 
-    /// Convolution, [N,C,…] with w [O,C/group,…].
+    /// Convolution, `[N,C,…]` with w `[O,C/group,…]`.
     pub fn conv(self, w: Expr<'g>, conv: &ConvAttrs) -> Expr<'g> {
         self.builder.op1("Conv", &[self, w], conv.attrs())
     }
 
-    /// Transposed convolution, [N,C,…] with w [C,O/group,…]; the result has spatial size `output` where given.
+    /// Transposed convolution, `[N,C,…]` with w `[C,O/group,…]`; the result has spatial size `output` where given.
     pub fn conv_transpose(self, w: Expr<'g>, conv: &ConvAttrs, output_padding: &[i64]) -> Expr<'g> {
         let mut attrs = conv.attrs();
         if output_padding.iter().any(|&p| p != 0) {

@@ -43,7 +43,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     Ok(Some(vec![dx, dw, db]))
 }
 
-/// y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i];  dx is g run through the same taps backwards.
+/// y`[o, h]` = Σ x`[c, s·h + d·i − p]` w`[o, c, i]`;  dx is g run through the same taps backwards.
 fn input_gradient<'g>(
     x: Expr<'g>,
     w: Expr<'g>,
@@ -69,7 +69,7 @@ fn input_gradient<'g>(
     g.conv_transpose(w, conv, &extra)
 }
 
-/// [O, C/g, k…] → [C, O/g, k…] with every spatial axis reversed.
+/// `[O, C/g, k…]` → `[C, O/g, k…]` with every spatial axis reversed.
 fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     let shape = w.shape();
     let (o, c, kernel) = (shape[0], shape[1], &shape[2..]);
@@ -87,7 +87,7 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     flip(turned, &axes)
 }
 
-/// dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p], as [G·O/g, C/g, k…] flattened:
+/// dw`[o, c, i]` = Σₙₕ g`[n, o, h]` · x`[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened:
 /// the taps of x stand side by side in one matrix, and one matrix product sums over n and h.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
     let d = geometry.kernel.len();

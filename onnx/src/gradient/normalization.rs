@@ -29,7 +29,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     })
 }
 
-/// A per-channel vector as [1, C, 1, …].
+/// A per-channel vector as `[1, C, 1, …]`.
 fn per_channel<'g>(v: Expr<'g>, rank: usize) -> Expr<'g> {
     let mut shape = vec![1; rank];
     shape[1] = v.size();

@@ -6,7 +6,7 @@ use super::faceres::{Weights, trunk};
 use super::identity;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result};
 
-/// In: `image` [1, 3, 256, 256], RGB in [-1, 1]. Out: `w` [1, 512]; `identity`, a unit vector [1, 1024].
+/// In: `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]`. Out: `w` `[1, 512]`; `identity`, a unit vector `[1, 1024]`.
 ///
 /// `published` is the encoder as made for this project. Take one output with
 /// [`only_outputs`](super::only_outputs).

@@ -14,11 +14,11 @@ const MEANS: [f32; 3] = [103.94, 116.78, 123.68];
 
 /// What the trunk computes on the way.
 pub(super) struct Trunk<'g> {
-    /// Convolution of block 5 before its bias, [1, 256, 28, 28].
+    /// Convolution of block 5 before its bias, `[1, 256, 28, 28]`.
     pub block5: Expr<'g>,
-    /// Convolution of block 11 before its bias, [1, 512, 14, 14].
+    /// Convolution of block 11 before its bias, `[1, 512, 14, 14]`.
     pub block11: Expr<'g>,
-    /// The last feature map, [1, 1024, 7, 7], in 0 … 6.
+    /// The last feature map, `[1, 1024, 7, 7]`, in 0 … 6.
     pub last: Expr<'g>,
 }
 
@@ -59,7 +59,7 @@ impl<'g> Weights<'g> {
     }
 }
 
-/// Runs the trunk on `image` [1, 3, h, w], RGB in [-1, 1]: resized to 224 px, blue first, means subtracted.
+/// Runs the trunk on `image` `[1, 3, h, w]`, RGB in `[-1, 1]`: resized to 224 px, blue first, means subtracted.
 pub(super) fn trunk<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Trunk<'g> {
     let b = image.builder();
     let small = resized(image, 224);

@@ -13,7 +13,7 @@ const COLUMNS: [i64; 2] = [32, 220];
 /// Added to the squared norm: a vector of zeros stays one, with a gradient of zero instead of NaN.
 const TINY: f32 = 1e-12;
 
-/// `image` [1, 3, 256, 256], RGB in [-1, 1] → unit vector [1, 1024].
+/// `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]` → unit vector `[1, 1024]`.
 pub(super) fn features<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Expr<'g> {
     let face = image.slice(&[2, 3], &[ROWS[0], COLUMNS[0]], &[ROWS[1], COLUMNS[1]], &[1, 1]);
     let v = trunk(weights, face).last.mean(&[2, 3], false);

@@ -17,11 +17,11 @@ const CONVOLUTIONS: [&str; 5] = ["slice1.0", "slice2.5", "slice3.9", "slice4.11"
 
 /// The features of shift-tolerant LPIPS (AlexNet), from its published two-image network.
 ///
-/// In: `image` [1, 3, size, size], RGB in [-1, 1]. Out: `phi0` … `phi4`, [1, C, H, W] each, not divided by H·W: the
+/// In: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`. Out: `phi0` … `phi4`, `[1, C, H, W]` each, not divided by H·W: the
 /// graph is fully convolutional and may be read again for another size.
 ///
 /// # Errors
-/// [`Error::Input`] or [`Error::Model`] naming a weight that `two_images` lacks or that does not fit.
+/// [`crate::Error::Input`] or [`crate::Error::Model`] naming a weight that `two_images` lacks or that does not fit.
 pub fn shift_tolerant(two_images: &Graph, size: usize) -> Result<Graph> {
     let b = Builder::new();
     let image = b.input("image", &[1, 3, size, size]);
@@ -67,8 +67,8 @@ fn max_pool(x: Expr<'_>) -> Expr<'_> {
 /// The first convolution, 11×11 with a border of 2 zeros, and the [`blur_pool`] behind it, as one convolution of 13×13
 /// with stride 2: a third of the work, and a seventh in the gradient.
 ///
-/// With an even number n of convolved rows c, pooled row k ≥ 1 is (c[2k−2] + 2c[2k−1] + c[2k])/4. At the reflected border
-/// row 0 is the same as row 1, and the last one is (c[n−2] + c[n−1])/2: the same convolution with another kernel.
+/// With an even number n of convolved rows c, pooled row k ≥ 1 is (c`[2k−2]` + 2c`[2k−1]` + c`[2k]`)/4. At the reflected border
+/// row 0 is the same as row 1, and the last one is (c`[n−2]` + c`[n−1]`)/2: the same convolution with another kernel.
 fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     let (b, name) = (x.builder(), CONVOLUTIONS[0]);
     let w = from.find_constant(&format!("net.{name}.w"))?;
@@ -93,7 +93,7 @@ fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     Ok(Expr::concat(&[y.slice(&[3], &[0], &[1], &[1]), y], 3))
 }
 
-/// The kernel that convolves with w [O, C, h, w] and then weighs neighbouring results with `rows` ⊗ `columns`.
+/// The kernel that convolves with w `[O, C, h, w]` and then weighs neighbouring results with `rows` ⊗ `columns`.
 fn smeared(w: &Tensor, rows: &[f64], columns: &[f64]) -> Result<Tensor> {
     let [o, c, h, v] = *w.shape() else { return Err(crate::Error::Model("a kernel that is not 2-D".into())) };
     let (tall, wide) = (h + rows.len() - 1, v + columns.len() - 1);
@@ -111,7 +111,7 @@ fn smeared(w: &Tensor, rows: &[f64], columns: &[f64]) -> Result<Tensor> {
         .ok_or_else(|| crate::Error::Model("an empty kernel".into()))
 }
 
-/// Antialiased halving: [1,2,1]⊗[1,2,1]/16 with stride 2 over a reflected border of 2.
+/// Antialiased halving: `[1,2,1]`⊗`[1,2,1]`/16 with stride 2 over a reflected border of 2.
 fn blur_pool(x: Expr<'_>) -> Expr<'_> {
     let (b, c) = (x.builder(), x.dim(1));
     let pads = b.constant(Tensor::ints(&[0, 0, 2, 2, 0, 0, 2, 2]));

@@ -17,9 +17,9 @@ use structure::{Block, Layer, Style, bad};
 /// The generator in the form of a bundle.
 #[derive(Clone, Debug)]
 pub struct MobileStyleGan {
-    /// `ws` [1, 23, 512] → `image` [1, 3, 1024, 1024], about [-1, 1].
+    /// `ws` `[1, 23, 512]` → `image` `[1, 3, 1024, 1024]`, about `[-1, 1]`.
     pub generator: Graph,
-    /// Names of the dense convolution weights, in forward order: `conv1.weight` [O, I, 3, 3], the others [O, I, 1, 1].
+    /// Names of the dense convolution weights, in forward order: `conv1.weight` `[O, I, 3, 3]`, the others `[O, I, 1, 1]`.
     pub tunable: Vec<String>,
     /// Edge of the image.
     pub size: usize,
@@ -57,7 +57,7 @@ struct Net<'g> {
 }
 
 impl<'g> Net<'g> {
-    /// [4c, h, w] → [O, 2h, 2w]. `grouped`: an inverse Haar transform follows.
+    /// `[4c, h, w]` → `[O, 2h, 2w]`. `grouped`: an inverse Haar transform follows.
     fn block(&mut self, name: &str, x: Expr<'g>, block: &Block, grouped: bool) -> Result<Expr<'g>> {
         let order = by_groups(x.dim(1));
         let style = self.style(&format!("{name}.up"), &block.up, &order)?;
@@ -98,7 +98,7 @@ impl<'g> Net<'g> {
         })
     }
 
-    /// scale · (A ws[k] + b) of the next style layer, [1, C], its channels in the order of `rows`.
+    /// scale · (A ws`[k]` + b) of the next style layer, `[1, C]`, its channels in the order of `rows`.
     fn style(&mut self, name: &str, style: &Style, rows: &[usize]) -> Result<Expr<'g>> {
         let k = self.next as i64;
         self.next += 1;
@@ -129,8 +129,8 @@ fn by_groups(channels: usize) -> Vec<usize> {
     (0..c).flat_map(|g| [g, c + 3 * g, c + 3 * g + 1, c + 3 * g + 2]).collect()
 }
 
-/// [1, 4c, h, w] by groups → [1, c, 2h, 2w]:
-/// y[2h+i, 2w+j] = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t), each channel times its style [1, 4c] first.
+/// `[1, 4c, h, w]` by groups → `[1, c, 2h, 2w]`:
+/// y`[2h+i, 2w+j]` = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t), each channel times its style `[1, 4c]` first.
 fn inverse_haar<'g>(x: Expr<'g>, style: Option<Expr<'g>>) -> Expr<'g> {
     let (b, channels) = (x.builder(), x.dim(1));
     #[rustfmt::skip]

@@ -10,7 +10,7 @@ use crate::{Attrs, Builder, Expr, Graph, Result};
 /// Added to the variance in PyTorch's batch normalisation.
 const BN_EPS: f32 = 1e-5;
 
-/// In: `image` [1, 3, size, size], RGB in [-1, 1], size a multiple of 16. Out: `pool1` … `pool4`, `center`.
+/// In: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`, size a multiple of 16. Out: `pool1` … `pool4`, `center`.
 ///
 /// # Errors
 /// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.

@@ -14,13 +14,13 @@ use std::f32::consts::SQRT_2;
 /// A generator with its mapping network.
 #[derive(Clone, Debug)]
 pub struct StyleGan2 {
-    /// `z` [1, 512] → `w` [1, 512].
+    /// `z` `[1, 512]` → `w` `[1, 512]`.
     pub mapping: Graph,
-    /// `ws` [1, n, 512] → `image` [1, 3, R, R], about [-1, 1].
+    /// `ws` `[1, n, 512]` → `image` `[1, 3, R, R]`, about `[-1, 1]`.
     pub generator: Graph,
-    /// Names of the convolution weights that tuning changes, in forward order, each [O, I, 3, 3].
+    /// Names of the convolution weights that tuning changes, in forward order, each `[O, I, 3, 3]`.
     pub tunable: Vec<String>,
-    /// Mean of w, shape [512], where the checkpoint has it.
+    /// Mean of w, shape `[512]`, where the checkpoint has it.
     pub w_avg: Option<Tensor>,
     /// Edge length R of the image.
     pub size: usize,
@@ -119,7 +119,7 @@ impl<'c> Synthesis<'c> {
         Ok(rgb)
     }
 
-    /// s = A w / √n + b, shape [1, channels].
+    /// s = A w / √n + b, shape `[1, channels]`.
     fn style<'g>(&self, name: &str, w: Expr<'g>, channels: usize) -> Result<Expr<'g>> {
         let b = w.builder();
         let (weight, bias) =
@@ -182,7 +182,7 @@ impl<'c> Synthesis<'c> {
     }
 }
 
-/// √2 times the modulated, demodulated 3×3 convolution of x [1, I, H, W]; with a blur kernel, upsampling.
+/// √2 times the modulated, demodulated 3×3 convolution of x `[1, I, H, W]`; with a blur kernel, upsampling.
 ///
 /// y = d ⊙ conv(s ⊙ x, a·W),  a = 1/√(9 I),  d = 1/√(Σ (a W s)² + 1e-8).
 fn modulated<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, blur: Option<Vec<f32>>) -> Expr<'g> {
@@ -206,13 +206,13 @@ fn modulated<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, blur: Option<Ve
     }
 }
 
-/// Whether the style goes into the weights [O, I, 3, 3] or onto the activations: into the smaller of the two.
+/// Whether the style goes into the weights `[O, I, 3, 3]` or onto the activations: into the smaller of the two.
 fn modulates_weights(x: &[usize], o: usize) -> bool {
     let [_, i, h, w] = *x else { return false };
     9 * i * o < (i + o) * h * w
 }
 
-/// The 4×4 blur of [1, C, 2H+1, 2W+1] to 2H × 2W, one channel at a time. (Rows and columns apart are no faster.)
+/// The 4×4 blur of `[1, C, 2H+1, 2W+1]` to 2H × 2W, one channel at a time. (Rows and columns apart are no faster.)
 fn blurred<'g>(x: Expr<'g>, kernel: &[f32]) -> Expr<'g> {
     let c = x.dim(1);
     // upfirdn2d convolves, ONNX correlates.

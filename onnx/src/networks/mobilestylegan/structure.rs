@@ -8,7 +8,7 @@ use std::collections::HashMap;
 pub(super) struct Synthesis {
     /// Width of w.
     pub style_width: usize,
-    /// What the first layer starts from, [1, C, 4, 4].
+    /// What the first layer starts from, `[1, C, 4, 4]`.
     pub constant: Tensor,
     /// 3×3 at 4 px.
     pub conv1: Layer,
@@ -28,7 +28,7 @@ pub(super) struct Block {
 
 /// scale · (A w + b)
 pub(super) struct Style {
-    /// A, [C, 512].
+    /// A, `[C, 512]`.
     pub weight: Tensor,
     /// b, C values.
     pub bias: Tensor,
@@ -38,11 +38,11 @@ pub(super) struct Style {
 /// lrelu(conv(style ⊙ x) + noise + bias); the image's layer has neither noise nor lrelu.
 pub(super) struct Layer {
     pub style: Style,
-    /// Depthwise 3×3 before the dense weight, [C, 1, 3, 3].
+    /// Depthwise 3×3 before the dense weight, `[C, 1, 3, 3]`.
     pub depthwise: Option<Tensor>,
-    /// Dense, [O, C, k, k], demodulated.
+    /// Dense, `[O, C, k, k]`, demodulated.
     pub weight: Tensor,
-    /// [1, 1, h, w]
+    /// `[1, 1, h, w]`
     pub noise: Option<Tensor>,
     /// O values.
     pub bias: Tensor,
