@@ -119,7 +119,7 @@ impl Objective {
         // L = Σ λ·term   (Eq. 1)
         let lambda = b.input("lambda", &[terms.len()]);
         let all: Vec<_> = terms.iter().map(|(_, t)| t.reshape(&[1])).collect();
-        let loss = (lambda * Expr::concat(&all, 0)).sum_all();
+        let loss = (lambda * b.concat(&all, 0)).sum_all();
         b.output("loss", loss.reshape(&[1]));
         for ((name, _), term) in terms.iter().zip(&all) {
             b.output(name, *term);

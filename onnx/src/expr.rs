@@ -65,6 +65,14 @@ impl Builder {
         Expr { builder: self, value }
     }
 
+    /// Joins values along `axis`.
+    pub fn concat<'g>(&'g self, values: &[Expr<'g>], axis: usize) -> Expr<'g> {
+        match values {
+            [one] => *one,
+            _ => self.op1("Concat", values, Attrs::new().int("axis", axis as i64)),
+        }
+    }
+
     /// A scalar constant, shape `[]`.
     pub fn scalar(&self, value: f32) -> Expr<'_> {
         self.constant(Tensor::scalar(value))

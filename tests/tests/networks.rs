@@ -149,13 +149,10 @@ fn encoder_and_identity_read_a_face() {
     }
 }
 
-/// Runs where `gani models fetch ffhq-1024` has been run.
 #[test]
 fn mobilestylegan_matches_the_published_network() {
-    let Ok(bundle) = Bundle::open("ffhq-1024") else {
-        println!("skipped: ffhq-1024 is not installed, `gani models fetch ffhq-1024` gets it");
-        return;
-    };
+    let bundle = Bundle::open("ffhq-1024")
+        .expect("`cargo xtask test` fetches it, as does `gani models fetch ffhq-1024`");
     let mut npz = golden("mobilestylegan.npz");
     let (z, w) = (array(&mut npz, "z"), array(&mut npz, "w"));
     let (small, crop) = (array(&mut npz, "image_128"), array(&mut npz, "crop_480_544"));

@@ -62,6 +62,7 @@ fn setup(models: bool) -> Result<(), String> {
 
 fn test() -> Result<(), String> {
     steps::install_onnx_runtime()?;
+    steps::cargo(&["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"], &[])?;
     steps::cargo(&["fmt", "--all", "--check"], &[])?;
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     steps::cargo(&["test", "--workspace"], &[])?;

@@ -187,15 +187,6 @@ impl<'g> Expr<'g> {
         if (0..before.len()).all(fits) { grow(cut(self)) } else { cut(grow(self)) }
     }
 
-    /// Joins values along `axis`.
-    pub fn concat(values: &[Expr<'g>], axis: usize) -> Expr<'g> {
-        match values {
-            [one] => *one,
-            [first, ..] => first.builder.op1("Concat", values, Attrs::new().int("axis", axis as i64)),
-            [] => unreachable_concat(),
-        }
-    }
-
     /// Cuts into pieces of `sizes` along `axis`.
     pub fn split(self, axis: usize, sizes: &[usize]) -> Vec<Expr<'g>> {
         let mut start = 0i64;
@@ -220,11 +211,6 @@ impl<'g> Expr<'g> {
         }
         self.builder.op1("ConvTranspose", &[self, w], attrs)
     }
-}
-
-#[cold]
-fn unreachable_concat() -> ! {
-    unreachable!("Expr::concat of no values: callers pass at least one")
 }
 
 /// The geometry of a convolution over d spatial axes.

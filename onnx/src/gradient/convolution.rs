@@ -43,7 +43,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     Ok(Some(vec![dx, dw, db]))
 }
 
-/// y`[o, h]` = Σ x`[c, s·h + d·i − p]` w`[o, c, i]`;  dx is g run through the same taps backwards.
+/// `y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i]`;  dx is g run through the same taps backwards.
 fn input_gradient<'g>(
     x: Expr<'g>,
     w: Expr<'g>,
@@ -87,7 +87,7 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     flip(turned, &axes)
 }
 
-/// dw`[o, c, i]` = Σₙₕ g`[n, o, h]` · x`[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened:
+/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened:
 /// the taps of x stand side by side in one matrix, and one matrix product sums over n and h.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
     let d = geometry.kernel.len();
@@ -125,7 +125,7 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
             _ => e.reshape(&[n, c, area]).transpose(&[1, 0, 2]).reshape(&[c, n * area]),
         };
         let unfolded: Vec<_> = offsets.iter().map(|t| rows(tap(t), channels)).collect();
-        let product = rows(g, outputs).gemm(Expr::concat(&unfolded, 0), false, true); // [O, taps·C]
+        let product = rows(g, outputs).gemm(x.builder().concat(&unfolded, 0), false, true); // [O, taps·C]
         return match taps {
             1 => product,
             _ => product.reshape(&[outputs, taps, channels]).transpose(&[0, 2, 1]),
@@ -138,6 +138,6 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         e.reshape(&[group, c, n * area])
     };
     let unfolded: Vec<_> = offsets.iter().map(|t| split(tap(t), cg)).collect();
-    let all = Expr::concat(&unfolded, 1).transpose(&[0, 2, 1]); // [G, N·area, taps·C/g]
+    let all = x.builder().concat(&unfolded, 1).transpose(&[0, 2, 1]); // [G, N·area, taps·C/g]
     split(g, og).matmul(all).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }

@@ -34,7 +34,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
                 g.unwrap_or_else(|| s.builder.scalar(0.0).expand(&shape))
             };
             let pieces: Vec<_> = s.g.iter().enumerate().map(piece).collect();
-            s.one(Expr::concat(&pieces, along))
+            s.one(s.builder.concat(&pieces, along))
         }
         "Slice" => s.one(slice(s, g)?),
         "Expand" => s.one(unbroadcast(g, &shape)),

@@ -60,7 +60,7 @@ fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i6
     let perm: Vec<usize> = [0, 1].into_iter().chain((0..d).flat_map(|i| [2 + d + i, 2 + i])).collect();
     let whole: Vec<usize> = (0..d).map(|i| (cells[i] * strides[i]) as usize).collect();
     let whole = [&windows[..2], &whole].concat();
-    Some(Expr::concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&whole))
+    Some(b.concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&whole))
 }
 
 /// Size of the padded canvas on which every window lies whole.

@@ -42,5 +42,5 @@ fn w<'g>(b: &'g Builder, weights: &Weights<'g>, published: &Graph, image: Expr<'
         colours.reshape(&[1, colours.size()]),
         t.last.mean(&[2, 3], false).sqrt(),
     ];
-    Ok(Expr::concat(&parts, 1).gemm(weight("head")?, false, false) + weight("head_b")?)
+    Ok(b.concat(&parts, 1).gemm(weight("head")?, false, false) + weight("head_b")?)
 }

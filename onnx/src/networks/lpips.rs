@@ -67,8 +67,8 @@ fn max_pool(x: Expr<'_>) -> Expr<'_> {
 /// The first convolution, 11×11 with a border of 2 zeros, and the [`blur_pool`] behind it, as one convolution of 13×13
 /// with stride 2: a third of the work, and a seventh in the gradient.
 ///
-/// With an even number n of convolved rows c, pooled row k ≥ 1 is (c`[2k−2]` + 2c`[2k−1]` + c`[2k]`)/4. At the reflected border
-/// row 0 is the same as row 1, and the last one is (c`[n−2]` + c`[n−1]`)/2: the same convolution with another kernel.
+/// With an even number n of convolved rows c, pooled row k ≥ 1 is `(c[2k−2] + 2c[2k−1] + c[2k])/4`. At the reflected
+/// border row 0 is the same as row 1, and the last one is `(c[n−2] + c[n−1])/2`: the same convolution with another kernel.
 fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     let (b, name) = (x.builder(), CONVOLUTIONS[0]);
     let w = from.find_constant(&format!("net.{name}.w"))?;
@@ -86,11 +86,11 @@ fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
         let attrs = Attrs::new().ints("strides", &[2, 2]);
         Ok::<_, crate::Error>(b.op("Conv", &[Some(seen), Some(w), Some(bias)], attrs)[0])
     };
-    let upper = Expr::concat(&[part(blur, blur, "pooled")?, part(blur, last, "right")?], 3);
-    let lower = Expr::concat(&[part(last, blur, "lower")?, part(last, last, "corner")?], 3);
-    let y = Expr::concat(&[upper, lower], 2);
-    let y = Expr::concat(&[y.slice(&[2], &[0], &[1], &[1]), y], 2);
-    Ok(Expr::concat(&[y.slice(&[3], &[0], &[1], &[1]), y], 3))
+    let upper = b.concat(&[part(blur, blur, "pooled")?, part(blur, last, "right")?], 3);
+    let lower = b.concat(&[part(last, blur, "lower")?, part(last, last, "corner")?], 3);
+    let y = b.concat(&[upper, lower], 2);
+    let y = b.concat(&[y.slice(&[2], &[0], &[1], &[1]), y], 2);
+    Ok(b.concat(&[y.slice(&[3], &[0], &[1], &[1]), y], 3))
 }
 
 /// The kernel that convolves with w `[O, C, h, w]` and then weighs neighbouring results with `rows` ⊗ `columns`.

@@ -98,7 +98,7 @@ impl<'g> Net<'g> {
         })
     }
 
-    /// scale · (A ws`[k]` + b) of the next style layer, `[1, C]`, its channels in the order of `rows`.
+    /// `scale · (A ws[k] + b)` of the next style layer, `[1, C]`, its channels in the order of `rows`.
     fn style(&mut self, name: &str, style: &Style, rows: &[usize]) -> Result<Expr<'g>> {
         let k = self.next as i64;
         self.next += 1;
@@ -130,7 +130,7 @@ fn by_groups(channels: usize) -> Vec<usize> {
 }
 
 /// `[1, 4c, h, w]` by groups → `[1, c, 2h, 2w]`:
-/// y`[2h+i, 2w+j]` = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t), each channel times its style `[1, 4c]` first.
+/// `y[2h+i, 2w+j] = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t)`, each channel times its style `[1, 4c]` first.
 fn inverse_haar<'g>(x: Expr<'g>, style: Option<Expr<'g>>) -> Expr<'g> {
     let (b, channels) = (x.builder(), x.dim(1));
     #[rustfmt::skip]
