@@ -112,6 +112,46 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
 }
 
 #[test]
+fn another_generator_and_a_damaged_bundle_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    invert(folder.path(), &[]);
+    let inversion = folder.path().join("astronaut.safetensors");
+    // The same bundle under another generator hash: what a retrained generator would be.
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    for part in ["common", "ffhq-64"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        for file in std::fs::read_dir(models.join(part)).unwrap().flatten() {
+            std::fs::copy(file.path(), folder.path().join(part).join(file.file_name())).unwrap();
+        }
+    }
+    let bundle = folder.path().join("ffhq-64");
+    let description = std::fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    let generator = description.find("path = \"generator.onnx\"").unwrap();
+    let hash = generator + description[generator..].find("sha256 = \"").unwrap() + "sha256 = \"".len();
+    let other = format!("{}0000{}", &description[..hash], &description[hash + 4..]);
+    std::fs::write(bundle.join("bundle.toml"), other).unwrap();
+    let out = folder.path().join("x.png");
+    let with_other = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_gani")).args(args).arg("--model").arg(&bundle).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let edit = ["edit", inversion.to_str().unwrap(), "--set", "smile=1", "-o", out.to_str().unwrap()];
+    let (code, text) = with_other(&edit);
+    assert!(code == Some(1) && text.contains("belongs to the generator"), "{text}");
+    let (code, text) = with_other(&["models", "verify", bundle.to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("generator.onnx") && text.contains("sha256"), "{text}");
+    // A file cut short, and one that is gone.
+    std::fs::write(bundle.join("mapping.onnx"), "short").unwrap();
+    let (code, text) = with_other(&edit);
+    assert!(code == Some(1) && text.contains("mapping.onnx"), "{text}");
+    std::fs::remove_file(bundle.join("mapping.onnx")).unwrap();
+    let (code, text) = with_other(&edit);
+    assert!(code == Some(1) && text.contains("mapping.onnx"), "{text}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn the_same_seed_and_threads_give_the_same_bytes() {
     let [a, b, c] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     for (folder, seed) in [(&a, "3"), (&b, "3"), (&c, "4")] {
