@@ -21,6 +21,14 @@ pub struct RefineSettings {
     pub spread_penalty: f32,
 }
 
+impl RefineSettings {
+    /// So many steps in all: one half in W, the other in W+.
+    pub fn set_steps(&mut self, steps: usize) {
+        self.steps_w = steps / 2;
+        self.steps_w_plus = steps - steps / 2;
+    }
+}
+
 /// Adam's constants.
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;

@@ -1,11 +1,13 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
 mod demo;
+mod header;
+mod install;
 mod regenerate;
 mod steps;
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The tasks of the gani project.
@@ -28,10 +30,20 @@ enum Task {
     Test,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
-    /// Make the committed models/ again from the networks they came from; `git diff --stat models` then shows no change
+    /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
+    Install {
+        /// The folder that gets lib/, include/ and share/
+        #[arg(long)]
+        prefix: PathBuf,
+        /// Install this build of the library instead of making a release one
+        #[arg(long)]
+        library: Option<PathBuf>,
+    },
+    /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
+    /// --stat` then shows no change
     Regenerate {
-        /// The folder that holds nets/ and directions/
-        assets: PathBuf,
+        /// The folder that holds nets/ and directions/; without it models/ stays as it is
+        assets: Option<PathBuf>,
     },
 }
 
@@ -40,7 +52,8 @@ fn main() -> ExitCode {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
         Task::Demo => demo::run(),
-        Task::Regenerate { assets } => regenerate::run(&assets, &steps::root().join("models")),
+        Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
+        Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,6 +62,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn regenerate(assets: Option<&Path>) -> Result<(), String> {
+    header::write()?;
+    assets.map_or(Ok(()), |assets| regenerate::run(assets, &steps::root().join("models")))
 }
 
 fn setup(models: bool) -> Result<(), String> {

@@ -27,9 +27,20 @@ pub fn install_onnx_runtime() -> Result<(), String> {
 /// Builds the program as users run it and returns its path.
 pub fn build_gani() -> Result<PathBuf, String> {
     cargo(&["build", "--release", "--package", "gani", "--bin", "gani"], &[])?;
+    Ok(target().join("release").join(format!("gani{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds the C library as programs use it and returns its path.
+pub fn build_library() -> Result<PathBuf, String> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    cargo(&["build", "--release", "--package", "gani-ffi"], &[])?;
+    Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
+}
+
+/// The folder that cargo builds in.
+pub fn target() -> PathBuf {
     // An absolute CARGO_TARGET_DIR replaces the root here; a relative one is joined to it.
-    let target = root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()));
-    Ok(target.join("release").join(format!("gani{}", std::env::consts::EXE_SUFFIX)))
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()))
 }
 
 /// Fetches and converts the 1024 px face model, unless this machine has it.

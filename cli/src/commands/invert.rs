@@ -98,8 +98,7 @@ fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
         settings.tune.iterations = n as usize;
     }
     if let Some(n) = args.refine {
-        settings.refine.steps_w = n as usize / 2;
-        settings.refine.steps_w_plus = n as usize - n as usize / 2;
+        settings.refine.set_steps(n as usize);
     }
     Ok(settings)
 }
