@@ -28,9 +28,9 @@ static int print_direction(const gani_direction *direction, void *user_data) {
 }
 
 int main(int argc, char **argv) {
-  gani_model_options model_options = {sizeof model_options};
-  gani_invert_options options = {sizeof options};
-  gani_inversion_info info = {sizeof info};
+  gani_model_options model_options = {.struct_size = sizeof model_options};
+  gani_invert_options options = {.struct_size = sizeof options};
+  gani_inversion_info info = {.struct_size = sizeof info};
   gani_edit edits[] = {{"smile", 2.0f}, {"age", -1.0f}};
   gani_model *model = NULL;
   gani_image *photo = NULL;

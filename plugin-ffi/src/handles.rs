@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) trait Object: Send + Sync + 'static {
     /// The type that C sees.
     type Opaque;
-    /// For messages: "model".
+    /// For messages: "a model".
     const KIND: &'static str;
 }
 
@@ -66,7 +66,7 @@ pub(crate) unsafe fn clear<O>(to: *mut *mut O, name: &str) -> Result<(), Fault> 
 pub(crate) fn get<T: Object>(handle: *const T::Opaque) -> Result<Arc<T>, Fault> {
     let slot = table();
     let entry = find::<T>(slot.as_ref(), handle)?;
-    Arc::clone(&entry.object).downcast().map_err(|_| Fault::Misuse(format!("this is a {}", entry.kind)))
+    Arc::clone(&entry.object).downcast().map_err(|_| Fault::Misuse(format!("this is {}", entry.kind)))
 }
 
 /// Frees a handle; NULL is none. The object goes when the last call that uses it ends.
@@ -85,11 +85,11 @@ pub(crate) fn free<T: Object>(handle: *mut T::Opaque) -> Result<(), Fault> {
 fn find<T: Object>(table: Option<&Table>, handle: *const T::Opaque) -> Result<&Entry, Fault> {
     let kind = T::KIND;
     if handle.is_null() {
-        return Err(Fault::null(&format!("the {kind}")));
+        return Err(Fault::null(kind));
     }
     match table.and_then(|table| table.live.get(&handle.addr())) {
         Some(entry) if entry.kind == kind => Ok(entry),
-        Some(entry) => Err(Fault::Misuse(format!("this is a handle of a {}, not of a {kind}", entry.kind))),
-        None => Err(Fault::Misuse(format!("this is no handle of a {kind}, or it was freed"))),
+        Some(entry) => Err(Fault::Misuse(format!("this is a handle of {}, not of {kind}", entry.kind))),
+        None => Err(Fault::Misuse(format!("this is no handle of {kind}, or it was freed"))),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct ImageObject(Mutex<Source>);
 
 impl Object for ImageObject {
     type Opaque = gani_image;
-    const KIND: &'static str = "image";
+    const KIND: &'static str = "an image";
 }
 
 enum Source {

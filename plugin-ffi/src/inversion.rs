@@ -15,7 +15,7 @@ pub(crate) struct InversionObject(pub(crate) Retouch);
 
 impl Object for InversionObject {
     type Opaque = gani_inversion;
-    const KIND: &'static str = "inversion";
+    const KIND: &'static str = "an inversion";
 }
 
 /// Opens an inversion file that gani_inversion_save() or `gani invert` wrote.

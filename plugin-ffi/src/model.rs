@@ -25,7 +25,7 @@ pub(crate) struct ModelObject {
 
 impl Object for ModelObject {
     type Opaque = gani_model;
-    const KIND: &'static str = "model";
+    const KIND: &'static str = "a model";
 }
 
 /// Calls `each` with every bundle on this machine, usable or not, by name.

@@ -24,7 +24,7 @@ const CONTRACT: &str = "\
  *           it stands for lives until that call ends. Callbacks run on the calling thread, but for the log.
  * Strings   are UTF-8 and end with NUL. Those that are given are needed during the call only.
  * Structs   that begin with struct_size: set it to sizeof. All other bytes zero are the defaults, so that
- *           `gani_invert_options options = {sizeof options};` is complete.
+ *           `gani_invert_options options = {.struct_size = sizeof options};` is complete.
  * Enums     are passed as uint32_t.
  */";
 
