@@ -106,3 +106,24 @@ pub(crate) unsafe fn path(text: *const c_char, name: &str) -> Result<PathBuf, Fa
     // SAFETY: the caller's promise.
     unsafe { required(text, name) }.map(PathBuf::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        // SAFETY: a string that is valid until this thread's next failure.
+        unsafe { CStr::from_ptr(last_error()) }.to_str().unwrap().into()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_errors_are_each_threads_own() {
+        assert_eq!(text(), "");
+        assert_eq!(entry("gani_test", || panic!("index {} is out of range", 7)), GANI_ERROR_INTERNAL);
+        assert!(text().contains("gani_test: a fault in gani") && text().contains("index 7 is out of range"));
+        std::thread::spawn(|| assert_eq!(text(), "")).join().unwrap();
+        assert_eq!(entry("gani_test", || Ok(())), GANI_OK);
+        assert_eq!(entry("gani_test", || Err(Fault::Core(Error::Input("a\0b".into())))), GANI_ERROR_INPUT);
+        assert_eq!(text(), "gani_test: a");
+    }
+}

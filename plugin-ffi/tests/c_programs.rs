@@ -83,6 +83,15 @@ fn misuse_from_c_is_answered_and_two_threads_share_handles() {
 }
 
 #[test]
+fn the_wrapper_throws_what_failed_and_frees_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("wrapper");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/wrapper.cpp");
+    compile("c++", "-std=c++17", &source, &program);
+    assert_eq!(run(alone(&program, folder.path()).arg(photo())), "ok\n");
+}
+
+#[test]
 fn the_examples_are_built_by_cmake_and_edit_a_photo() {
     let folder = tempfile::tempdir().unwrap();
     let build = folder.path().join("build");

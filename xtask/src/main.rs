@@ -3,12 +3,17 @@
 mod demo;
 mod header;
 mod install;
+mod memory;
 mod regenerate;
 mod steps;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// What the tests in C and C++ need: a program and the Debian package that has it.
+const C_TOOLS: [(&str, &str); 4] =
+    [("cc", "gcc"), ("c++", "g++"), ("cmake", "cmake"), ("pkg-config", "pkg-config")];
 
 /// The tasks of the gani project.
 #[derive(Parser)]
@@ -28,6 +33,8 @@ enum Task {
     },
     /// Everything that continuous integration checks: formatting, lints, tests, documentation
     Test,
+    /// The C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
+    TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
+        Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
@@ -71,6 +79,9 @@ fn regenerate(assets: Option<&Path>) -> Result<(), String> {
 
 fn setup(models: bool) -> Result<(), String> {
     steps::install_onnx_runtime()?;
+    if let Err(missing) = steps::need_programs(&C_TOOLS) {
+        println!("{missing}\n  (only the tests in C and C++ need them)");
+    }
     if models {
         let gani = steps::build_gani()?;
         steps::fetch_face_model(&gani)?;
@@ -80,6 +91,7 @@ fn setup(models: bool) -> Result<(), String> {
 
 fn test() -> Result<(), String> {
     steps::install_onnx_runtime()?;
+    steps::need_programs(&C_TOOLS)?;
     steps::cargo(&["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"], &[])?;
     steps::cargo(&["fmt", "--all", "--check"], &[])?;
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;

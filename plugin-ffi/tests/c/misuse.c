@@ -220,6 +220,34 @@ static void cancelled(gani_model *model, gani_image *photo) {
   CHECK(made == NULL && calls >= 5);
 }
 
+struct used {
+  gani_model *model;
+  gani_image *photo;
+};
+
+static int free_what_is_used(const gani_progress *progress, void *user_data) {
+  struct used *used = user_data;
+  (void)progress;
+  CHECK(gani_model_free(used->model) == GANI_OK && gani_image_free(used->photo) == GANI_OK);
+  used->model = NULL;
+  used->photo = NULL;
+  return 1;
+}
+
+/* Handles that are freed while a call uses them: it goes on with what they stood for. */
+static void freed_in_flight(void) {
+  gani_model_options open = {.struct_size = sizeof open};
+  gani_invert_options options = quick();
+  struct used used = {NULL, NULL};
+  gani_inversion *made = NULL;
+  open.model = "ffhq-64";
+  CHECK(gani_model_open(&open, &used.model) == GANI_OK && gani_image_load(photo_path, &used.photo) == GANI_OK);
+  options.progress = free_what_is_used;
+  options.user_data = &used;
+  CHECK(gani_model_invert(used.model, used.photo, &options, &made) == GANI_OK && used.model == NULL);
+  CHECK(gani_inversion_free(made) == GANI_OK);
+}
+
 static atomic_int lines;
 
 static void count_line(uint32_t level, const char *message, void *user_data) {
@@ -320,6 +348,7 @@ int main(int argc, char **argv) {
   every_status(model, photo, face);
   numbers_that_cannot_be(model, photo);
   cancelled(model, photo);
+  freed_in_flight();
   a_log_that_warns(model, photo);
   two_threads(model, photo, face);
 
