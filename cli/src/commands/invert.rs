@@ -62,6 +62,8 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let options =
         InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
+    // A folder that cannot be written to is better known now than after minutes of work.
+    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let mut report = Report { files: Vec::new(), failed: Vec::new() };
     let mut names = HashSet::new();
     for (i, path) in args.photos.iter().enumerate() {
@@ -137,7 +139,8 @@ fn photo(
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
         bar.finish();
         let inverted = inverted?;
-        write(model, &photo, &face, &inverted, &files)?;
+        write(model, &photo, &face, &inverted, &files)
+            .map_err(|e| rescued(&inverted.inversion, &files, e))?;
         let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
         done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
     }
@@ -225,6 +228,19 @@ fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: 
     let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
     picture(&files.curve, figure::loss_curve(&title, &lines)).save(&files.curve)?;
     inverted.inversion.save(&files.inversion)
+}
+
+/// Minutes of work are not lost to a disk that is full: the inversion goes to the temporary folder instead.
+fn rescued(inversion: &Inversion, files: &Files, error: Error) -> Error {
+    let Some(name) = files.inversion.file_name() else { return error };
+    let kept = std::env::temp_dir().join(name);
+    match (!kept.exists()).then(|| inversion.save(&kept)) {
+        Some(Ok(())) => Error::Input(format!(
+            "{error}\n  the inversion is kept: {}; `gani edit` takes it there",
+            kept.display()
+        )),
+        _ => error,
+    }
 }
 
 fn picture(path: &Path, image: image::RgbImage) -> Photo {
