@@ -9,7 +9,8 @@ use crate::photo::{Alignment, Photo};
 use crate::preset::{Preset, Settings};
 use crate::refine::refine;
 use crate::runtime::Cancel;
-use crate::tune::{Problem, Tuner, observe, tune};
+use crate::terms::{Problem, observe};
+use crate::tune::{Tuner, tune};
 use ndarray::{Array4, ArrayView4};
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@ use crate::metrics::{self, Identity, Metrics};
 use crate::objective::Objective;
 use crate::photo::{Face, FaceFinder, Photo};
 use crate::runtime::{Cancel, Runtime, Session};
-use crate::tune::{repeat, session};
+use crate::terms::{repeat, session};
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
