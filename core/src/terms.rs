@@ -18,6 +18,10 @@ pub struct Problem<'a> {
     pub objective: &'a Objective,
     /// The photo's features, see [`observe`].
     pub target: &'a Binding,
+    /// f: z `[1,k]`, standard normal, → w; none where the bundle cannot sample latents.
+    pub mapping: Option<&'a Graph>,
+    /// The mean of w, `[512]`.
+    pub w_avg: &'a [f32],
     /// Stops the work.
     pub cancel: &'a Cancel,
 }
@@ -50,21 +54,20 @@ pub struct Terms {
     // Bound graphs, by what they compute.
     pub(crate) edit: Binding,
     pub(crate) local: Binding,
-    mapping: Binding,
+    mapping: Option<Binding>,
     reference: Binding,
 }
 
 impl Terms {
-    /// For the latent `ws` `[n·512]` of the photo. `mapping` is f: z `[1,512]` → w. `weights` are λ1…λ4 of the photo's
-    /// term, `local_weights` those of localisation, which may leave terms out.
+    /// For the latent `ws` `[n·512]` of the photo. `weights` are λ1…λ4 of the photo's term, `local_weights` those of
+    /// localisation, which may leave terms out.
     pub fn new(
         problem: &Problem<'_>,
-        mapping: &Graph,
         ws: &[f32],
         weights: &Weights,
         local_weights: &Weights,
     ) -> Result<Terms> {
-        let Problem { runtime, objective, target, cancel } = *problem;
+        let Problem { runtime, objective, target, cancel, .. } = *problem;
         // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
         let loss_gradient =
             session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
@@ -73,7 +76,8 @@ impl Terms {
         edit.set("lambda", &lambdas(&names, weights))?;
         local.set("lambda", &lambdas(&names, local_weights))?;
         let reference = session(runtime, "reference", objective.reference(weights)?)?.bind()?;
-        let mapping = session(runtime, "mapping", mapping.clone())?.bind()?;
+        let mapping =
+            problem.mapping.map(|graph| session(runtime, "mapping", graph.clone())?.bind()).transpose()?;
         edit.set("ws", ws)?;
         share_all(&mut edit, target, "target.")?;
         share_all(&mut local, &reference, "target.")?;
@@ -106,16 +110,24 @@ impl Terms {
         read(&self.local, &self.names)
     }
 
-    /// f(z): w `[1,512]` of z `[512]`.
+    /// f(z): w `[1,512]` of z.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the bundle cannot sample latents.
     pub fn map(&mut self, z: &[f32]) -> Result<ArrayD<f32>> {
-        self.mapping.set("z", z)?;
-        self.mapping.run(&self.cancel)?;
-        self.mapping.get("w")
+        let mapping = self.mapping.as_mut().ok_or_else(|| {
+            Error::Unsupported(
+                "localisation samples f(z), and this model has no mapping network; set λl to 0".into(),
+            )
+        })?;
+        mapping.set("z", z)?;
+        mapping.run(&self.cancel)?;
+        mapping.get("w")
     }
 
-    /// How many numbers a z holds.
+    /// How many numbers a z holds; 0 where none can be mapped.
     pub fn z_len(&self) -> Result<usize> {
-        self.mapping.input_len("z")
+        self.mapping.as_ref().map_or(Ok(0), |mapping| mapping.input_len("z"))
     }
 
     /// λe·Le + λl·Ll of the last runs   (Eq. 5).

@@ -9,7 +9,6 @@ use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel};
 use crate::terms::{Localisation, Problem, StepLosses, Terms, session};
-use gani_onnx::Graph;
 use ndarray::{Array4, ArrayD};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -56,14 +55,8 @@ pub struct Tuner {
 
 impl Tuner {
     /// Prepares tuning at the latent `ws` `[n·512]`; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
-    /// map. `mapping` is f: z `[1,512]` → w. ψ starts from `seed`.
-    pub fn new(
-        problem: &Problem<'_>,
-        mapping: &Graph,
-        ws: &[f32],
-        settings: &TuneSettings,
-        seed: u64,
-    ) -> Result<Tuner> {
+    /// map. ψ starts from `seed`.
+    pub fn new(problem: &Problem<'_>, ws: &[f32], settings: &TuneSettings, seed: u64) -> Result<Tuner> {
         let Problem { runtime, objective, cancel, .. } = *problem;
         let tuned = objective.weights()?.into_iter().zip(&objective.tunable);
         let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() }).collect();
@@ -73,7 +66,7 @@ impl Tuner {
             Localisation::Full => settings.weights.clone(),
             Localisation::Cheap => settings.weights.cheap(),
         };
-        let mut terms = Terms::new(problem, mapping, ws, &settings.weights, &local_weights)?;
+        let mut terms = Terms::new(problem, ws, &settings.weights, &local_weights)?;
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
 
