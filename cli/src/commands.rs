@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod doctor;
 pub mod edit;
+pub mod evaluate;
 pub mod generate;
 pub mod import;
 pub mod invert;

@@ -40,6 +40,7 @@ pub mod domain;
 pub mod edit;
 pub mod editor;
 pub mod error;
+pub mod evaluate;
 pub mod figure;
 pub mod files;
 pub mod inversion;
