@@ -17,7 +17,7 @@ pub use ffhq_1024::make_ffhq_1024;
 pub use import::{ImportOptions, Imported, import};
 pub use make::{Store, describe};
 pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network, Source};
-pub use search::{model_folders, user_folder};
+pub use search::{model_folders, preferred, user_folder};
 
 use crate::objective::{Distance, LossNetwork, Objective};
 use crate::{Error, Result};

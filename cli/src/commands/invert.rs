@@ -101,8 +101,7 @@ fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
         settings.set_iterations(args.method, n as usize);
     }
     if let Some(n) = args.refine {
-        settings.refine.steps_w = n as usize / 2;
-        settings.refine.steps_w_plus = n as usize - n as usize / 2;
+        settings.refine.set_steps(n as usize);
         if args.method == Method::Pti {
             settings.project.steps = n as usize;
         }

@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 /// Bundles that can be fetched, for messages.
 const FETCHABLE: [&str; 1] = ["ffhq-1024"];
 
+/// The best bundles that there may be, in this order.
+const PREFERRED: [&str; 2] = ["ffhq-1024", "ffhq-64"];
+
+/// Name of the best bundle installed: what is meant where none is named.
+pub fn preferred() -> &'static str {
+    let installed = list();
+    let is_there = |name: &&str| installed.iter().any(|(n, _)| n == name);
+    PREFERRED.into_iter().find(is_there).unwrap_or(PREFERRED[1])
+}
+
 /// Folders that may hold bundles, in the order in which they are searched; they need not exist.
 pub fn model_folders() -> Vec<PathBuf> {
     let file = place::own_file().and_then(|p| p.canonicalize().ok());
