@@ -77,7 +77,7 @@ pub struct Inverted {
     pub seconds_per_step: f64,
 }
 
-/// Inverts `crop` `[1,3,S,S]`, aligned, in `[-1,1]`, S = [`Model::crop_size`].
+/// Inverts `crop` `[1,3,h,w]`, aligned, in `[-1,1]`, of [`Model::crop_shape`].
 pub fn invert(
     model: &Model,
     crop: ArrayView4<'_, f32>,
@@ -89,7 +89,8 @@ pub fn invert(
     let started = Instant::now();
     let settings = &options.settings;
     let objective = model.objective()?;
-    let target = metrics::resize(crop, model.size(), model.size());
+    let [height, width] = model.bundle.image_size();
+    let target = metrics::resize(crop, height, width);
 
     // w = E(I)
     let mut ws = model.encode(crop, cancel)?;
@@ -109,7 +110,8 @@ pub fn invert(
 
     // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
     let latent = ws.as_slice().unwrap_or_default();
-    let mut tuner = Tuner::new(&problem, &model.bundle.mapping()?, latent, &settings.tune, options.seed)?;
+    let mapping = model.bundle.mapping()?;
+    let mut tuner = Tuner::new(&problem, mapping.as_ref(), latent, &settings.tune, options.seed)?;
     let tuning = Instant::now();
     let steps = settings.tune.iterations;
     let history = tune(&mut tuner, options.seed, |step, losses| {

@@ -86,16 +86,16 @@ pub struct Tuner {
     edit: Binding,
     local: Binding,
     vjp: Binding,
-    mapping: Binding,
+    mapping: Option<Binding>,
     reference: Binding,
 }
 
 impl Tuner {
     /// Prepares tuning at the latent `ws` `[n·512]`; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
-    /// map. `mapping` is f: z `[1,512]` → w. ψ starts from `seed`.
+    /// map. `mapping` is f: z `[1,k]` → w, which only localisation needs. ψ starts from `seed`.
     pub fn new(
         problem: &Problem<'_>,
-        mapping: &Graph,
+        mapping: Option<&Graph>,
         ws: &[f32],
         settings: &TuneSettings,
         seed: u64,
@@ -121,7 +121,15 @@ impl Tuner {
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
         let reference = session(runtime, "reference", objective.reference(weights)?)?.bind()?;
-        let mapping = session(runtime, "mapping", mapping.clone())?.bind()?;
+        let mapping = match mapping {
+            Some(graph) => Some(session(runtime, "mapping", graph.clone())?.bind()?),
+            None if settings.lambda_local == 0.0 => None,
+            None => {
+                return Err(Error::Unsupported(
+                    "localisation samples f(z), and this model has no mapping network; set λl to 0".into(),
+                ));
+            }
+        };
 
         // g = ∂L(I, G(w, θ))/∂θ, once, at the generator's own weights
         edit.set("ws", ws)?;
@@ -175,11 +183,12 @@ impl Tuner {
         self.edit.run(cancel)?; // Le = L(I, G(w, θ'))                                Eq. 5, first term
         let mut losses = StepLosses { edit: read(&self.edit, &self.terms)?, ..Default::default() };
         let mut lambda = [s.lambda_edit, 0.0];
-        if s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1)) {
+        let due = s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1));
+        if let Some(mapping) = self.mapping.as_mut().filter(|_| due) {
             lambda[1] = s.lambda_local * s.local_every.max(1) as f32;
-            self.mapping.set("z", z)?;
-            self.mapping.run(cancel)?;
-            let ws = repeat(&self.mapping.get("w")?, self.reference.input_len("ws")?);
+            mapping.set("z", z)?;
+            mapping.run(cancel)?;
+            let ws = repeat(&mapping.get("w")?, self.reference.input_len("ws")?);
             self.reference.set("ws", &ws)?;
             self.reference.run(cancel)?; // G(f(z), θ)
             self.local.set("ws", &ws)?;
@@ -270,7 +279,7 @@ pub fn tune(
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let mut history = Vec::with_capacity(tuner.settings.iterations);
-    let dims = tuner.mapping.input_len("z")?;
+    let dims = tuner.mapping.as_ref().map_or(Ok(0), |mapping| mapping.input_len("z"))?;
     for step in 1..=tuner.settings.iterations {
         let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(dims).collect(); // z ~ N(0, 1)
         let losses = tuner.step(&z)?;

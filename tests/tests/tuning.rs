@@ -77,7 +77,7 @@ fn twelve_steps_match_the_pytorch_run() {
     let ws = golden.f32("ws");
     let mapping = bundle.mapping().unwrap();
     let problem = Problem { runtime: &runtime, objective: &objective, target: &target, cancel: &cancel };
-    let mut tuner = Tuner::new(&problem, &mapping, ws.as_slice().unwrap(), &settings, 0).unwrap();
+    let mut tuner = Tuner::new(&problem, mapping.as_ref(), ws.as_slice().unwrap(), &settings, 0).unwrap();
     assert_eq!(tuner.modules().parameter_count(), 189_562);
 
     // ∂L/∂θ at the generator's own weights.

@@ -9,7 +9,7 @@ use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
 use gani_core::preset::Settings;
-use gani_core::{Error, Result, domain, figure};
+use gani_core::{Error, Result, figure};
 use image::DynamicImage;
 use ndarray::Array4;
 use serde::Serialize;
@@ -48,7 +48,7 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert: its crop `[1,3,S,S]`, where it comes from, and the base name of its results.
+/// A face to invert: its crop `[1,3,h,w]`, where it comes from, and the base name of its results.
 struct Face {
     crop: Array4<f32>,
     alignment: Option<Alignment>,
@@ -85,11 +85,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 
 /// The preset's settings, with what the command line changes.
 fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
-    let domain = match &args.domain {
-        Some(name) => domain::domain(name)?,
-        None => model.bundle.domain()?,
-    };
-    let mut settings = args.preset.settings(domain.weights, domain.iterations);
+    let mut settings = model.settings(args.preset, args.domain.as_deref())?;
     if let Some(n) = args.iterations {
         settings.tune.iterations = n as usize;
     }
@@ -147,10 +143,10 @@ fn photo(
 /// The faces that the command line asks for.
 fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> Result<Vec<Face>> {
     let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let size = model.crop_size();
     if args.aligned {
-        return Ok(vec![Face { crop: photo.as_aligned_crop(size)?, alignment: None, name: stem }]);
+        return Ok(vec![Face { crop: photo.as_crop(model.crop_shape())?, alignment: None, name: stem }]);
     }
+    let size = model.crop_size();
     let finder = model.face_finder()?.ok_or_else(|| {
         Error::Unsupported(format!(
             "the model `{}` has no face detector; crop the photo yourself and pass --aligned",
