@@ -210,11 +210,6 @@ impl Checkpoint {
         tensor.as_f32().ok_or_else(|| self.bad(format!("`{key}` does not hold floating-point numbers")))
     }
 
-    /// The file, as messages name it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// `key` as the file spells it, with the prefix.
     pub(crate) fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
