@@ -72,7 +72,7 @@ fn networks_and_bundles_are_counted() {
     let bundle = json(&["ffhq-64", "--cost"]);
     assert_eq!((&bundle["kind"], &bundle["name"]), (&"bundle".into(), &"ffhq-64".into()));
     assert!(bundle["licence"].as_str().unwrap().contains("non-commercial"));
-    assert_eq!(bundle["files"].as_array().unwrap().len(), 11);
+    assert_eq!(bundle["files"].as_array().unwrap().len(), 10);
     let roles: Vec<_> =
         bundle["networks"].as_array().unwrap().iter().map(|n| n["role"].as_str().unwrap()).collect();
     for role in ["generator", "mapping", "encoder", "loss lpips", "loss identity", "loss parsing"] {
