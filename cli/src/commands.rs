@@ -6,6 +6,7 @@ pub mod edit;
 pub mod evaluate;
 pub mod generate;
 pub mod import;
+pub mod inspect;
 pub mod invert;
 pub mod metrics;
 pub mod models;

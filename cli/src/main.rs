@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
+        Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Doctor => commands::doctor::run(&context),
         Command::Completions { shell } => commands::completions::run(shell),

@@ -43,6 +43,7 @@ pub mod error;
 pub mod evaluate;
 pub mod figure;
 pub mod files;
+pub mod inspect;
 pub mod inversion;
 pub mod invert;
 pub mod method;
