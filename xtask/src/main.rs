@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_import;
 mod demo;
 mod regenerate;
 mod steps;
@@ -28,6 +29,12 @@ enum Task {
     Test,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    CheckImport {
+        /// A Python with torch and numpy
+        #[arg(long, default_value = "python3")]
+        python: PathBuf,
+    },
     /// Make the committed models/ again from the networks they came from; `git diff --stat models` then shows no change
     Regenerate {
         /// The folder that holds nets/ and directions/
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
         Task::Demo => demo::run(),
+        Task::CheckImport { python } => check_import::check(&python),
         Task::Regenerate { assets } => regenerate::run(&assets, &steps::root().join("models")),
     };
     match done {

@@ -5,7 +5,7 @@ use super::generator::{Latents, is_onnx, renamed};
 use crate::bundle::{LOSS_SIZE, Loss, Network as Entry, Store};
 use crate::objective::Distance;
 use crate::{Error, Result};
-use gani_onnx::checkpoint::Checkpoint;
+use gani_onnx::checkpoint::{Checkpoint, Setting};
 use gani_onnx::networks::{Found, Network, arcface, e4e, lpips, moco, parsing, recognise};
 use gani_onnx::{Graph, Tensor, read};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,12 @@ impl Work<'_> {
         } else {
             let file = Checkpoint::read(path)?;
             let found = expect(&file, "--encoder", &[Network::E4e, Network::WEncoder])?;
+            if let Some(Setting::Text(kind)) = file.setting("opts.encoder_type").filter(|k| **k == psp()) {
+                return Err(Error::Unsupported(format!(
+                    "{}: a {kind}, pSp's encoder, which has e4e's keys but adds its styles otherwise; give an e4e checkpoint",
+                    path.display()
+                )));
+            }
             let own = Tensor::f32(&[w.mean.len()], w.mean.to_vec());
             // The mean latent that it was trained with; the generator's where it has none of its own.
             let latent = file.top("latent_avg").cloned().or(own).unwrap_or_else(|| Tensor::scalar(0.0));
@@ -196,6 +202,11 @@ pub(super) fn evaluation(work: &mut Work<'_>, watch: Watch<'_>) -> Result<Option
 
 fn holds(path: &Path, network: Network) -> Result<bool> {
     Ok(recognise(&Checkpoint::read(path)?).iter().any(|f| f.network == network))
+}
+
+/// What pSp's checkpoints call their encoder.
+fn psp() -> Setting {
+    Setting::Text("GradualStyleEncoder".into())
 }
 
 /// The first of `wanted` that the file holds.
