@@ -80,7 +80,7 @@ fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
     );
     // The terms whose networks are not there weigh nothing, and the file says so.
     let inversion = at("out/astronaut.safetensors");
-    let header = String::from_utf8_lossy(&std::fs::read(&inversion).unwrap()[..20_000]).into_owned();
+    let header = String::from_utf8_lossy(&std::fs::read(&inversion).unwrap()).into_owned();
     for lambda in ["lambda_lpips", "lambda_identity", "lambda_parsing"] {
         assert!(header.contains(&format!("\\\"{lambda}\\\":0.0")), "{lambda}");
     }

@@ -14,7 +14,7 @@ fn published() -> Vec<(&'static str, Vec<(String, Vec<usize>)>)> {
         let (name, lines) = part.split_once("]\n").unwrap();
         (name, parse(lines.trim_end()))
     };
-    text.split('[').skip(1).map(network).collect()
+    text.split("\n[").skip(1).map(network).collect()
 }
 
 /// Tensors of zeros that share their memory: a checkpoint of a gigabyte costs what its largest tensor does.
