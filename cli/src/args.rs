@@ -59,6 +59,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Make a bundle from published checkpoints, or from any generator as ONNX
     Import(ImportArgs),
+    /// What a checkpoint, network, bundle or inversion holds
+    Inspect(InspectArgs),
     /// Bundles on this machine
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
@@ -230,6 +232,15 @@ impl std::str::FromStr for NamedFile {
 /// A name that `--set NAME=SIGMA` can say, and that is not one of gani's own.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A checkpoint (.pt, .pth, .pkl), network (.onnx, .xml), bundle (folder or name) or inversion (.safetensors)
+    pub file: PathBuf,
+    /// Count what running its networks once costs: operations, parameters, bytes moved
+    #[arg(long)]
+    pub cost: bool,
 }
 
 #[derive(Args)]

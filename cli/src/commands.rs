@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod edit;
 pub mod generate;
 pub mod import;
+pub mod inspect;
 pub mod invert;
 pub mod metrics;
 pub mod models;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
+        Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Doctor => commands::doctor::run(&context),
         Command::Completions { shell } => commands::completions::run(shell),

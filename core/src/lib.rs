@@ -39,6 +39,7 @@ pub mod editor;
 pub mod error;
 pub mod figure;
 pub mod files;
+pub mod inspect;
 pub mod inversion;
 pub mod invert;
 pub mod metrics;

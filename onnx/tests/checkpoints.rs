@@ -214,3 +214,22 @@ fn truncated_anywhere_they_are_refused_and_flipped_anywhere_they_do_no_harm() {
         }
     }
 }
+
+#[test]
+fn work_that_a_few_bytes_ask_for_again_and_again_is_refused() {
+    // Each of these would take minutes if its references were followed as often as they are made.
+    let marked = |inside: Vec<u8>| [b"\x80\x02".to_vec(), inside, b".".to_vec()].concat();
+    // A list of 200,000 numbers, a million times in another one.
+    let long = [b"](".to_vec(), b"K\x01".repeat(200_000), b"eq\x00".to_vec()].concat();
+    let many = marked([long.clone(), b"](".to_vec(), b"h\x00".repeat(1_000_000), b"e".to_vec()].concat());
+    // The same as the pairs of a dict, and as the state of an object of NVlabs's.
+    let dicts = b"ccollections\nOrderedDict\nh\x00\x85R0".repeat(100_000);
+    let dicts = marked([long, dicts, b"N".to_vec()].concat());
+    let meta = [b"}(".to_vec(), b"K\x01N".repeat(200_000), b"uq\x00".to_vec()].concat();
+    let objects = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\nh\x00\x85R0".repeat(50_000);
+    let objects = marked([meta, objects, b"N".to_vec()].concat());
+    for (what, bytes) in [("lists", many), ("dicts", dicts), ("objects", objects)] {
+        let error = refusal(&bytes);
+        assert!(matches!(error, Error::Limits(_)), "{what}: {error}");
+    }
+}

@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_NAME: usize = 1024;
 /// Tensors, and settings, of one file.
 const MAX_COUNT: usize = 1 << 16;
-/// Values that are looked at, counting those that several names share as often as they are met.
+/// Values that are looked at: those that several names share count as often as they are met.
 const MAX_VISITS: usize = 1 << 21;
 /// A text longer than this is no setting, and lists longer than [`MAX_LIST`] are data.
 const MAX_TEXT: usize = 1024;
@@ -48,10 +48,6 @@ impl<'p> Walk<'p> {
     }
 
     fn value(&mut self, id: Id) -> Result<()> {
-        self.visits += 1;
-        if self.visits > MAX_VISITS {
-            return Err(self.source.limit(format!("more than {MAX_VISITS} values in nested dicts")));
-        }
         match self.node(id) {
             Node::Tensor(view) => {
                 let name = if self.path.is_empty() { SINGLE.into() } else { self.path.clone() };
@@ -59,6 +55,7 @@ impl<'p> Walk<'p> {
             }
             Node::Dict(pairs) => self.pairs(pairs)?,
             Node::List(items) => {
+                self.visit(items.len())?;
                 for (i, &item) in items.iter().enumerate() {
                     let scalar = !matches!(
                         self.node(item),
@@ -83,6 +80,14 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
+    fn visit(&mut self, count: usize) -> Result<()> {
+        self.visits += count;
+        match self.visits > MAX_VISITS {
+            true => Err(self.source.limit(format!("more than {MAX_VISITS} values in nested dicts"))),
+            false => Ok(()),
+        }
+    }
+
     /// The value `id` under `key`.
     fn within(&mut self, key: &str, id: Id) -> Result<()> {
         let outside = self.path.len();
@@ -104,6 +109,7 @@ impl<'p> Walk<'p> {
     }
 
     fn pairs(&mut self, pairs: &[(Id, Id)]) -> Result<()> {
+        self.visit(pairs.len())?;
         for &(key, value) in pairs {
             match self.node(key) {
                 Node::Text(key) => self.within(key, value)?,
@@ -118,6 +124,7 @@ impl<'p> Walk<'p> {
     /// settings; the arguments that NVlabs's classes were made with.
     fn object(&mut self, state: Id) -> Result<()> {
         let Node::Dict(attributes) = self.node(state) else { return Ok(()) };
+        self.visit(attributes.len())?;
         for &(key, value) in attributes {
             let Node::Text(key) = self.node(key) else { continue };
             match (&key[..], self.node(value)) {

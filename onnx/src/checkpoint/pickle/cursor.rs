@@ -56,8 +56,10 @@ impl<'s> Cursor<'s> {
             return Err(self.source.truncated(from));
         }
         self.at += count;
-        // A jump leaves the buffer behind.
-        (self.begin, self.buffer) = (self.at, Vec::new());
+        if self.at > self.begin + self.buffer.len() as u64 {
+            // The jump leaves the buffer behind.
+            (self.begin, self.buffer) = (self.at, Vec::new());
+        }
         Ok(from)
     }
 

@@ -1,9 +1,12 @@
 //! What a pickle may name and call: the constructors that checkpoints are made of, each with what we make of it.
 
-use super::{Id, Machine, Node, Place, Storage, View};
+use super::{Id, MAX_LINE, Machine, Node, Place, Storage, View};
 use crate::checkpoint::element::Element;
 use crate::checkpoint::{legacy, source::Source};
 use crate::{Error, Result};
+
+/// Axes of a tensor; PyTorch itself has no more.
+const MAX_AXES: usize = 64;
 
 /// A class or function on the list.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -65,7 +68,9 @@ fn lookup(module: &str, name: &str) -> Option<Global> {
 
 /// Why a name that is not on the list is refused, and what to do.
 fn refusal(source: &Source, module: &str, name: &str, at: u64) -> Error {
-    let asked = format!("its pickle asks for `{module}.{name}` (byte {at})");
+    // Names are what a stranger wrote: nothing in them may move the terminal's cursor.
+    let name = format!("{module}.{name}").escape_debug().to_string();
+    let asked = format!("its pickle asks for `{name}` (byte {at})");
     if module.starts_with("dnnlib.tflib") {
         return source.unsupported(format!(
             "{asked}: a StyleGAN2 of TensorFlow; convert it with legacy.py of NVlabs/stylegan2-ada-pytorch"
@@ -95,6 +100,9 @@ impl Machine<'_, '_> {
         let (Node::Text(module), Node::Text(name)) = (self.node(module), self.node(name)) else {
             return Err(self.broken("names a class by something that is no text", at));
         };
+        if module.len().max(name.len()) > MAX_LINE {
+            return Err(self.broken("names a class at great length", at));
+        }
         let (module, name) = (module.clone(), name.clone());
         self.global(&module, &name, at)
     }
@@ -141,7 +149,10 @@ impl Machine<'_, '_> {
                 };
             }
             Global::LoadFromBytes => self.load_from_bytes(&args, at)?,
-            Global::Persistent => Node::Object(args.first().and_then(|&meta| self.field(meta, "state"))),
+            Global::Persistent => match args.first() {
+                Some(&meta) => Node::Object(self.field(meta, "state")?),
+                None => Node::Object(None),
+            },
             Global::Object => Node::Object(None),
             Global::Storage(_) | Global::DType(_) | Global::Opaque => Node::Opaque,
         };
@@ -166,16 +177,18 @@ impl Machine<'_, '_> {
             Node::List(pair) if pair.len() == 2 => Some((pair[0], pair[1])),
             _ => None,
         };
-        let pairs: Vec<_> = items.iter().filter_map(pair).collect();
-        self.spend(pairs.len())?;
+        let (pairs, met) = (items.iter().filter_map(pair).collect(), items.len());
+        self.spend(met)?;
         Ok(pairs)
     }
 
     /// The value under `key` of a dict.
-    fn field(&self, dict: Id, key: &str) -> Option<Id> {
-        let Node::Dict(pairs) = self.node(dict) else { return None };
+    fn field(&mut self, dict: Id, key: &str) -> Result<Option<Id>> {
+        let Node::Dict(pairs) = self.node(dict) else { return Ok(None) };
+        self.spend(pairs.len())?;
+        let Node::Dict(pairs) = self.node(dict) else { return Ok(None) };
         let found = pairs.iter().rev().find(|(k, _)| matches!(self.node(*k), Node::Text(t) if t == key));
-        found.map(|(_, value)| *value)
+        Ok(found.map(|(_, value)| *value))
     }
 
     fn natural(&self, id: Id) -> Option<u64> {
@@ -199,7 +212,9 @@ impl Machine<'_, '_> {
         let offset = self.natural(offset).ok_or_else(broken)?;
         let (shape, strides) = self.naturals(size).zip(self.naturals(stride)).ok_or_else(broken)?;
         let element = element.or(self.pickle.storages[storage].element).ok_or_else(broken)?;
-        self.spend(2 * shape.len())?;
+        if shape.len() > MAX_AXES {
+            return Err(self.source().limit(format!("a tensor has more than {MAX_AXES} axes")));
+        }
         let shape = shape.into_iter().map(|d| usize::try_from(d).ok()).collect::<Option<_>>();
         let shape = shape.ok_or_else(|| self.broken("makes a tensor of wrong arguments", at))?;
         self.pickle.views.push(View { storage, element, offset, shape, strides });
