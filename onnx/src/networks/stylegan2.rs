@@ -38,19 +38,12 @@ pub struct StyleGan2 {
 /// [`Error::Model`] naming a key that is missing or of an unexpected shape, and [`Error::Unsupported`] for a
 /// class-conditional generator.
 pub fn build(file: &Checkpoint) -> Result<StyleGan2> {
+    // NVlabs' `.pkl` files say so beside the tensors; no layer has another bound than the others.
     let clamp = file.settings().filter(|(key, _)| key.ends_with("conv_clamp")).find_map(|(_, v)| match v {
         Setting::Int(bound) => Some(*bound as f32),
         Setting::Float(bound) => Some(*bound as f32),
         _ => None,
     });
-    build_clamped(file, clamp)
-}
-
-/// As [`build`], with the bound of activations and colours given: only NVlabs' `.pkl` files say it (`conv_clamp`).
-///
-/// # Errors
-/// As [`build`].
-pub fn build_clamped(file: &Checkpoint, clamp: Option<f32>) -> Result<StyleGan2> {
     let found = recognise(file).into_iter().find(|f| f.network == Network::StyleGan2);
     let found = found.ok_or_else(|| file.bad("holds no StyleGAN2 generator that gani knows".into()))?;
     let inside = file.clone().below(&found.prefix);

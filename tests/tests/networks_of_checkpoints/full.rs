@@ -154,7 +154,10 @@ fn bundle(folder: &Path, fixture: &mut Fixture, size: usize) {
     for term in terms {
         let found = f64::from(*loss.get(term).unwrap().first().unwrap());
         let expected = f64::from(*fixture.get(&format!("{size}.{term}")).first().unwrap());
-        report(&format!("{name} {size}: {term}"), (found / expected - 1.0).abs(), 1e-4);
+        // Of 1 − cos no more is known than the last digits of 1.
+        let known = if term == "identity" || term == "parsing" { 4.0 * f64::from(f32::EPSILON) } else { 0.0 };
+        let error = ((found - expected).abs() - known).max(0.0) / expected;
+        report(&format!("{name} {size}: {term} = {expected:.4}"), error, 1e-4);
     }
     let mut worst = 0.0f64;
     for name in &objective.tunable {

@@ -45,11 +45,16 @@ fn tensor(key: &str, shape: &[usize], equalised: bool) -> Tensor {
             (0.0, if end == "weight" { 170.0 } else { 10.0 })
         }
         "bias" => (0.0, 0.1),
+        _ if shape.len() == 1 && any_start(key, &["bn1", "layer"]) => (1.4, 0.1),
         _ if shape.len() == 1 => (0.5, 0.1),
         _ if equalised => (0.0, 1.7),
         _ => (0.0, (3.0 / fan_in as f64).sqrt() as f32),
     };
     Tensor::f32(shape, uniform(key, count).iter().map(|u| offset + scale * u).collect()).unwrap()
+}
+
+fn any_start(key: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|s| key.starts_with(s))
 }
 
 /// Keys and shapes, one a line: `conv1.weight 64 3 7 7`.
