@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_import;
 mod demo;
 mod header;
 mod install;
@@ -37,6 +38,12 @@ enum Task {
     TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    CheckImport {
+        /// A Python with torch and numpy
+        #[arg(long, default_value = "python3")]
+        python: PathBuf,
+    },
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
     Install {
         /// The folder that gets lib/, include/ and share/
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::CheckImport { python } => check_import::check(&python),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
