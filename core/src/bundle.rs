@@ -238,9 +238,14 @@ impl Bundle {
 
     /// Generator and loss networks, as tuning takes them.
     pub fn objective(&self) -> Result<Objective> {
+        self.objective_of(self.generator()?)
+    }
+
+    /// As [`Bundle::objective`], with the generator that was read already.
+    pub fn objective_of(&self, generator: Graph) -> Result<Objective> {
         let resolution = self.loss_size();
         Ok(Objective {
-            generator: self.generator()?,
+            generator,
             tunable: self.tunable().to_vec(),
             networks: self.losses(resolution)?,
             resolution,

@@ -5,7 +5,7 @@ use crate::editor::Editor;
 use crate::inversion::{self, Info, Inversion};
 use crate::metrics::{self, Metrics};
 use crate::model::Model;
-use crate::photo::Alignment;
+use crate::photo::{Alignment, Photo};
 use crate::preset::{Preset, Settings};
 use crate::refine::refine;
 use crate::runtime::Cancel;
@@ -16,15 +16,23 @@ use std::time::{Duration, Instant};
 /// What the work is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Finding the face.
+    Find,
+    /// Loading the networks; the encoder's first estimate.
+    Prepare,
     /// Improving the latent.
     Refine,
     /// Training the modules.
     Tune,
+    /// Measuring the result.
+    Finish,
 }
 
 /// News for whoever watches.
-#[derive(Clone, Copy, Debug)]
-pub enum Progress {
+#[derive(Clone, Debug)]
+pub enum Progress<'i> {
+    /// A part of the work begins.
+    Begin(Stage),
     /// How long it will take, said before the long part begins.
     Expected(Duration),
     /// A step was done.
@@ -37,7 +45,12 @@ pub enum Progress {
         steps: usize,
         /// Its loss.
         loss: f32,
+        /// Time until the last step of the last part; known from a part's second step on.
+        left: Option<Duration>,
     },
+    /// How far the image has come, `[1,3,R,R]` in `[-1,1]`: the encoder's estimate, then as often as
+    /// [`InvertOptions::preview_every`] says.
+    Preview(ArrayView4<'i, f32>),
 }
 
 /// Where a crop comes from, for the inversion file.
@@ -51,6 +64,14 @@ pub struct Origin {
     pub alignment: Option<Alignment>,
 }
 
+impl Origin {
+    /// `photo`, and the face's place in it unless it is a crop that came aligned.
+    pub fn of(photo: &Photo, alignment: Option<Alignment>) -> Origin {
+        let name = photo.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Origin { photo: name, size: [photo.width(), photo.height()], alignment }
+    }
+}
+
 /// How to invert.
 #[derive(Clone, Debug)]
 pub struct InvertOptions {
@@ -60,6 +81,17 @@ pub struct InvertOptions {
     pub settings: Settings,
     /// Seed of ψ and of the sampled latents.
     pub seed: u64,
+    /// Tuning steps between two [`Progress::Preview`]s; 0: none. Changes nothing of the result.
+    pub preview_every: usize,
+}
+
+impl InvertOptions {
+    /// A preset, for the bundle's domain; seed 0, no previews.
+    pub fn new(model: &Model, preset: Preset) -> Result<InvertOptions> {
+        let domain = model.bundle.domain()?;
+        let settings = preset.settings(domain.weights, domain.iterations);
+        Ok(InvertOptions { preset, settings, seed: 0, preview_every: 0 })
+    }
 }
 
 /// A finished inversion.
@@ -84,16 +116,20 @@ pub fn invert(
     origin: Origin,
     options: &InvertOptions,
     cancel: &Cancel,
-    mut watch: impl FnMut(Progress),
+    mut watch: impl FnMut(Progress<'_>),
 ) -> Result<Inverted> {
     let started = Instant::now();
     let settings = &options.settings;
+    watch(Progress::Begin(Stage::Prepare));
     let objective = model.objective()?;
     let target = metrics::resize(crop, model.size(), model.size());
 
     // w = E(I)
     let mut ws = model.encode(crop, cancel)?;
     let encoder_image = Editor::untuned(model)?.image(ws.view(), cancel)?;
+    if options.preview_every > 0 {
+        watch(Progress::Preview(encoder_image.view()));
+    }
 
     // The latent, refined by gradient.
     let weights = &settings.tune.weights;
@@ -102,9 +138,12 @@ pub fn invert(
     let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
     let latent = ws.as_slice_mut().unwrap_or_default();
     let mut clock = Clock::new(settings);
+    if steps > 0 {
+        watch(Progress::Begin(Stage::Refine));
+    }
     refine(&problem, &weights.cheap(), latent, &settings.refine, |step, loss| {
-        clock.tick(Stage::Refine).into_iter().for_each(&mut watch);
-        watch(Progress::Step { stage: Stage::Refine, step, steps, loss });
+        let left = clock.tick(Stage::Refine, step, &mut watch);
+        watch(Progress::Step { stage: Stage::Refine, step, steps, loss, left });
     })?;
 
     // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
@@ -112,10 +151,16 @@ pub fn invert(
     let mut tuner = Tuner::new(&problem, &model.bundle.mapping()?, latent, &settings.tune, options.seed)?;
     let tuning = Instant::now();
     let steps = settings.tune.iterations;
-    let history = tune(&mut tuner, options.seed, |step, losses| {
-        clock.tick(Stage::Tune).into_iter().for_each(&mut watch);
-        watch(Progress::Step { stage: Stage::Tune, step, steps, loss: losses.total });
+    watch(Progress::Begin(Stage::Tune));
+    let history = tune(&mut tuner, options.seed, |step, losses, tuner| {
+        let left = clock.tick(Stage::Tune, step, &mut watch);
+        watch(Progress::Step { stage: Stage::Tune, step, steps, loss: losses.total, left });
+        if options.preview_every > 0 && step.is_multiple_of(options.preview_every) {
+            watch(Progress::Preview(tuner.image()?.view()));
+        }
+        Ok(())
     })?;
+    watch(Progress::Begin(Stage::Finish));
     let seconds_per_step = tuning.elapsed().as_secs_f64() / steps.max(1) as f64;
     let changes = inversion::rounded(tuner.weight_changes()?);
     let (parameters, terms) = (tuner.modules().parameter_count(), tuner.term_names().to_vec());
@@ -155,31 +200,38 @@ pub fn invert(
     })
 }
 
-/// Tells the expected time once, from the second gradient step: the first one also takes memory.
+/// Measures steps. A part's first one is left out: it also takes memory.
 struct Clock<'s> {
     settings: &'s Settings,
-    ticks: usize,
-    last: Instant,
+    /// The end of the present part's first step.
+    since: Instant,
+    told: bool,
 }
 
 impl<'s> Clock<'s> {
     fn new(settings: &'s Settings) -> Clock<'s> {
-        Clock { settings, ticks: 0, last: Instant::now() }
+        Clock { settings, since: Instant::now(), told: false }
     }
 
-    fn tick(&mut self, stage: Stage) -> Option<Progress> {
-        let step = self.last.elapsed();
-        self.last = Instant::now();
-        self.ticks += 1;
+    /// Notes that `step` of `stage` is done and returns the time left, which the first time goes to `watch` too.
+    fn tick(&mut self, stage: Stage, step: usize, watch: &mut impl FnMut(Progress<'_>)) -> Option<Duration> {
+        if step == 1 {
+            self.since = Instant::now();
+            return None;
+        }
         let (refine, tune) = (&self.settings.refine, &self.settings.tune);
-        // A tuning step with localisation costs about two and a half latent steps.
         let steps = match stage {
+            // A tuning step with localisation costs about two and a half latent steps.
             Stage::Refine => {
                 let tuning = tune.iterations as f64 * (1.0 + 1.5 / tune.local_every.max(1) as f64);
                 (refine.steps_w + refine.steps_w_plus) as f64 + tuning
             }
-            Stage::Tune => tune.iterations as f64,
+            _ => tune.iterations as f64,
         };
-        (self.ticks == 2).then(|| Progress::Expected(step.mul_f64(steps)))
+        let left = self.since.elapsed().mul_f64((steps - step as f64).max(0.0) / (step - 1) as f64);
+        if !std::mem::replace(&mut self.told, true) {
+            watch(Progress::Expected(left));
+        }
+        Some(left)
     }
 }

@@ -3,22 +3,31 @@
 use crate::bundle::{Bundle, Directions};
 use crate::metrics::{self, Identity, Metrics};
 use crate::objective::Objective;
-use crate::photo::FaceFinder;
+use crate::photo::{Face, FaceFinder, Photo};
 use crate::runtime::{Cancel, Runtime, Session};
 use crate::tune::{repeat, session};
 use crate::{Error, Result};
+use gani_onnx::Graph;
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-/// A bundle and the runtime that runs it.
+/// A bundle and the runtime that runs it. Clones share what is loaded; all threads may use it.
+#[derive(Clone)]
 pub struct Model {
     /// The bundle.
     pub bundle: Bundle,
     /// The runtime.
     pub runtime: Runtime,
+    loaded: Arc<Loaded>,
+}
+
+/// What was needed so far.
+#[derive(Default)]
+struct Loaded {
+    generator: OnceLock<Graph>,
     objective: OnceLock<Objective>,
     directions: OnceLock<Directions>,
     faces: OnceLock<Option<(FaceFinder, Session)>>,
@@ -29,15 +38,7 @@ pub struct Model {
 impl Model {
     /// Opens a bundle by name or folder.
     pub fn open(name: &str, runtime: Runtime) -> Result<Model> {
-        Ok(Model {
-            bundle: Bundle::open(name)?,
-            runtime,
-            objective: OnceLock::new(),
-            directions: OnceLock::new(),
-            faces: OnceLock::new(),
-            lpips: OnceLock::new(),
-            mapping: OnceLock::new(),
-        })
+        Ok(Model { bundle: Bundle::open(name)?, runtime, loaded: Arc::default() })
     }
 
     /// Side R of the generator's image.
@@ -50,14 +51,19 @@ impl Model {
         self.size().max(metrics::SIZE)
     }
 
+    /// The generator's graph: all that editing needs.
+    pub fn generator(&self) -> Result<&Graph> {
+        get_or_try(&self.loaded.generator, || self.bundle.generator())
+    }
+
     /// Generator and loss networks.
     pub fn objective(&self) -> Result<&Objective> {
-        get_or_try(&self.objective, || self.bundle.objective())
+        get_or_try(&self.loaded.objective, || self.bundle.objective_of(self.generator()?.clone()))
     }
 
     /// Editing directions.
     pub fn directions(&self) -> Result<&Directions> {
-        get_or_try(&self.directions, || self.bundle.directions())
+        get_or_try(&self.loaded.directions, || self.bundle.directions())
     }
 
     /// The face finder, for bundles of faces.
@@ -65,8 +71,22 @@ impl Model {
         Ok(self.face_networks()?.as_ref().map(|(finder, _)| finder))
     }
 
+    /// All faces of `photo`, from left to right; none is not an error here.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a bundle without a face detector.
+    pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
+        let finder = self.face_finder()?.ok_or_else(|| {
+            Error::Unsupported(format!(
+                "the model `{}` has no face detector; crop the photo yourself and say that it is aligned (--aligned)",
+                self.bundle.name()
+            ))
+        })?;
+        finder.faces(photo, cancel)
+    }
+
     fn face_networks(&self) -> Result<&Option<(FaceFinder, Session)>> {
-        get_or_try(&self.faces, || {
+        get_or_try(&self.loaded.faces, || {
             let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else {
                 return Ok(None);
             };
@@ -82,7 +102,7 @@ impl Model {
         target: ArrayView4<'_, f32>,
         cancel: &Cancel,
     ) -> Result<Metrics> {
-        let lpips = get_or_try(&self.lpips, || {
+        let lpips = get_or_try(&self.loaded.lpips, || {
             self.bundle.lpips_distance()?.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
         })?;
         let faces = self.face_networks()?.as_ref();
@@ -93,7 +113,7 @@ impl Model {
     /// f(z): w `[n,512]` of a latent z `[512]`, repeated for every style layer.
     pub fn map(&self, z: &[f32], cancel: &Cancel) -> Result<Array2<f32>> {
         let mapping =
-            get_or_try(&self.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
+            get_or_try(&self.loaded.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
         let z =
             ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
         self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
@@ -127,7 +147,7 @@ impl Model {
 
     /// [n, 512]: style layers and width of a latent.
     pub fn latent_shape(&self) -> Result<[usize; 2]> {
-        match *self.objective()?.generator.input_shape("ws")? {
+        match *self.generator()?.input_shape("ws")? {
             [_, layers, dims] => Ok([layers, dims]),
             ref other => Err(Error::Model(format!("the generator's input ws is {other:?}, not [1,n,512]"))),
         }

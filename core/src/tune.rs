@@ -3,13 +3,14 @@
 //! Three graphs carry it, made once: `modules` (ψ, g → θ'), `loss_gradient` (θ' → Eq. 1 and ∂L/∂θ'), `vjp`
 //! (∂L/∂θ' → ∂L/∂ψ). θ' and its gradients stay on the device; only ψ, a million numbers, is updated here.
 
+use crate::model::as_image;
 use crate::modules::{ModuleSettings, Modules, Tuned};
 use crate::objective::{Objective, Weights, Wrt};
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel, Runtime};
 use crate::{Error, Result};
 use gani_onnx::{Graph, write};
-use ndarray::ArrayD;
+use ndarray::{Array4, ArrayD};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -245,8 +246,8 @@ impl Tuner {
     }
 
     /// The image of the last step, `[1,3,R,R]`.
-    pub fn image(&self) -> Result<ArrayD<f32>> {
-        self.edit.get("image")
+    pub fn image(&self) -> Result<Array4<f32>> {
+        as_image(vec![self.edit.get("image")?])
     }
 
     /// θ' − θ under the present ψ, by weight, in the generator's order.
@@ -260,11 +261,11 @@ impl Tuner {
     }
 }
 
-/// Tunes for all of `settings.iterations` steps, sampling z from `seed`, and tells `watch` of each.
+/// Tunes for all of `settings.iterations` steps, sampling z from `seed`, and tells `watch` of each; its error ends it.
 pub fn tune(
     tuner: &mut Tuner,
     seed: u64,
-    mut watch: impl FnMut(usize, &StepLosses),
+    mut watch: impl FnMut(usize, &StepLosses, &Tuner) -> Result<()>,
 ) -> Result<Vec<StepLosses>> {
     // Its own stream, so that z does not depend on how many numbers ψ took.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -274,7 +275,7 @@ pub fn tune(
     for step in 1..=tuner.settings.iterations {
         let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(dims).collect(); // z ~ N(0, 1)
         let losses = tuner.step(&z)?;
-        watch(step, &losses);
+        watch(step, &losses, tuner)?;
         history.push(losses);
     }
     Ok(history)

@@ -59,8 +59,12 @@ struct Face {
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let Method::Gani = args.method;
     let model = context.model(None)?;
-    let options =
-        InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
+    let options = InvertOptions {
+        preset: args.preset,
+        settings: settings(&model, args)?,
+        seed: context.common.seed,
+        preview_every: 0,
+    };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
     let mut report = Report { files: Vec::new(), failed: Vec::new() };
     let mut names = HashSet::new();
@@ -128,11 +132,7 @@ fn photo(
             continue;
         }
         files.all().into_iter().try_for_each(|f| context.may_write(f))?;
-        let origin = Origin {
-            photo: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-            size: [photo.width(), photo.height()],
-            alignment: face.alignment,
-        };
+        let origin = Origin::of(&photo, face.alignment);
         let mut bar = Bar::new(context.common.quiet);
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
         bar.finish();
@@ -151,13 +151,7 @@ fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> 
     if args.aligned {
         return Ok(vec![Face { crop: photo.as_aligned_crop(size)?, alignment: None, name: stem }]);
     }
-    let finder = model.face_finder()?.ok_or_else(|| {
-        Error::Unsupported(format!(
-            "the model `{}` has no face detector; crop the photo yourself and pass --aligned",
-            model.bundle.name()
-        ))
-    })?;
-    let found = finder.faces(photo, &context.cancel)?;
+    let found = model.faces(photo, &context.cancel)?;
     let chosen = args.face.pick(photo, &found)?;
     if found.len() > 1 {
         let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
