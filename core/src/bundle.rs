@@ -14,7 +14,7 @@ pub use directions::Directions;
 pub use ffhq_1024::make_ffhq_1024;
 pub use make::{Store, describe};
 pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network};
-pub use search::{model_folders, user_folder};
+pub use search::{model_folders, preferred, user_folder};
 
 use crate::objective::{Distance, LossNetwork, Objective};
 use crate::{Error, Result};

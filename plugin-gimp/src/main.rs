@@ -11,6 +11,7 @@ mod log;
 mod pixels;
 mod procedure;
 mod settings;
+mod studio;
 mod variations;
 mod worker;
 

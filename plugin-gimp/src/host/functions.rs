@@ -2,7 +2,7 @@
 
 use super::handles::*;
 use super::library::functions;
-use std::ffi::{c_char, c_double, c_int, c_uint};
+use std::ffi::{c_char, c_double, c_int, c_uint, c_ulong};
 
 /// Libraries of [`Gimp`].
 #[cfg(not(windows))]
@@ -139,10 +139,10 @@ functions! {
         gimp_procedure_dialog_get_widget: unsafe extern "C" fn(Widget, Text, GType) -> Option<Widget>,
         gimp_procedure_dialog_run: unsafe extern "C" fn(Widget) -> c_int,
         gimp_frame_new: unsafe extern "C" fn(Text) -> Option<Widget>,
+        g_object_unref: unsafe extern "C" fn(Opaque),
         g_object_ref: unsafe extern "C" fn(Widget) -> Widget,
         g_object_bind_property: unsafe extern "C" fn(Opaque, Text, Opaque, Text, c_uint) -> Opaque,
-        g_signal_connect_data: unsafe extern "C" fn(Opaque, Text, Opaque, Opaque, Opaque, c_uint) -> std::ffi::c_ulong,
-        g_signal_handler_disconnect: unsafe extern "C" fn(Opaque, std::ffi::c_ulong),
+        g_signal_connect_data: unsafe extern "C" fn(Opaque, Text, Opaque, Opaque, Opaque, c_uint) -> c_ulong,
         g_timeout_add: unsafe extern "C" fn(c_uint, unsafe extern "C" fn(Opaque) -> c_int, Opaque) -> c_uint,
         g_source_remove: unsafe extern "C" fn(c_uint) -> c_int,
         g_bytes_new: unsafe extern "C" fn(*const u8, usize) -> Option<Bytes>,

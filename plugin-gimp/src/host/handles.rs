@@ -18,6 +18,7 @@ macro_rules! handles {
         pub struct $name(NonNull<c_void>);
 
         impl $name {
+            #[allow(dead_code, reason = "only some are given to GObject")]
             /// As the pointer that GObject's own functions take.
             pub fn object(self) -> Opaque {
                 self.0.as_ptr()
