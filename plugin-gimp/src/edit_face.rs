@@ -39,9 +39,13 @@ fn run(call: &Call) -> Result<Done, Stop> {
     let settings = Settings::read(call.host, call.config)?;
     let rendered = worker.render(call.host, settings, vec![edits])?;
     let patch = rendered.patches.first().ok_or_else(|| Stop::Failed("nothing was rendered".into()))?;
-    let layer = call.undo_step(|| match to_layer {
-        true => call.add_layer(&name, patch, None, true).map(Some),
-        false => call.write(patch).map(|()| None),
+    let layer = call.undo_step(|| {
+        if !to_layer {
+            return call.write(patch).map(|()| None);
+        }
+        let layer = call.add_layer(&name, patch, None, true)?;
+        call.select_layer();
+        Ok(Some(layer))
     })?;
     Ok(Done { layer, from_cache: rendered.from_cache })
 }

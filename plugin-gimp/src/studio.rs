@@ -90,7 +90,7 @@ impl Studio {
         let model = self.model.insert(model);
         let photo = match self.photo.take() {
             Some(photo) => photo,
-            None => self.picture.pixels.image()?.to_photo(&self.picture.name)?,
+            None => read(&self.picture)?,
         };
         let photo = self.photo.insert(photo);
         _ = self.tell.send(News::Working("Looking for the face".into(), None));
@@ -160,6 +160,12 @@ impl Studio {
         // The main thread may be gone, which is as good as cancelling.
         _ = self.tell.send(news);
     }
+}
+
+/// The layer as a photo: RGB of 16 bit whatever the layer's precision, so that another precision is the same face.
+fn read(picture: &Picture) -> Result<Photo> {
+    let photo = picture.pixels.image()?.to_photo(&picture.name)?;
+    Ok(Photo::from_pixels(&photo.path, photo.pixels.into_rgb16().into()))
 }
 
 /// The rectangle of a picture that a face's square touches, and a little around it for the samplers.

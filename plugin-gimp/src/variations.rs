@@ -84,6 +84,7 @@ fn run(call: &Call) -> Result<Done, Stop> {
             let strongest = i + 1 == edits.len();
             call.add_layer(&format!("{name} {}", signed(edit.strength)), patch, Some(group), strongest)?;
         }
+        call.select_layer();
         Ok(group)
     })?;
     Ok(Done { layer: Some(layer), from_cache: rendered.from_cache })

@@ -1,6 +1,7 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
 mod demo;
+mod hosts;
 mod regenerate;
 mod steps;
 
@@ -28,6 +29,8 @@ enum Task {
     Test,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
+    TestHosts,
     /// Make the committed models/ again from the networks they came from; `git diff --stat models` then shows no change
     Regenerate {
         /// The folder that holds nets/ and directions/
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
         Task::Demo => demo::run(),
+        Task::TestHosts => hosts::run(),
         Task::Regenerate { assets } => regenerate::run(&assets, &steps::root().join("models")),
     };
     match done {

@@ -115,6 +115,7 @@ functions! {
         gimp_layer_add_mask: unsafe extern "C" fn(Layer, Mask) -> c_int,
         gimp_image_get_item_position: unsafe extern "C" fn(Image, Item) -> c_int,
         gimp_image_insert_layer: unsafe extern "C" fn(Image, Layer, Option<Item>, c_int) -> c_int,
+        gimp_image_set_selected_layers: unsafe extern "C" fn(Image, *const Option<Drawable>) -> c_int,
         gimp_image_get_selection: unsafe extern "C" fn(Image) -> Option<Drawable>,
         gimp_selection_is_empty: unsafe extern "C" fn(Image) -> c_int,
         gimp_image_undo_group_start: unsafe extern "C" fn(Image) -> c_int,

@@ -187,6 +187,14 @@ impl Call {
         Ok(layer)
     }
 
+    /// Selects the layer that was asked about again, as new ones select themselves: the next edit starts from the same
+    /// face, which is known by then.
+    pub fn select_layer(&self) {
+        let layers = [Some(self.drawable), None];
+        // SAFETY: a NULL-terminated array of one layer, which lives through the call.
+        unsafe { (self.host.gimp().gimp_image_set_selected_layers)(self.image, layers.as_ptr()) };
+    }
+
     fn insert_above(&self, layer: Layer) {
         let (gimp, item) = (self.host.gimp(), self.drawable.item());
         // SAFETY: plain calls on living handles.
