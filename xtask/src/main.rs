@@ -2,6 +2,7 @@
 
 mod demo;
 mod header;
+mod hosts;
 mod install;
 mod memory;
 mod regenerate;
@@ -37,6 +38,8 @@ enum Task {
     TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
+    TestHosts,
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
     Install {
         /// The folder that gets lib/, include/ and share/
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::TestHosts => hosts::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
