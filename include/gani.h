@@ -167,8 +167,10 @@ typedef struct gani_bundle_info {
   const char *folder;
   // Why it cannot be used; NULL where it can. Where it cannot, only the name is known and the rest is empty.
   const char *problem;
-  // Width and height of its images in pixels.
-  uint32_t size;
+  // Width of its images in pixels.
+  uint32_t width;
+  // Height of its images in pixels.
+  uint32_t height;
 } gani_bundle_info;
 
 // Receives one bundle; `bundle` and its strings are valid during the call. Return 0 to end the list.
@@ -202,8 +204,10 @@ typedef struct gani_model_info {
   const char *device;
   // The version of ONNX Runtime in use.
   const char *onnx_runtime;
-  // Width and height of its images in pixels.
-  uint32_t size;
+  // Width of its images in pixels.
+  uint32_t width;
+  // Height of its images in pixels.
+  uint32_t height;
 } gani_model_info;
 
 // Something that a face can be changed in: a slider.
@@ -259,8 +263,10 @@ typedef struct gani_progress {
   double seconds_left;
   // How the face looks so far, RGB, one byte per channel, rows without gaps; mostly NULL. Valid during the call.
   const uint8_t *preview;
-  // Width and height of preview; 0 where it is NULL.
-  uint32_t preview_size;
+  // Width of preview; 0 where it is NULL.
+  uint32_t preview_width;
+  // Height of preview; 0 where it is NULL.
+  uint32_t preview_height;
 } gani_progress;
 
 // Receives news of an inversion, on the thread that called gani_model_invert(). Return 0 to cancel.
@@ -272,7 +278,7 @@ typedef struct gani_invert_options {
   size_t struct_size;
   // A gani_preset.
   uint32_t preset;
-  // 0: find the face in the photo. 1: the image is a crop that is aligned like FFHQ.
+  // 0: find the face in the photo. 1: the image is a crop as the model wants it, for faces aligned like FFHQ.
   uint32_t aligned;
   // Which face: 0 the one that the image's mask covers most, without a mask the largest; N the Nth from the left.
   uint32_t face;

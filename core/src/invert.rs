@@ -9,7 +9,8 @@ use crate::photo::{Alignment, Photo};
 use crate::preset::{Preset, Settings};
 use crate::refine::refine;
 use crate::runtime::Cancel;
-use crate::tune::{Problem, Tuner, observe, tune};
+use crate::terms::{Problem, observe};
+use crate::tune::{Tuner, tune};
 use ndarray::{Array4, ArrayView4};
 use std::time::{Duration, Instant};
 
@@ -86,10 +87,9 @@ pub struct InvertOptions {
 }
 
 impl InvertOptions {
-    /// A preset, for the bundle's domain; seed 0, no previews.
+    /// A preset, for the bundle's domain and what it has; seed 0, no previews.
     pub fn new(model: &Model, preset: Preset) -> Result<InvertOptions> {
-        let domain = model.bundle.domain()?;
-        let settings = preset.settings(domain.weights, domain.iterations);
+        let settings = model.settings(preset, None)?;
         Ok(InvertOptions { preset, settings, seed: 0, preview_every: 0 })
     }
 }
@@ -109,7 +109,7 @@ pub struct Inverted {
     pub seconds_per_step: f64,
 }
 
-/// Inverts `crop` `[1,3,S,S]`, aligned, in `[-1,1]`, S = [`Model::crop_size`].
+/// Inverts `crop` `[1,3,h,w]`, aligned, in `[-1,1]`, of [`Model::crop_shape`].
 pub fn invert(
     model: &Model,
     crop: ArrayView4<'_, f32>,
@@ -122,7 +122,8 @@ pub fn invert(
     let settings = &options.settings;
     watch(Progress::Begin(Stage::Prepare));
     let objective = model.objective()?;
-    let target = metrics::resize(crop, model.size(), model.size());
+    let [height, width] = model.bundle.image_size();
+    let target = metrics::resize(crop, height, width);
 
     // w = E(I)
     let mut ws = model.encode(crop, cancel)?;
@@ -134,7 +135,15 @@ pub fn invert(
     // The latent, refined by gradient.
     let weights = &settings.tune.weights;
     let features = observe(&model.runtime, objective, weights, &target.clone().into_dyn(), cancel)?;
-    let problem = Problem { runtime: &model.runtime, objective, target: &features, cancel };
+    let (mapping, w_avg) = (model.bundle.mapping()?, model.bundle.w_avg()?.to_vec());
+    let problem = Problem {
+        runtime: &model.runtime,
+        objective,
+        target: &features,
+        mapping: mapping.as_ref(),
+        w_avg: &w_avg,
+        cancel,
+    };
     let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
     let latent = ws.as_slice_mut().unwrap_or_default();
     let mut clock = Clock::new(settings);
@@ -148,7 +157,7 @@ pub fn invert(
 
     // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
     let latent = ws.as_slice().unwrap_or_default();
-    let mut tuner = Tuner::new(&problem, &model.bundle.mapping()?, latent, &settings.tune, options.seed)?;
+    let mut tuner = Tuner::new(&problem, latent, &settings.tune, options.seed)?;
     let tuning = Instant::now();
     let steps = settings.tune.iterations;
     watch(Progress::Begin(Stage::Tune));

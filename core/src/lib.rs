@@ -33,6 +33,7 @@
 //! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
 //! Nothing here prints, opens a network, or panics on what a file says.
 
+pub mod adam;
 pub mod bundle;
 pub mod cache;
 pub mod domain;
@@ -56,6 +57,7 @@ pub mod refine;
 pub mod retouch;
 pub mod runtime;
 pub mod sefa;
+pub mod terms;
 pub mod tune;
 
 pub use error::{Error, Result};

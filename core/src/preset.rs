@@ -3,7 +3,8 @@
 use crate::modules::{ModuleSettings, Norm, Start};
 use crate::objective::{Pixel, Weights};
 use crate::refine::RefineSettings;
-use crate::tune::{Localisation, TuneSettings};
+use crate::terms::Localisation;
+use crate::tune::TuneSettings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     std::cerr << '\n';
 
     // Five smiles side by side, drawn straight into one picture of ours.
-    const std::uint32_t side = model.describe().size;
+    const std::uint32_t side = model.describe().width;
     const std::size_t stride = 5 * 3 * std::size_t{side};
     std::vector<std::uint8_t> strip(stride * side);
     for (int i = 0; i < 5; ++i) {

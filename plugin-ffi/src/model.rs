@@ -42,6 +42,7 @@ pub unsafe extern "C" fn gani_bundle_list(each: gani_bundle_fn, user_data: *mut 
             let folder = opened.as_ref().map_or("".into(), |b| b.folder().to_string_lossy());
             let folder = c_string(&folder);
             let problem = opened.as_ref().err().map(|e| c_string(&e.to_string()));
+            let [height, width] = opened.as_ref().map_or([0; 2], |b| b.image_size().map(|n| n as u32));
             let info = gani_bundle_info {
                 struct_size: size_of::<gani_bundle_info>(),
                 name: name.as_ptr(),
@@ -49,7 +50,8 @@ pub unsafe extern "C" fn gani_bundle_list(each: gani_bundle_fn, user_data: *mut 
                 licence: licence.as_ptr(),
                 folder: folder.as_ptr(),
                 problem: problem.as_ref().map_or(ptr::null(), |p| p.as_ptr()),
-                size: manifest.map_or(0, |m| m.size as u32),
+                width,
+                height,
             };
             // SAFETY: the caller's function with its user_data; the struct and its strings outlive the call.
             if unsafe { each(&info, user_data) } == 0 {
@@ -110,6 +112,7 @@ pub unsafe extern "C" fn gani_model_describe(
 ) -> gani_status {
     entry("gani_model_describe", || {
         let object = handles::get::<ModelObject>(model)?;
+        let [height, width] = object.model.bundle.image_size();
         let value = gani_model_info {
             struct_size: size_of::<gani_model_info>(),
             name: object.name.as_ptr(),
@@ -117,7 +120,8 @@ pub unsafe extern "C" fn gani_model_describe(
             licence: object.licence.as_ptr(),
             device: object.device.as_ptr(),
             onnx_runtime: object.onnx_runtime.as_ptr(),
-            size: object.model.size() as u32,
+            width: width as u32,
+            height: height as u32,
         };
         // SAFETY: the caller's struct, of the size that it says.
         unsafe { sized::write(info, &value, "gani_model_info") }

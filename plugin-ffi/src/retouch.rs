@@ -189,7 +189,8 @@ impl<'w> Watcher<'w> {
             loss: 0.0,
             seconds_left: -1.0,
             preview: ptr::null(),
-            preview_size: 0,
+            preview_width: 0,
+            preview_height: 0,
         };
         Watcher { options, cancel, last }
     }
@@ -207,8 +208,9 @@ impl<'w> Watcher<'w> {
             }
             Progress::Preview(image) => {
                 let picture = image_from_crop(image.view());
-                let (preview, preview_size) = (picture.as_ptr(), picture.width());
-                return self.call(&gani_progress { preview, preview_size, ..self.last });
+                let (preview_width, preview_height) = picture.dimensions();
+                let preview = picture.as_ptr();
+                return self.call(&gani_progress { preview, preview_width, preview_height, ..self.last });
             }
             Progress::Expected(_) => return, // seconds_left of the same step says so
         }

@@ -169,8 +169,10 @@ pub struct gani_bundle_info {
     pub folder: *const c_char,
     /// Why it cannot be used; NULL where it can. Where it cannot, only the name is known and the rest is empty.
     pub problem: *const c_char,
-    /// Width and height of its images in pixels.
-    pub size: u32,
+    /// Width of its images in pixels.
+    pub width: u32,
+    /// Height of its images in pixels.
+    pub height: u32,
 }
 
 /// Something that a face can be changed in: a slider.
@@ -219,8 +221,10 @@ pub struct gani_model_info {
     pub device: *const c_char,
     /// The version of ONNX Runtime in use.
     pub onnx_runtime: *const c_char,
-    /// Width and height of its images in pixels.
-    pub size: u32,
+    /// Width of its images in pixels.
+    pub width: u32,
+    /// Height of its images in pixels.
+    pub height: u32,
 }
 
 /// Pixels in the host's memory.
@@ -255,7 +259,7 @@ pub struct gani_invert_options {
     pub struct_size: usize,
     /// A gani_preset.
     pub preset: u32,
-    /// 0: find the face in the photo. 1: the image is a crop that is aligned like FFHQ.
+    /// 0: find the face in the photo. 1: the image is a crop as the model wants it, for faces aligned like FFHQ.
     pub aligned: u32,
     /// Which face: 0 the one that the image's mask covers most, without a mask the largest; N the Nth from the left.
     pub face: u32,
@@ -297,8 +301,10 @@ pub struct gani_progress {
     pub seconds_left: f64,
     /// How the face looks so far, RGB, one byte per channel, rows without gaps; mostly NULL. Valid during the call.
     pub preview: *const u8,
-    /// Width and height of preview; 0 where it is NULL.
-    pub preview_size: u32,
+    /// Width of preview; 0 where it is NULL.
+    pub preview_width: u32,
+    /// Height of preview; 0 where it is NULL.
+    pub preview_height: u32,
 }
 
 /// What an inversion is.

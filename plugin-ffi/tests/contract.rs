@@ -41,7 +41,7 @@ const QUICK: Wishes<'_> =
 pub enum News {
     Begin(u32),
     Step { stage: u32, step: u32, steps: u32 },
-    Preview(u32),
+    Preview([u32; 2]),
 }
 
 #[derive(Debug, PartialEq)]
@@ -104,7 +104,7 @@ fn story<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<(String, bool, f32)>) {
     let expected = [
         News::Begin(1),
         News::Begin(2),
-        News::Preview(64),
+        News::Preview([64, 64]),
         News::Begin(3),
         News::Step { stage: 3, step: 1, steps: 3 },
         News::Step { stage: 3, step: 2, steps: 3 },
@@ -112,10 +112,10 @@ fn story<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<(String, bool, f32)>) {
         News::Begin(4),
         News::Step { stage: 4, step: 1, steps: 5 },
         News::Step { stage: 4, step: 2, steps: 5 },
-        News::Preview(64),
+        News::Preview([64, 64]),
         News::Step { stage: 4, step: 3, steps: 5 },
         News::Step { stage: 4, step: 4, steps: 5 },
-        News::Preview(64),
+        News::Preview([64, 64]),
         News::Step { stage: 4, step: 5, steps: 5 },
         News::Begin(5),
     ];

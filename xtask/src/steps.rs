@@ -79,7 +79,6 @@ pub fn build_library() -> Result<PathBuf, String> {
     cargo(&["build", "--release", "--package", "gani-ffi"], &[])?;
     Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
 }
-}
 
 /// Fetches and converts the 1024 px face model, unless this machine has it.
 pub fn fetch_face_model(gani: &Path) -> Result<(), String> {

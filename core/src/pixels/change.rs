@@ -111,7 +111,7 @@ impl<'a> ImageMut<'a> {
         }
     }
 
-    /// Fills the image with `picture` `[1,3,R,R]` in `[-1,1]`, resized to it; alpha becomes opaque.
+    /// Fills the image with `picture` `[1,3,h,w]` in `[-1,1]`, resized to it; alpha becomes opaque.
     pub fn draw(&mut self, picture: ArrayView4<'_, f32>) {
         let (width, height) = (self.frame.width as usize, self.frame.height as usize);
         let picture = metrics::resize(picture, height, width);

@@ -201,7 +201,7 @@ static void numbers_that_cannot_be(gani_model *model, gani_image *photo) {
   memset(&about, 0x55, sizeof about);
   about.struct_size = offsetof(gani_model_info, licence);
   CHECK(gani_model_describe(model, &about) == GANI_OK);
-  CHECK(strcmp(about.name, "ffhq-64") == 0 && about.size == 0x55555555u);
+  CHECK(strcmp(about.name, "ffhq-64") == 0 && about.width == 0x55555555u);
   FAILS(gani_log_set(9, NULL, NULL), GANI_ERROR_MISUSE, "gani_log_level");
 }
 
@@ -317,7 +317,7 @@ static void two_threads(gani_model *model, gani_image *photo, gani_inversion *fa
 static int count_bundle(const gani_bundle_info *bundle, void *found) {
   CHECK(bundle->struct_size == sizeof *bundle && bundle->name && bundle->folder);
   if (strcmp(bundle->name, "ffhq-64") == 0) {
-    CHECK(bundle->problem == NULL && bundle->size == 64);
+    CHECK(bundle->problem == NULL && bundle->width == 64 && bundle->height == 64);
     ++*(int *)found;
     return 0; /* enough */
   }

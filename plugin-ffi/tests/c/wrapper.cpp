@@ -34,7 +34,7 @@ int main(int argc, char **argv) try {
 
   gani::Model opened("ffhq-64", "cpu");
   const gani::Model model = std::move(opened);
-  require(opened.get() == nullptr && model.describe().size == 64, "a moved handle");
+  require(opened.get() == nullptr && model.describe().width == 64, "a moved handle");
   bool smile = false;
   for (const gani::Direction &direction : model.directions()) smile |= direction.named && direction.name == "smile";
   require(smile, "no smile");

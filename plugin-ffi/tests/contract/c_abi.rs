@@ -99,7 +99,7 @@ unsafe extern "C" fn on_progress(progress: *const gani_progress, user_data: *mut
     assert_eq!(progress.struct_size, size_of::<gani_progress>());
     let &gani_progress { stage, step, steps, .. } = progress;
     let news = match (progress.preview.is_null(), step) {
-        (false, _) => News::Preview(progress.preview_size),
+        (false, _) => News::Preview([progress.preview_width, progress.preview_height]),
         (true, 0) => News::Begin(stage),
         (true, _) => News::Step { stage, step, steps },
     };
@@ -149,7 +149,8 @@ impl Api for CAbi {
             licence: ptr::null(),
             device: ptr::null(),
             onnx_runtime: ptr::null(),
-            size: 0,
+            width: 0,
+            height: 0,
         };
         // SAFETY: a struct of this function; strings of a live model.
         unsafe {
@@ -157,7 +158,8 @@ impl Api for CAbi {
             assert_eq!(CStr::from_ptr(info.device), c"cpu");
             assert!(CStr::from_ptr(info.licence).to_str().unwrap().contains("non-commercial"));
         }
-        info.size
+        assert_eq!(info.width, info.height);
+        info.width
     }
 
     fn generate(model: &Self::Model, seed: u64, psi: f32) -> Vec<u8> {

@@ -89,7 +89,7 @@ impl Api for RustApi {
                 Progress::Step { stage, step, steps, .. } => {
                     News::Step { stage: number(stage), step: step as u32, steps: steps as u32 }
                 }
-                Progress::Preview(image) => News::Preview(image.dim().2 as u32),
+                Progress::Preview(image) => News::Preview([image.dim().3 as u32, image.dim().2 as u32]),
                 Progress::Expected(_) => return,
             };
             if !cancel.is_cancelled() && !watch(news) {
