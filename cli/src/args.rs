@@ -1,7 +1,8 @@
 //! The command line, as `clap` reads it.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use gani_core::edit::Layers;
+use gani_core::method::Method;
 use gani_core::photo::FaceChoice;
 use gani_core::preset::Preset;
 use gani_core::runtime::DeviceChoice;
@@ -92,25 +93,19 @@ pub struct InvertArgs {
     /// Loss weights of another domain of Table 1 than the model's own
     #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
     pub domain: Option<String>,
-    /// Tuning steps, instead of the preset's
+    /// Steps of the method, instead of the preset's or the published ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
-    /// Inversion method
-    #[arg(long, value_enum, default_value_t = Method::Gani)]
+    /// How the photo comes into the generator: gani; pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
+    /// restyle (the encoder, fed with its own result)
+    #[arg(long, value_name = "gani|pti|w|w+|encoder|restyle", default_value = "gani")]
     pub method: Method,
-    /// Steps that refine the latent before tuning, half in W, half in W+, instead of the preset's
+    /// Steps that refine the latent before tuning: half in W, half in W+; with --method pti, of the projection
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub refine: Option<u32>,
     /// Keep inversions that are already in the folder
     #[arg(long)]
     pub resume: bool,
-}
-
-/// Inversion methods.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Method {
-    /// Gradient modification modules (GANI)
-    Gani,
 }
 
 #[derive(Args)]

@@ -1,10 +1,11 @@
 //! `gani invert PHOTO… -o DIR`: each face becomes an inversion file, a photo, a sheet and a loss curve.
 
-use crate::args::{InvertArgs, Method};
+use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::progress::Bar;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::method::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
@@ -57,9 +58,9 @@ struct Face {
 
 /// Inverts every photo; one that fails does not end the others.
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
-    let Method::Gani = args.method;
     let model = context.model(None)?;
     let options = InvertOptions {
+        method: args.method,
         preset: args.preset,
         settings: settings(&model, args)?,
         seed: context.common.seed,
@@ -91,12 +92,19 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 
 /// The preset's settings, with what the command line changes.
 fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
-    let mut settings = model.settings(args.preset, args.domain.as_deref())?;
+    let mut settings = model.settings(args.preset, args.domain.as_deref())?.of_method(args.method);
     if let Some(n) = args.iterations {
-        settings.tune.iterations = n as usize;
+        match args.method {
+            Method::Pti => settings.pti.iterations = n as usize,
+            Method::W | Method::WPlus => settings.project.steps = n as usize,
+            _ => settings.tune.iterations = n as usize,
+        }
     }
     if let Some(n) = args.refine {
         settings.refine.set_steps(n as usize);
+        if args.method == Method::Pti {
+            settings.project.steps = n as usize;
+        }
     }
     Ok(settings)
 }
