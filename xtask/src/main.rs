@@ -1,6 +1,7 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
 mod demo;
+mod dist;
 mod header;
 mod hosts;
 mod install;
@@ -49,6 +50,12 @@ enum Task {
         #[arg(long)]
         library: Option<PathBuf>,
     },
+    /// Pack one archive for people without a compiler, and the zip that Krita imports, into out/dist
+    Dist {
+        /// Pack what lies in this folder of builds instead of making release ones
+        #[arg(long)]
+        built: Option<PathBuf>,
+    },
     /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
     /// --stat` then shows no change
     Regenerate {
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::TestHosts => hosts::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
+        Task::Dist { built } => dist::run(built.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
     match done {

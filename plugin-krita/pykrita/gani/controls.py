@@ -51,7 +51,7 @@ class Strength(QWidget):
 
 
 class Sliders(QWidget):
-    """A slider for each direction."""
+    """A slider for each direction, and a row for all others."""
 
     def __init__(self, directions, changed):
         super().__init__()
@@ -59,8 +59,13 @@ class Sliders(QWidget):
         self.form = QFormLayout(self)
         self.form.setContentsMargins(0, 0, 0, 0)
         self.reset = QPushButton("Re&set")
-        self.reset.setToolTip("All sliders to 0")
-        self.reset.clicked.connect(lambda: [row.set(0.0) for row in self.rows.values()])
+        self.reset.setToolTip("All sliders to 0, and nothing more")
+        self.reset.clicked.connect(self.clear)
+        self.more = QLineEdit()
+        self.more.setToolTip(words.MORE_HELP)
+        self.more.setPlaceholderText("pca.3=1.5 sefa.0=-2")
+        self.more.editingFinished.connect(changed)
+        self.form.addRow("Mo&re", self.more)
         self.form.addRow(self.reset)
         self.meet(list(directions))
 
@@ -77,16 +82,11 @@ class Sliders(QWidget):
             self.rows[name] = Strength(tip, self.changed, values.get(name, 0.0))
             self.form.insertRow(i, label, self.rows[name])
 
+    def clear(self):
+        self.more.clear()
+        for row in self.rows.values():
+            row.set(0.0)
+
     def edits(self):
-        """What they ask for, [(direction, σ)]; those at 0 ask for nothing."""
+        """What the sliders ask for, [(direction, σ)]; those at 0 ask for nothing."""
         return [(name, row.value()) for name, row in self.rows.items() if row.value()]
-
-
-class More(QLineEdit):
-    """The row for all other directions."""
-
-    def __init__(self, changed):
-        super().__init__()
-        self.setToolTip(words.MORE_HELP)
-        self.setPlaceholderText("pca.3=1.5 sefa.0=-2")
-        self.editingFinished.connect(changed)

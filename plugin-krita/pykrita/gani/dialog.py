@@ -3,7 +3,7 @@
 from krita import Krita
 
 from . import engine, picture, words
-from .controls import More, Sliders, group
+from .controls import Sliders, group
 from .qt import (QCheckBox, QComboBox, QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QProgressBar, QPushButton,
                  QSpinBox, Qt, QVBoxLayout)
 from .studio import VIEW, Settings
@@ -239,15 +239,14 @@ class EditFace(FaceDialog):
     TITLE = "Edit Face"
 
     def build_edits(self):
-        self.sliders, self.more = Sliders(words.SLIDERS, self.preview), More(self.preview)
-        rows = group("Edit", (self.sliders, ("Mo&re", self.more)))
-        return rows
+        self.sliders = Sliders(words.SLIDERS, self.preview)
+        return group("Edit", (self.sliders,))
 
     def meet(self, directions):
         self.sliders.meet(directions)
 
     def preview_edits(self):
-        return self.sliders.edits() + words.parse_more(self.more.text())
+        return self.sliders.edits() + words.parse_more(self.sliders.more.text())
 
     def all_edits(self):
         self.chosen = self.preview_edits()
