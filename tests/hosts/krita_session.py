@@ -190,7 +190,7 @@ def edit(document, layer, before, picture):
     yield until("the end of the worker", worker.isFinished, 20)
     check("Cancel in mid-run changes nothing", seen(document) == picture and pixels(layer) == before
           and names(document) == [layer.name()])
-    cache = "/w/home/.cache/gani/inversions"
+    cache = os.environ["XDG_CACHE_HOME"] + "/gani/inversions"
     check("a cancelled run leaves nothing in the cache", not os.path.isdir(cache) or not os.listdir(cache))
 
     dialog = opened()

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 SCREEN = ":88"
+CACHE = "/w/krita-cache"  # not the one that GIMP's tests have filled
 PYKRITA = "/w/home/.local/share/krita"
 IMPORTER = "/usr/share/krita/pykrita/plugin_importer/plugin_importer.py"
 
@@ -48,7 +49,7 @@ def main():
     add_session()
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.Popen(["Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp"], **quiet)
-    os.environ.update(DISPLAY=SCREEN, PYTHONUNBUFFERED="1")
+    os.environ.update(DISPLAY=SCREEN, PYTHONUNBUFFERED="1", XDG_CACHE_HOME=CACHE)
     time.sleep(1)
     subprocess.Popen(["openbox"], **quiet)
     with open("/w/krita.log", "w") as log:

@@ -86,6 +86,7 @@ class Sliders(QWidget):
         self.more.clear()
         for row in self.rows.values():
             row.set(0.0)
+        self.changed()
 
     def edits(self):
         """What the sliders ask for, [(direction, σ)]; those at 0 ask for nothing."""
