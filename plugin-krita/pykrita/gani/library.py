@@ -111,14 +111,17 @@ def sentence(text):
 
 
 def folders():
-    """Where libgani is looked for, in this order: this plug-in, the user's data folder, usual prefixes."""
+    """Where libgani is looked for, in this order: this plug-in, the user's data folder, usual prefixes.
+
+    `gani plugin install krita` puts it beside this file, the zip into lib/.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
     data = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     if sys.platform == "darwin":
         data = os.path.join(os.path.expanduser("~"), "Library", "Application Support")
     elif sys.platform == "win32":
         data = os.environ.get("APPDATA", data)
-    own = [os.path.join(here, "lib"), here, os.path.dirname(here), os.path.join(data, "gani", "lib")]
+    own = [here, os.path.join(here, "lib"), os.path.dirname(here), os.path.join(data, "gani", "lib")]
     return own + ([] if sys.platform == "win32" else ["/usr/local/lib", "/opt/gani/lib", "/usr/lib"])
 
 
