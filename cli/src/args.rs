@@ -68,6 +68,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
     Doctor,
+    /// The editors' plug-ins: GIMP and Krita
+    Plugin(PluginArgs),
     /// Completions for a shell
     Completions {
         /// The shell
@@ -356,4 +358,37 @@ impl std::str::FromStr for Strengths {
             ))),
         }
     }
+}
+
+#[derive(Args)]
+pub struct PluginArgs {
+    /// What to do
+    #[arg(value_enum)]
+    pub action: PluginAction,
+    /// The editor
+    #[arg(value_enum)]
+    pub host: PluginHost,
+    /// Its folder for plug-ins, instead of all that this user has
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+/// What to do with a plug-in.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PluginAction {
+    /// Put it where the editor looks
+    Install,
+    /// Say whether it is there and of this version
+    Check,
+    /// Remove it; models and inversions stay
+    Uninstall,
+}
+
+/// The editors that there is a plug-in for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PluginHost {
+    /// GIMP 3
+    Gimp,
+    /// Krita 5
+    Krita,
 }

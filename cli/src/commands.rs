@@ -10,3 +10,4 @@ pub mod inspect;
 pub mod invert;
 pub mod metrics;
 pub mod models;
+pub mod plugin;

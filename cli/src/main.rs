@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Doctor => commands::doctor::run(&context),
+        Command::Plugin(args) => commands::plugin::run(&context, &args),
         Command::Completions { shell } => commands::completions::run(shell),
     };
     match done {

@@ -2,7 +2,9 @@
 
 mod check_import;
 mod demo;
+mod dist;
 mod header;
+mod hosts;
 mod install;
 mod memory;
 mod regenerate;
@@ -44,6 +46,8 @@ enum Task {
         #[arg(long, default_value = "python3")]
         python: PathBuf,
     },
+    /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
+    TestHosts,
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
     Install {
         /// The folder that gets lib/, include/ and share/
@@ -52,6 +56,12 @@ enum Task {
         /// Install this build of the library instead of making a release one
         #[arg(long)]
         library: Option<PathBuf>,
+    },
+    /// Pack one archive for people without a compiler, and the zip that Krita imports, into out/dist
+    Dist {
+        /// Pack what lies in this folder of builds instead of making release ones
+        #[arg(long)]
+        built: Option<PathBuf>,
     },
     /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
     /// --stat` then shows no change
@@ -68,7 +78,9 @@ fn main() -> ExitCode {
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
         Task::CheckImport { python } => check_import::check(&python),
+        Task::TestHosts => hosts::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
+        Task::Dist { built } => dist::run(built.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
     match done {
