@@ -1,7 +1,8 @@
 //! The command line, as `clap` reads it.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use gani_core::edit::Layers;
+use gani_core::method::Method;
 use gani_core::photo::FaceChoice;
 use gani_core::preset::Preset;
 use gani_core::runtime::DeviceChoice;
@@ -57,6 +58,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Compare two images: MSE, LPIPS, MS-SSIM, ID
     Metrics(MetricsArgs),
+    /// Make a bundle from published checkpoints, or from any generator as ONNX
+    Import(ImportArgs),
     /// Bundles on this machine
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
@@ -90,25 +93,19 @@ pub struct InvertArgs {
     /// Loss weights of another domain of Table 1 than the model's own
     #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
     pub domain: Option<String>,
-    /// Tuning steps, instead of the preset's
+    /// Steps of the method, instead of the preset's or the published ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
-    /// Inversion method
-    #[arg(long, value_enum, default_value_t = Method::Gani)]
+    /// How the photo comes into the generator: gani; pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
+    /// restyle (the encoder, fed with its own result)
+    #[arg(long, value_name = "gani|pti|w|w+|encoder|restyle", default_value = "gani")]
     pub method: Method,
-    /// Steps that refine the latent before tuning, half in W, half in W+, instead of the preset's
+    /// Steps that refine the latent before tuning: half in W, half in W+; with --method pti, of the projection
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub refine: Option<u32>,
     /// Keep inversions that are already in the folder
     #[arg(long)]
     pub resume: bool,
-}
-
-/// Inversion methods.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Method {
-    /// Gradient modification modules (GANI)
-    Gani,
 }
 
 #[derive(Args)]
@@ -158,6 +155,78 @@ pub struct MetricsArgs {
     pub a: PathBuf,
     /// What it is compared with
     pub b: PathBuf,
+}
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// The generator: a StyleGAN2 checkpoint (.pt, .pkl), or any network from ws to an image as .onnx
+    #[arg(long, value_name = "FILE")]
+    pub generator: PathBuf,
+    /// Which weights of an .onnx generator tuning may change: names of convolution weights, with * and ?
+    #[arg(long, value_name = "PATTERN")]
+    pub tunable: Option<String>,
+    /// The mapping network of an .onnx generator, from z to w, as .onnx
+    #[arg(long, value_name = "FILE", conflicts_with = "latents")]
+    pub mapping: Option<PathBuf>,
+    /// Samples of w as .npy, `[n,512]`, for an .onnx generator without a mapping network
+    #[arg(long, value_name = "W.npy")]
+    pub latents: Option<PathBuf>,
+    /// The encoder: a checkpoint of e4e or of HyperStyle's W encoder, or .onnx
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
+    /// LPIPS: torchvision's AlexNet and the heads of LPIPS v0.1, or one .onnx
+    #[arg(long, value_name = "BACKBONE,HEADS", value_delimiter = ',')]
+    pub lpips: Vec<PathBuf>,
+    /// Identity: ArcFace IR-SE50 for the loss, CurricularFace IR-101 for evaluation (may be given twice), or .onnx
+    #[arg(long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Face parsing: CelebAMask-HQ's U-Net, or .onnx
+    #[arg(long, value_name = "FILE")]
+    pub parsing: Option<PathBuf>,
+    /// MoCo v2's ResNet-50, in the place of identity where pictures are not of faces
+    #[arg(long, value_name = "FILE")]
+    pub moco: Option<PathBuf>,
+    /// An editing direction: .pt or .npy (InterFaceGAN, GANSpace), or all of an .npz
+    #[arg(long = "direction", value_name = "NAME=FILE")]
+    pub directions: Vec<NamedFile>,
+    /// Kind of picture, a row of Table 1 of the paper
+    #[arg(long, value_name = "DOMAIN", default_value = "celeba-hq", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
+    pub domain: String,
+    /// Licence of the weights, to be kept in the bundle
+    #[arg(long, value_name = "TEXT")]
+    pub licence: Option<String>,
+    /// The bundle's folder
+    #[arg(short, long, value_name = "BUNDLE")]
+    pub output: PathBuf,
+}
+
+/// `NAME=FILE`.
+#[derive(Clone)]
+pub struct NamedFile {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl std::str::FromStr for NamedFile {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, file)) if is_name(name) && !file.is_empty() => {
+                Ok(NamedFile { name: name.into(), file: file.into() })
+            }
+            _ => Err(gani_core::Error::Input(format!(
+                "`{text}` names no direction; write NAME=FILE, for example smile=smile.pt, the name of letters, digits, _ or -"
+            ))),
+        }
+    }
+}
+
+/// A name that `--set NAME=SIGMA` can say, and that is not one of gani's own.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
 #[derive(Args)]

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod doctor;
 pub mod edit;
 pub mod generate;
+pub mod import;
 pub mod invert;
 pub mod metrics;
 pub mod models;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Edit(args) => commands::edit::run(&context, &args),
         Command::Generate(args) => commands::generate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
+        Command::Import(args) => commands::import::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Doctor => commands::doctor::run(&context),
         Command::Plugin(args) => commands::plugin::run(&context, &args),

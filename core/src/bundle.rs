@@ -6,14 +6,17 @@
 
 mod directions;
 mod ffhq_1024;
+mod import;
 mod make;
 mod manifest;
 mod search;
+mod statistics;
 
 pub use directions::Directions;
 pub use ffhq_1024::make_ffhq_1024;
+pub use import::{ImportOptions, Imported, import};
 pub use make::{Store, describe};
-pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network};
+pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network, Source};
 pub use search::{model_folders, preferred, user_folder};
 
 use crate::objective::{Distance, LossNetwork, Objective};
@@ -87,9 +90,14 @@ impl Bundle {
         &self.folder
     }
 
-    /// Edge R of the generator's image.
+    /// Edge R of the generator's image; its width where it is not square.
     pub fn size(&self) -> usize {
         self.manifest.size
+    }
+
+    /// Height and width of the generator's image.
+    pub fn image_size(&self) -> [usize; 2] {
+        [self.manifest.height.unwrap_or(self.size()), self.size()]
     }
 
     /// Its row of Table 1.
@@ -173,9 +181,15 @@ impl Bundle {
         &self.manifest.generator.tunable
     }
 
-    /// The mapping network: `z` `[1, 512]` → `w` `[1, 512]`.
-    pub fn mapping(&self) -> Result<Graph> {
-        Ok(read::from_file(&self.path(&self.manifest.mapping.file), &[])?)
+    /// The mapping network: `z` `[1, k]`, standard normal, → `w` `[1, 512]`.
+    ///
+    /// A bundle without one draws w from the principal components instead, w = w̄ + Σ z_k σ_k c_k; `None` where it has no
+    /// components either.
+    pub fn mapping(&self) -> Result<Option<Graph>> {
+        match &self.manifest.mapping.file {
+            Some(file) => Ok(Some(read::from_file(&self.path(file), &[])?)),
+            None => self.directions()?.sampler(&self.w_avg()?),
+        }
     }
 
     /// Mean of w, `[512]`; truncation pulls towards it.
@@ -189,7 +203,8 @@ impl Bundle {
         })
     }
 
-    /// The encoder: `image` `[1, 3, 256, 256]` in `[-1, 1]` → w `[1, 512]`; `None` where the bundle has none.
+    /// The encoder: `image` `[1, 3, 256, 256]` (cars: 192 × 256) in `[-1, 1]` → w `[1, 512]`, or ws `[1, m, 512]` of at least
+    /// as many styles as the generator takes; `None` where the bundle has none.
     pub fn encoder(&self) -> Result<Option<Graph>> {
         let Some(encoder) = &self.manifest.encoder else { return Ok(None) };
         let graph = read::from_file(&self.path(&encoder.file), &[])?;
@@ -204,26 +219,36 @@ impl Bundle {
         self.size().min(LOSS_SIZE)
     }
 
-    /// The loss networks for images `[1, 3, size, size]`; usually of [`Bundle::loss_size`].
+    /// The loss networks for images `[1, 3, size·H/W, size]`, H and W the generator's; usually of [`Bundle::loss_size`].
     pub fn losses(&self, size: usize) -> Result<Vec<LossNetwork>> {
-        self.manifest.losses.iter().map(|loss| self.loss(loss, size)).collect()
+        self.manifest.losses.iter().map(|loss| self.loss(loss, self.shape_at(size))).collect()
     }
 
-    /// The loss network called `kind` for images `[1, 3, size, size]`, where the bundle has it.
+    /// The loss network called `kind` for images as [`Bundle::losses`] takes them, where the bundle has it.
     pub fn loss_network(&self, kind: &str, size: usize) -> Result<Option<LossNetwork>> {
+        self.network(kind, self.shape_at(size))
+    }
+
+    /// Height and width of the generator's image at another width.
+    fn shape_at(&self, width: usize) -> [usize; 2] {
+        let [h, w] = self.image_size();
+        [width * h / w.max(1), width]
+    }
+
+    fn network(&self, kind: &str, size: [usize; 2]) -> Result<Option<LossNetwork>> {
         self.manifest.losses.iter().find(|l| l.kind == kind).map(|l| self.loss(l, size)).transpose()
     }
 
     /// Wraps a stored network: resize to the size it is made for, and the mean over positions of `squared`.
-    fn loss(&self, loss: &Loss, size: usize) -> Result<LossNetwork> {
-        let seen = loss.size.unwrap_or(size);
-        let stored = read::from_file(&self.path(&loss.file), &[("image", &[1, 3, seen, seen])])?;
+    fn loss(&self, loss: &Loss, size: [usize; 2]) -> Result<LossNetwork> {
+        let seen = loss.size.map_or(size, |edge| [edge; 2]);
+        let stored = read::from_file(&self.path(&loss.file), &[("image", &[1, 3, seen[0], seen[1]])])?;
         let stored = match &loss.output {
             Some(output) => only_outputs(&stored, &[output])?,
             None => stored,
         };
         let b = Builder::new();
-        let image = b.input("image", &[1, 3, size, size]);
+        let image = b.input("image", &[1, 3, size[0], size[1]]);
         let outputs = b.inline(&stored, &[("image", resized(image, seen))])?;
         for ((name, _), y) in stored.outputs().iter().zip(outputs) {
             let positions: usize = y.shape().iter().skip(2).product();
@@ -254,7 +279,7 @@ impl Bundle {
 
     /// LPIPS of two images, for evaluation: `a`, `b` `[1, 3, 256, 256]` in `[-1, 1]` → `distance` `[1]`.
     pub fn lpips_distance(&self) -> Result<Option<Graph>> {
-        let Some(lpips) = self.loss_network("lpips", LOSS_SIZE)? else { return Ok(None) };
+        let Some(lpips) = self.network("lpips", [LOSS_SIZE; 2])? else { return Ok(None) };
         let builder = Builder::new();
         let input = |name| builder.input(name, &[1, 3, LOSS_SIZE, LOSS_SIZE]);
         let a = builder.inline(&lpips.graph, &[("image", input("a"))])?;
@@ -286,12 +311,12 @@ impl Bundle {
 }
 
 /// Bilinear, pixel centres aligned. An image that is made larger has no frequencies that would alias.
-fn resized(image: Expr<'_>, size: usize) -> Expr<'_> {
-    if image.dim(2) == size {
+fn resized(image: Expr<'_>, [h, w]: [usize; 2]) -> Expr<'_> {
+    if image.shape()[2..] == [h, w] {
         return image;
     }
     let b = image.builder();
-    let sizes = b.constant(Tensor::ints(&[1, 3, size as i64, size as i64]));
+    let sizes = b.constant(Tensor::ints(&[1, 3, h as i64, w as i64]));
     let attrs = Attrs::new().str("mode", "linear").str("coordinate_transformation_mode", "half_pixel");
     b.op("Resize", &[Some(image), None, None, Some(sizes)], attrs)[0]
 }

@@ -4,7 +4,7 @@ use crate::edit::{self, Direction, Edit, Layers};
 use crate::inversion::Inversion;
 use crate::model::{Model, as_image};
 use crate::runtime::{Cancel, Session};
-use crate::tune::session;
+use crate::terms::session;
 use crate::{Error, Result, sefa};
 use gani_onnx::{Builder, Graph, Tensor};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};

@@ -7,7 +7,7 @@ use crate::invert::Origin;
 use crate::metrics::Metrics;
 use crate::photo::Alignment;
 use crate::preset::Settings;
-use crate::tune::StepLosses;
+use crate::terms::StepLosses;
 use crate::{Error, Result, files};
 use half::f16;
 use ndarray::{Array2, ArrayD, IxDyn};

@@ -33,6 +33,7 @@
 //! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
 //! Nothing here prints, opens a network, or panics on what a file says.
 
+pub mod adam;
 pub mod bundle;
 pub mod cache;
 pub mod domain;
@@ -43,6 +44,7 @@ pub mod figure;
 pub mod files;
 pub mod inversion;
 pub mod invert;
+pub mod method;
 pub mod metrics;
 pub mod model;
 pub mod modules;
@@ -51,11 +53,15 @@ pub mod photo;
 pub mod pixels;
 pub mod place;
 pub mod preset;
+pub mod project;
+pub mod pti;
 pub mod ranger;
 pub mod refine;
+pub mod restyle;
 pub mod retouch;
 pub mod runtime;
 pub mod sefa;
+pub mod terms;
 pub mod tune;
 
 pub use error::{Error, Result};

@@ -4,8 +4,9 @@ use crate::bundle::{Bundle, Directions};
 use crate::metrics::{self, Identity, Metrics};
 use crate::objective::Objective;
 use crate::photo::{Face, FaceFinder, Photo};
+use crate::preset::{Preset, Settings};
 use crate::runtime::{Cancel, Runtime, Session};
-use crate::tune::{repeat, session};
+use crate::terms::{repeat, session};
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
@@ -41,12 +42,12 @@ impl Model {
         Ok(Model { bundle: Bundle::open(name)?, runtime, loaded: Arc::default() })
     }
 
-    /// Side R of the generator's image.
+    /// Side R of the generator's image; its width where it is not square.
     pub fn size(&self) -> usize {
         self.bundle.size()
     }
 
-    /// Side of the crop that inversion wants: R, but at least the encoder's 256.
+    /// Side of the crop that inversion wants: R, but at least the encoder's 256. The width, where it is not square.
     pub fn crop_size(&self) -> usize {
         self.size().max(metrics::SIZE)
     }
@@ -54,6 +55,45 @@ impl Model {
     /// The generator's graph: all that editing needs.
     pub fn generator(&self) -> Result<&Graph> {
         get_or_try(&self.loaded.generator, || self.bundle.generator())
+    }
+
+    /// Height and width of the crop that inversion wants.
+    pub fn crop_shape(&self) -> [usize; 2] {
+        let ([h, w], width) = (self.bundle.image_size(), self.crop_size());
+        [width * h / w.max(1), width]
+    }
+
+    /// A preset's settings for this bundle: its row of Table 1 (or that of `domain`), less what the bundle lacks. A term
+    /// without its network weighs nothing; without an encoder the latent is found by gradient alone, in more steps; without
+    /// a distribution of w there is no localisation.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where no domain has that name.
+    pub fn settings(&self, preset: Preset, domain: Option<&str>) -> Result<Settings> {
+        let domain = match domain {
+            Some(name) => crate::domain::domain(name)?,
+            None => self.bundle.domain()?,
+        };
+        let mut settings = preset.settings(domain.weights, domain.iterations);
+        let manifest = self.bundle.manifest();
+        let has = |kind: &str| manifest.losses.iter().any(|l| l.kind == kind);
+        let weights = &mut settings.tune.weights;
+        for (kind, lambda) in [
+            ("lpips", &mut weights.lambda_lpips),
+            ("identity", &mut weights.lambda_identity),
+            ("parsing", &mut weights.lambda_parsing),
+        ] {
+            if !has(kind) {
+                *lambda = 0.0;
+            }
+        }
+        if manifest.encoder.is_none() {
+            settings.refine = settings.refine.from_the_mean();
+        }
+        if manifest.mapping.file.is_none() && self.directions()?.pca.is_empty() {
+            settings.tune.lambda_local = 0.0;
+        }
+        Ok(settings)
     }
 
     /// Generator and loss networks.
@@ -110,10 +150,22 @@ impl Model {
         metrics::measure(result, target, &metrics::Networks { lpips: lpips.as_ref(), identity }, cancel)
     }
 
+    fn mapping(&self) -> Result<&Session> {
+        get_or_try(&self.loaded.mapping, || {
+            let graph = self.bundle.mapping()?.ok_or_else(|| {
+                Error::Unsupported(format!(
+                    "the model `{}` has neither a mapping network nor principal components, so no latent can be sampled; \
+                     give one with --latent, or import the model again with --mapping",
+                    self.bundle.name()
+                ))
+            })?;
+            session(&self.runtime, "mapping", graph)
+        })
+    }
+
     /// f(z): w `[n,512]` of a latent z `[512]`, repeated for every style layer.
     pub fn map(&self, z: &[f32], cancel: &Cancel) -> Result<Array2<f32>> {
-        let mapping =
-            get_or_try(&self.loaded.mapping, || session(&self.runtime, "mapping", self.bundle.mapping()?))?;
+        let mapping = self.mapping()?;
         let z =
             ndarray::ArrayView2::from_shape((1, z.len()), z).map_err(|e| Error::Input(format!("z: {e}")))?;
         self.broadcast(&first_output(mapping.run(&[("z", z.into_dyn())], cancel)?)?)
@@ -121,7 +173,7 @@ impl Model {
 
     /// A latent `[n,512]` sampled from `seed` and pulled towards the mean: w' = w̄ + ψ (f(z) − w̄).
     pub fn sample(&self, seed: u64, psi: f32, cancel: &Cancel) -> Result<Array2<f32>> {
-        let [_, dims] = self.latent_shape()?;
+        let dims = self.mapping()?.inputs().first().map_or(0, |z| z.shape.iter().product());
         let z: Vec<f32> = StandardNormal.sample_iter(ChaCha8Rng::seed_from_u64(seed)).take(dims).collect();
         let mean = self.broadcast(&self.bundle.w_avg()?.into_dyn())?;
         Ok(&mean + (self.map(&z, cancel)? - &mean) * psi)
@@ -133,7 +185,10 @@ impl Model {
         let Some(encoder) = self.bundle.encoder()? else {
             return self.broadcast(&self.bundle.w_avg()?.into_dyn());
         };
-        let small = metrics::resize(crop, metrics::SIZE, metrics::SIZE);
+        let &[_, _, height, width] = encoder.input_shape("image")? else {
+            return Err(Error::Model("the encoder's input is no image".into()));
+        };
+        let small = metrics::resize(crop, height, width);
         let encoder = session(&self.runtime, "encoder", encoder)?;
         self.broadcast(&first_output(encoder.run(&[("image", small.view().into_dyn())], cancel)?)?)
     }

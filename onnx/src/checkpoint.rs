@@ -89,6 +89,23 @@ impl Checkpoint {
         tensor.as_f32().ok_or_else(|| self.bad(format!("`{key}` does not hold floating-point numbers")))
     }
 
+    /// The file, as messages name it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `key` as the file spells it, with the prefix.
+    pub(crate) fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// One more than the largest number that follows `stem` in the keys: of `body.0.…` … `body.23.…`, 24 for `body.`.
+    pub(crate) fn count(&self, stem: &str) -> usize {
+        let number = |key: &str| key.strip_prefix(stem)?.split('.').next()?.parse::<usize>().ok();
+        // A key may hold any number; no network has as many parts as this.
+        self.keys().filter_map(number).filter(|&n| n < 1000).max().map_or(0, |n| n + 1)
+    }
+
     /// A tensor outside the prefix, such as `latent_avg` beside `g_ema`.
     pub fn top(&self, key: &str) -> Option<&Tensor> {
         self.tensors.get(key)

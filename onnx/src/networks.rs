@@ -2,13 +2,22 @@
 //!
 //! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`, everywhere; crop, resize and normalisation are inside the graphs.
 
+pub mod arcface;
+pub mod e4e;
 pub mod encoder;
 mod faceres;
 mod identity;
+mod ir;
+mod layers;
 pub mod lpips;
 pub mod mobilestylegan;
+pub mod moco;
 pub mod parsing;
+mod recognise;
+mod spec;
 pub mod stylegan2;
+
+pub use recognise::{Found, Network, recognise};
 
 use crate::{Builder, Error, Expr, Graph, Result, Tensor};
 

@@ -8,6 +8,7 @@ use prost::bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// IR version 9 goes with opsets up to 20.
 const IR_VERSION: i64 = 9;
@@ -48,31 +49,65 @@ pub fn to_file(graph: &Graph, path: &Path, options: &WriteOptions) -> Result<()>
     if total > options.external_above {
         let name = path.file_name().map_or_else(Default::default, |n| n.to_string_lossy().into_owned());
         let location = format!("{name}.data");
-        let mut data = Vec::with_capacity(total);
+        let mut data = Vec::new();
+        let mut offset = 0;
         for tensor in tensors.into_iter().flatten() {
             let Some(raw) = tensor.raw_data.take() else { continue };
             let entry = |k: &str, v: String| proto::Entry { key: Some(k.into()), value: Some(v) };
             tensor.data_location = Some(1);
             tensor.external_data = vec![
                 entry("location", location.clone()),
-                entry("offset", data.len().to_string()),
+                entry("offset", offset.to_string()),
                 entry("length", raw.len().to_string()),
             ];
-            data.extend_from_slice(&raw);
+            offset += raw.len();
+            data.push(raw);
         }
-        write_whole(&path.with_file_name(location), &data)?;
+        write_whole(&path.with_file_name(location), |file| {
+            data.iter().try_for_each(|raw| file.write_all(raw))
+        })?;
     }
-    write_whole(path, &model.encode_to_vec())
+    write_whole(path, |file| write_model(file, model))
+}
+
+/// Writes the model as prost would encode it, but one weight at a time: at no moment are all of them there twice.
+fn write_model(file: &mut dyn Write, model: proto::Model) -> std::io::Result<()> {
+    /// Keys of the fields, of type "length-delimited", that hold the graph and each of its weights.
+    const GRAPH: u8 = 7 << 3 | 2;
+    const INITIALIZER: u8 = 5 << 3 | 2;
+    let length = |n: usize| {
+        let mut varint = Vec::new();
+        prost::encode_length_delimiter(n, &mut varint).map(|()| varint).map_err(std::io::Error::other)
+    };
+    let proto::Model { ir_version, producer_name, graph, opset_import } = model;
+    let proto::Graph { node, name, initializer, input, output } = graph.unwrap_or_default();
+    let before = proto::Graph { node, name, ..Default::default() }.encode_to_vec();
+    let after = proto::Graph { input, output, ..Default::default() }.encode_to_vec();
+    let weight = |t: &proto::Tensor| {
+        let size = t.encoded_len();
+        1 + prost::length_delimiter_len(size) + size
+    };
+    let total = before.len() + initializer.iter().map(weight).sum::<usize>() + after.len();
+    file.write_all(&proto::Model { ir_version, producer_name, ..Default::default() }.encode_to_vec())?;
+    file.write_all(&[GRAPH])?;
+    file.write_all(&length(total)?)?;
+    file.write_all(&before)?;
+    for tensor in &initializer {
+        file.write_all(&[INITIALIZER])?;
+        file.write_all(&tensor.encode_length_delimited_to_vec())?;
+    }
+    file.write_all(&after)?;
+    file.write_all(&proto::Model { opset_import, ..Default::default() }.encode_to_vec())
 }
 
 /// Writes to a temporary name in the same folder, then renames.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let io = |source| Error::Io { path: path.into(), doing: "writing", source };
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.part", std::process::id()));
     let temporary = Path::new(&temporary);
     let written = std::fs::File::create(temporary)
-        .and_then(|mut f| f.write_all(bytes).and_then(|()| f.sync_all()))
+        .and_then(|mut file| write(&mut file).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(temporary, path));
     if written.is_err() {
         std::fs::remove_file(temporary).ok();
@@ -189,20 +224,32 @@ fn attribute(name: &str, attr: &Attr) -> proto::Attribute {
     a
 }
 
+/// The elements of a tensor as bytes, without a copy.
+struct Raw<T>(Arc<[T]>);
+
+impl<T: bytemuck::NoUninit> AsRef<[u8]> for Raw<T> {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
 fn tensor_proto(name: &str, tensor: &Tensor) -> proto::Tensor {
-    let raw: Vec<u8> = match tensor.data() {
-        Data::F32(v) => bytemuck::cast_slice(v).to_vec(),
-        Data::F16(v) => bytemuck::cast_slice(v).to_vec(),
-        Data::F64(v) => bytemuck::cast_slice(v).to_vec(),
-        Data::I64(v) => bytemuck::cast_slice(v).to_vec(),
-        Data::I32(v) => bytemuck::cast_slice(v).to_vec(),
-        Data::Bool(v) => v.iter().map(|&b| b.into()).collect(),
+    fn raw<T: bytemuck::NoUninit + Send + Sync>(elements: &Arc<[T]>) -> Bytes {
+        Bytes::from_owner(Raw(elements.clone()))
+    }
+    let raw = match tensor.data() {
+        Data::F32(v) => raw(v),
+        Data::F16(v) => raw(v),
+        Data::F64(v) => raw(v),
+        Data::I64(v) => raw(v),
+        Data::I32(v) => raw(v),
+        Data::Bool(v) => raw(v),
     };
     proto::Tensor {
         dims: tensor.shape().iter().map(|&d| d as i64).collect(),
         data_type: Some(onnx_type(tensor.dtype()) as i32),
         name: (!name.is_empty()).then(|| name.into()),
-        raw_data: Some(raw.into()),
+        raw_data: Some(raw),
         ..Default::default()
     }
 }

@@ -15,7 +15,7 @@ fn tiny(models: &Path) -> Bundle {
         title: "Tiny".into(),
         size: 64,
         generator: Generator { file: "generator.onnx".into(), tunable: vec!["w".into()] },
-        mapping: Mapping { file: "mapping.onnx".into(), w_avg: "w_avg.npy".into() },
+        mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..Manifest::of_faces("tiny")
     };
     for file in manifest.named_files() {

@@ -64,7 +64,8 @@ fn stylegan2_matches_pytorch() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let mut npz = golden("stylegan2-ffhq-64.npz");
     let (z, w, image) = (array(&mut npz, "z"), array(&mut npz, "w"), array(&mut npz, "image"));
-    let (mapping, generator) = (session(&bundle.mapping().unwrap()), session(&bundle.generator().unwrap()));
+    let (mapping, generator) =
+        (session(&bundle.mapping().unwrap().unwrap()), session(&bundle.generator().unwrap()));
     for i in 0..z.shape()[0] {
         let at = |a: &ArrayD<f32>| a.slice_axis(Axis(0), (i..i + 1).into()).to_owned();
         let mapped = run(&mapping, &[("z", &at(&z))]).remove(0);
@@ -156,8 +157,10 @@ fn mobilestylegan_matches_the_published_network() {
     let mut npz = golden("mobilestylegan.npz");
     let (z, w) = (array(&mut npz, "z"), array(&mut npz, "w"));
     let (small, crop) = (array(&mut npz, "image_128"), array(&mut npz, "crop_480_544"));
-    let mapped =
-        run(&session(&bundle.mapping().unwrap()), &[("z", &z.slice_axis(Axis(0), (0..1).into()).to_owned())]);
+    let mapped = run(
+        &session(&bundle.mapping().unwrap().unwrap()),
+        &[("z", &z.slice_axis(Axis(0), (0..1).into()).to_owned())],
+    );
     assert!(largest_difference(&mapped[0], &w.slice_axis(Axis(0), (0..1).into()).to_owned()) < 1e-4);
     let generator = session(&bundle.generator().unwrap());
     for i in 0..w.shape()[0] {

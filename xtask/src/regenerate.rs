@@ -56,7 +56,7 @@ fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
         size: made.size,
         provenance: "distilled for gani from samples of MobileStyleGAN".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },
-        mapping: Mapping { file: "mapping.onnx".into(), w_avg: "w_avg.npy".into() },
+        mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..Manifest::of_faces("ffhq-64")
     };
     describe(to, manifest)?;

@@ -1,15 +1,16 @@
 //! `gani invert PHOTO… -o DIR`: each face becomes an inversion file, a photo, a sheet and a loss curve.
 
-use crate::args::{InvertArgs, Method};
+use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::progress::Bar;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::method::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
 use gani_core::preset::Settings;
-use gani_core::{Error, Result, domain, figure};
+use gani_core::{Error, Result, figure};
 use image::DynamicImage;
 use ndarray::Array4;
 use serde::Serialize;
@@ -48,7 +49,7 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert: its crop `[1,3,S,S]`, where it comes from, and the base name of its results.
+/// A face to invert: its crop `[1,3,h,w]`, where it comes from, and the base name of its results.
 struct Face {
     crop: Array4<f32>,
     alignment: Option<Alignment>,
@@ -57,15 +58,17 @@ struct Face {
 
 /// Inverts every photo; one that fails does not end the others.
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
-    let Method::Gani = args.method;
     let model = context.model(None)?;
     let options = InvertOptions {
+        method: args.method,
         preset: args.preset,
         settings: settings(&model, args)?,
         seed: context.common.seed,
         preview_every: 0,
     };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
+    // A folder that cannot be written to is better known now than after minutes of work.
+    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let mut report = Report { files: Vec::new(), failed: Vec::new() };
     let mut names = HashSet::new();
     for (i, path) in args.photos.iter().enumerate() {
@@ -89,17 +92,20 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 
 /// The preset's settings, with what the command line changes.
 fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
-    let domain = match &args.domain {
-        Some(name) => domain::domain(name)?,
-        None => model.bundle.domain()?,
-    };
-    let mut settings = args.preset.settings(domain.weights, domain.iterations);
+    let mut settings = model.settings(args.preset, args.domain.as_deref())?.of_method(args.method);
     if let Some(n) = args.iterations {
-        settings.tune.iterations = n as usize;
+        match args.method {
+            Method::Pti => settings.pti.iterations = n as usize,
+            Method::W | Method::WPlus => settings.project.steps = n as usize,
+            _ => settings.tune.iterations = n as usize,
+        }
     }
     if let Some(n) = args.refine {
         settings.refine.steps_w = n as usize / 2;
         settings.refine.steps_w_plus = n as usize - n as usize / 2;
+        if args.method == Method::Pti {
+            settings.project.steps = n as usize;
+        }
     }
     Ok(settings)
 }
@@ -137,7 +143,8 @@ fn photo(
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
         bar.finish();
         let inverted = inverted?;
-        write(model, &photo, &face, &inverted, &files)?;
+        write(model, &photo, &face, &inverted, &files)
+            .map_err(|e| rescued(&inverted.inversion, &files, e))?;
         let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
         done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
     }
@@ -147,10 +154,10 @@ fn photo(
 /// The faces that the command line asks for.
 fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> Result<Vec<Face>> {
     let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let size = model.crop_size();
     if args.aligned {
-        return Ok(vec![Face { crop: photo.as_aligned_crop(size)?, alignment: None, name: stem }]);
+        return Ok(vec![Face { crop: photo.as_crop(model.crop_shape())?, alignment: None, name: stem }]);
     }
+    let size = model.crop_size();
     let found = model.faces(photo, &context.cancel)?;
     let chosen = args.face.pick(photo, &found)?;
     if found.len() > 1 {
@@ -219,6 +226,19 @@ fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: 
     let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
     picture(&files.curve, figure::loss_curve(&title, &lines)).save(&files.curve)?;
     inverted.inversion.save(&files.inversion)
+}
+
+/// Minutes of work are not lost to a disk that is full: the inversion goes to the temporary folder instead.
+fn rescued(inversion: &Inversion, files: &Files, error: Error) -> Error {
+    let Some(name) = files.inversion.file_name() else { return error };
+    let kept = std::env::temp_dir().join(name);
+    match (!kept.exists()).then(|| inversion.save(&kept)) {
+        Some(Ok(())) => Error::Input(format!(
+            "{error}\n  the inversion is kept: {}; `gani edit` takes it there",
+            kept.display()
+        )),
+        _ => error,
+    }
 }
 
 fn picture(path: &Path, image: image::RgbImage) -> Photo {

@@ -2,8 +2,9 @@
 
 use crate::edit::Direction;
 use crate::{Error, Result};
-use ndarray::{Array0, Array1, Array2};
-use ndarray_npy::NpzReader;
+use gani_onnx::{Builder, Graph};
+use ndarray::{Array0, Array1, Array2, arr0, aview1};
+use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
 use std::path::Path;
 
@@ -62,6 +63,44 @@ impl Directions {
             let known: Vec<&str> = self.named.iter().map(|d| &*d.name).chain(["pca.0"]).collect();
             crate::edit::unknown_direction(name, &known)
         })
+    }
+
+    /// Writes the `.npz` that [`Directions::read`] reads.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let failed =
+            |e: &dyn std::fmt::Display| Error::io("writing", path)(std::io::Error::other(e.to_string()));
+        let file = File::create(path).map_err(Error::io("writing", path))?;
+        let mut npz = NpzWriter::new(file);
+        for d in &self.named {
+            npz.add_array(format!("dir_{}", d.name), &aview1(&d.unit)).map_err(|e| failed(&e))?;
+            npz.add_array(format!("std_{}", d.name), &arr0(d.sigma)).map_err(|e| failed(&e))?;
+        }
+        if let Some(first) = self.pca.first() {
+            let units: Vec<f32> = self.pca.iter().flat_map(|d| d.unit.iter().copied()).collect();
+            let units =
+                Array2::from_shape_vec((self.pca.len(), first.unit.len()), units).map_err(|e| failed(&e))?;
+            let sigmas: Array1<f32> = self.pca.iter().map(|d| d.sigma).collect();
+            npz.add_array("pca_components", &units).map_err(|e| failed(&e))?;
+            npz.add_array("pca_std", &sigmas).map_err(|e| failed(&e))?;
+        }
+        npz.finish().map(drop).map_err(|e| failed(&e))
+    }
+
+    /// A stand-in for a mapping network: `z` `[1, k]` → `w` = w̄ + Σ z_k σ_k c_k, as w is distributed where it is normal.
+    /// `None` without principal components.
+    pub(super) fn sampler(&self, w_avg: &Array1<f32>) -> Result<Option<Graph>> {
+        if self.pca.is_empty() {
+            return Ok(None);
+        }
+        let b = Builder::new();
+        let rows: Vec<f32> = self.pca.iter().flat_map(|d| d.unit.iter().map(|v| v * d.sigma)).collect();
+        let components = b.values(&[self.pca.len(), w_avg.len()], &rows);
+        let mean = b.values(&[1, w_avg.len()], &w_avg.to_vec());
+        b.output("w", b.input("z", &[1, self.pca.len()]).gemm(components, false, false) + mean);
+        Ok(Some(b.finish()?))
     }
 
     /// Standard deviation of w along `unit` `[512]`, from the principal components: √Σ (σ_k ⟨unit, c_k⟩)².

@@ -1,5 +1,6 @@
 //! Makes the bundle `ffhq-1024` from MobileStyleGAN as published: PyPI `random-face`, unpacked.
 
+use super::make::replace;
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, Store, describe, search};
 use crate::files::write_whole;
@@ -9,7 +10,7 @@ use gani_onnx::{Builder, Graph, openvino};
 use ndarray::Array1;
 use ndarray_npy::{NpzReader, write_npy};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const NAME: &str = "ffhq-1024";
 
@@ -42,7 +43,7 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
         licence: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
         provenance: "PyPI random-face 2021.7.21.1, converted by gani".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },
-        mapping: Mapping { file: "mapping.onnx".into(), w_avg: "w_avg.npy".into() },
+        mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..manifest
     };
     describe(work.path(), manifest)?;
@@ -51,37 +52,18 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     Bundle::open_folder(&target)
 }
 
-/// Puts the folder `new` in the place of `target`.
-fn replace(new: &Path, target: &Path) -> Result<()> {
-    let old = new.with_extension("old");
-    if target.exists() {
-        fs::rename(target, &old).map_err(Error::io("moving away", target))?;
-    }
-    let moved = fs::rename(new, target);
-    if moved.is_err() && old.exists() {
-        fs::rename(&old, target).ok();
-    }
-    moved.map_err(Error::io("renaming to", target))?;
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(Error::io("removing", &old))?;
-    }
-    Ok(())
-}
-
 /// Copies a shared network into the folder `common`, from the first installed bundles that have it.
 fn copy_shared(file: &str, common: &Path) -> Result<()> {
-    let sources: Vec<PathBuf> = search::model_folders().iter().map(|f| f.join("common").join(file)).collect();
     let target = common.join(file);
-    let source =
-        sources.iter().find(|s| s.is_file() && !same(s, &target)).or(target.is_file().then_some(&target));
-    let source = source.ok_or_else(|| {
+    let found = search::shared(file).into_iter().find(|s| !same(s, &target));
+    let source = found.or(target.is_file().then(|| target.clone())).ok_or_else(|| {
         Error::Input(format!(
             "`{NAME}` shares {file} with the models that come with gani, which are not here; install gani again, \
              with its models folder"
         ))
     })?;
-    if !same(source, &target) {
-        let bytes = fs::read(source).map_err(Error::io("reading", source))?;
+    if !same(&source, &target) {
+        let bytes = fs::read(&source).map_err(Error::io("reading", &source))?;
         write_whole(&target, |w| w.write_all(&bytes))?;
     }
     Ok(())

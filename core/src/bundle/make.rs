@@ -6,6 +6,7 @@ use crate::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use gani_onnx::write::{WriteOptions, to_file};
+use std::fs;
 use std::path::Path;
 
 /// How a network's weights are stored.
@@ -44,4 +45,21 @@ pub fn describe(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
     })?;
     write_whole(&folder.join(DESCRIPTION), |w| w.write_all(text.as_bytes()))?;
     Bundle::open_folder(folder)
+}
+
+/// Puts the folder `new` in the place of `target`.
+pub(super) fn replace(new: &Path, target: &Path) -> Result<()> {
+    let old = new.with_extension("old");
+    if target.exists() {
+        fs::rename(target, &old).map_err(Error::io("moving away", target))?;
+    }
+    let moved = fs::rename(new, target);
+    if moved.is_err() && old.exists() {
+        fs::rename(&old, target).ok();
+    }
+    moved.map_err(Error::io("renaming to", target))?;
+    if old.exists() {
+        fs::remove_dir_all(&old).map_err(Error::io("removing", &old))?;
+    }
+    Ok(())
 }

@@ -20,8 +20,11 @@ pub struct Manifest {
     pub title: String,
     /// Row of Table 1, see [`crate::domain`].
     pub domain: String,
-    /// Edge of the generator's image in pixels.
+    /// Edge of the generator's image in pixels; its width where it is not square.
     pub size: usize,
+    /// Height of the generator's image where that is not its width (cars: 384 of 512).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<usize>,
     /// Licence of the weights, and what it allows.
     pub licence: String,
     /// Where the weights come from.
@@ -39,6 +42,9 @@ pub struct Manifest {
     pub directions: Option<String>,
     /// Networks that find faces.
     pub face: Option<Face>,
+    /// The files that an imported bundle was made from.
+    #[serde(default, rename = "source", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
     /// Size and hash of every file above.
     pub files: Vec<FileEntry>,
 }
@@ -57,8 +63,9 @@ pub struct Generator {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// `.onnx`: `z` `[1, 512]` → w `[1, 512]`.
-    pub file: String,
+    /// `.onnx`: `z` `[1, 512]` → w `[1, 512]`. Without it w is sampled from the principal components of the directions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// `.npy`: the mean of w, `[512]`.
     pub w_avg: String,
 }
@@ -99,6 +106,18 @@ pub struct Face {
     pub landmarks: String,
     /// Identity features for evaluation only; never optimised.
     pub evaluation: String,
+}
+
+/// A file that was imported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What was taken from it: `generator`, `lpips`, `direction smile`.
+    pub role: String,
+    /// Its name, without folders.
+    pub file: String,
+    /// sha256 in hexadecimal.
+    pub sha256: String,
 }
 
 /// A file of the bundle.
@@ -164,10 +183,11 @@ impl Manifest {
             title: String::new(),
             domain: "celeba-hq".into(),
             size: 0,
+            height: None,
             licence: "non-commercial: derived from NVIDIA's StyleGAN2-FFHQ".into(),
             provenance: String::new(),
             generator: Generator { file: String::new(), tunable: vec![] },
-            mapping: Mapping { file: String::new(), w_avg: String::new() },
+            mapping: Mapping { file: None, w_avg: String::new() },
             encoder: Some(Network { file: common("encoder.onnx"), output: Some("w".into()) }),
             losses: vec![
                 loss("lpips", "lpips.onnx", Distance::Squared),
@@ -184,13 +204,15 @@ impl Manifest {
                 landmarks: common("facemesh.onnx"),
                 evaluation: common("mobileface.onnx"),
             }),
+            sources: vec![],
             files: vec![],
         }
     }
 
     /// Every file that the manifest names outside `[[files]]`.
     pub fn named_files(&self) -> Vec<&str> {
-        let mut names = vec![&*self.generator.file, &*self.mapping.file, &*self.mapping.w_avg];
+        let mut names = vec![&*self.generator.file, &*self.mapping.w_avg];
+        names.extend(self.mapping.file.as_deref());
         names.extend(self.encoder.iter().map(|n| &*n.file));
         names.extend(self.losses.iter().map(|l| &*l.file));
         names.extend(self.directions.as_deref());

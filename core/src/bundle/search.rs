@@ -27,6 +27,12 @@ pub fn user_folder() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|dirs| dirs.data_dir().join("gani").join("models"))
 }
 
+/// Where the network `file` that bundles of faces share is installed, the first place that is searched first.
+pub(super) fn shared(file: &str) -> Vec<PathBuf> {
+    let places = model_folders().into_iter().map(|folder| folder.join("common").join(file));
+    places.filter(|path| path.is_file()).collect()
+}
+
 fn folders(file: Option<&Path>, user: Option<&Path>) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(bin) = file.and_then(Path::parent) {

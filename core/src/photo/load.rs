@@ -101,6 +101,26 @@ impl Photo {
         super::Alignment { quad: [[0.0, 0.0], [0.0, h], [w, h], [w, 0.0]] }.crop(self, size)
     }
 
+    /// The photo itself as a crop `[1,3,h,w]` in `[-1,1]` for a generator whose pictures are not square.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where its sides are not as h to w within 2 %.
+    pub fn as_crop(&self, [h, w]: [usize; 2]) -> Result<Array4<f32>> {
+        if h == w {
+            return self.as_aligned_crop(w);
+        }
+        let (has, wants) = (f64::from(self.width()) / f64::from(self.height()), w as f64 / h as f64);
+        if (has / wants - 1.0).abs() > 0.02 {
+            return Err(Error::Input(format!(
+                "{} is {} × {} pixels; this model's pictures are {w} × {h}: crop the photo to that shape",
+                self.path.display(),
+                self.width(),
+                self.height()
+            )));
+        }
+        Ok(crate::metrics::resize(crop_from_image(&self.pixels).view(), h, w))
+    }
+
     /// Pixels from (`left`, `top`) on as RGB in `[-1,1]`; each of `width` × `height` results is the mean of `shrink` ×
     /// `shrink` pixels of the photo, which `border` extends beyond its edges. Alpha is passed over, grey repeated.
     pub(super) fn read(

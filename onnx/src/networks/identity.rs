@@ -1,6 +1,7 @@
 //! Identity features: an aligned face → a unit vector, to be compared with 1 − cos.
 
 use super::faceres::{Weights, trunk};
+use super::layers::unit;
 use crate::Expr;
 
 /// Edge of the image that the crop below is stated for.
@@ -10,12 +11,12 @@ pub(super) const SIZE: usize = 256;
 const ROWS: [i64; 2] = [35, 223];
 const COLUMNS: [i64; 2] = [32, 220];
 
-/// Added to the squared norm: a vector of zeros stays one, with a gradient of zero instead of NaN.
-const TINY: f32 = 1e-12;
-
 /// `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]` → unit vector `[1, 1024]`.
 pub(super) fn features<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Expr<'g> {
-    let face = image.slice(&[2, 3], &[ROWS[0], COLUMNS[0]], &[ROWS[1], COLUMNS[1]], &[1, 1]);
-    let v = trunk(weights, face).last.mean(&[2, 3], false);
-    v / (v.square().sum(&[1], true) + TINY).sqrt()
+    unit(trunk(weights, face(image)).last.mean(&[2, 3], false))
+}
+
+/// The face itself out of an FFHQ-aligned picture, `[1, 3, 188, 188]`.
+pub(super) fn face(image: Expr<'_>) -> Expr<'_> {
+    image.slice(&[2, 3], &[ROWS[0], COLUMNS[0]], &[ROWS[1], COLUMNS[1]], &[1, 1])
 }

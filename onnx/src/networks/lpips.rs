@@ -4,6 +4,10 @@
 //! d(a, b) = Σ_l mean_hw Σ_c lin_lc (f̂_l(a) − f̂_l(b))². So with φ_l = √lin_l ⊙ f̂_l the distance is
 //! Σ_l mean_hw Σ_c (φ_l(a) − φ_l(b))²: a target's φ is computed once.
 
+mod alexnet;
+
+pub use alexnet::official;
+
 use super::named;
 use crate::expr::ConvAttrs;
 use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};

@@ -3,18 +3,17 @@
 //! Features are the four outputs of the pooling layers and the centre, to be compared one by one with 1 − cos.
 //! Batch normalisation is folded into the convolutions.
 
-use super::named;
+use super::layers::conv_bn;
+use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Expr, Graph, Result};
-
-/// Added to the variance in PyTorch's batch normalisation.
-const BN_EPS: f32 = 1e-5;
 
 /// In: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`, size a multiple of 16. Out: `pool1` … `pool4`, `center`.
 ///
 /// # Errors
 /// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.
 pub fn contracting_path(checkpoint: &Checkpoint, size: usize) -> Result<Graph> {
+    spec().check(checkpoint)?;
     let b = Builder::new();
     let mut x = b.input("image", &[1, 3, size, size]);
     for level in 1..=4 {
@@ -29,26 +28,33 @@ pub fn contracting_path(checkpoint: &Checkpoint, size: usize) -> Result<Graph> {
 
 /// Twice convolution 3×3, batch normalisation, ReLU.
 fn double<'g>(c: &Checkpoint, name: &str, x: Expr<'g>) -> Result<Expr<'g>> {
-    let mut x = x;
-    for half in ["conv1", "conv2"] {
-        let prefix = format!("{name}.{half}");
-        let o = c.get(&format!("{prefix}.0.bias"))?.len();
-        let get = |part: &str| c.values(&format!("{prefix}.{part}"), &[o]);
-        let shape = [o, x.dim(1), 3, 3];
-        let weight = c.values(&format!("{prefix}.0.weight"), &shape)?;
-        let (bias, gain, shift) = (get("0.bias")?, get("1.weight")?, get("1.bias")?);
-        let (mean, var) = (get("1.running_mean")?, get("1.running_var")?);
-        // y = gain (w·x + bias − mean) / √(var + ε) + shift
-        let factor: Vec<f32> = gain.iter().zip(var).map(|(g, v)| g / (v + BN_EPS).sqrt()).collect();
-        let rows = weight.chunks_exact(weight.len() / o);
-        let w: Vec<f32> = rows.zip(&factor).flat_map(|(row, &f)| row.iter().map(move |v| v * f)).collect();
-        let offset = bias.iter().zip(mean).zip(shift.iter().zip(&factor));
-        let offset: Vec<f32> = offset.map(|((b, m), (s, f))| (b - m) * f + s).collect();
-        let b = x.builder();
-        let w = named(b, &format!("{prefix}.weight"), &shape, w);
-        let offset = named(b, &format!("{prefix}.bias"), &[o], offset);
-        let padded = Attrs::new().ints("pads", &[1; 4]);
-        x = b.op("Conv", &[Some(x), Some(w), Some(offset)], padded)[0].relu();
+    ["conv1", "conv2"].into_iter().try_fold(x, |x, half| {
+        let layer = format!("{name}.{half}");
+        Ok(conv_bn(c, x, &format!("{layer}.0"), &format!("{layer}.1"), 1)?.relu())
+    })
+}
+
+/// The whole U-Net, as the file holds it.
+fn spec() -> Spec {
+    let mut spec = Spec::default();
+    let double = |spec: &mut Spec, name: &str, from: &str, to: &str| {
+        for (half, from) in [("conv1", from), ("conv2", to)] {
+            spec.layer(&format!("{name}.{half}.0"), &format!("{to} {from} 3 3"));
+            spec.batch_norm(&format!("{name}.{half}.1"), to);
+        }
+    };
+    let widths = ["3", "f1", "f2", "f3", "f4", "f5"];
+    for level in 1..=4 {
+        double(&mut spec, &format!("conv{level}"), widths[level - 1], widths[level]);
     }
-    Ok(x)
+    double(&mut spec, "center", "f4", "f5");
+    for level in (1..=4).rev() {
+        let (below, here, name) = (widths[level + 1], widths[level], format!("up_concat{level}"));
+        // The map below, enlarged, and that of the contracting path beside it: twice as many channels as come out.
+        double(&mut spec, &format!("{name}.conv"), &format!("2*{here}"), here);
+        spec.tensor(format!("{name}.up.weight"), &format!("{below} {here} 2 2"));
+        spec.tensor(format!("{name}.up.bias"), here);
+    }
+    spec.layer("final", "19 f1 1 1");
+    spec
 }

@@ -1,14 +1,18 @@
-//! StyleGAN2 from a checkpoint in rosinality's layout: mapping (z → w) and synthesis (ws → image).
+//! StyleGAN2 from a checkpoint in rosinality's or NVlabs' layout: mapping (z → w) and synthesis (ws → image).
 //!
 //! Size, channel widths and the number of mapping layers are read from the tensors. The maths is that of
 //! rosinality's `model.py`, lowered for ONNX Runtime: a layer's style modulates activations or weights, whichever
 //! is smaller, and the weights in the file are the raw ones, demodulated in the graph: a changed weight is
 //! demodulated again.
 
-use super::named;
+mod layout;
+
+pub use layout::Layout;
+
+use super::{Network, named, recognise};
 use crate::checkpoint::Checkpoint;
 use crate::expr::ConvAttrs;
-use crate::{Builder, Error, Expr, Graph, Result, Tensor};
+use crate::{Attrs, Builder, Error, Expr, Graph, Result, Tensor};
 use std::f32::consts::SQRT_2;
 
 /// A generator with its mapping network.
@@ -26,25 +30,45 @@ pub struct StyleGan2 {
     pub size: usize,
 }
 
-/// Builds both graphs.
+/// Builds both graphs, from wherever in the file the generator stands (`g_ema.`, `state_dict.decoder.`, …).
+///
+/// Weights that stay as they are share the checkpoint's memory.
 ///
 /// # Errors
-/// [`Error::Model`] naming a key that is missing or of an unexpected shape.
-pub fn build(checkpoint: &Checkpoint) -> Result<StyleGan2> {
-    let checkpoint = checkpoint.clone().below("g_ema.");
-    let synthesis = Synthesis::new(&checkpoint)?;
+/// [`Error::Model`] naming a key that is missing or of an unexpected shape, and [`Error::Unsupported`] for a
+/// class-conditional generator.
+pub fn build(file: &Checkpoint) -> Result<StyleGan2> {
+    let found = recognise(file).into_iter().find(|f| f.network == Network::StyleGan2);
+    let found = found.ok_or_else(|| file.bad("holds no StyleGAN2 generator that gani knows".into()))?;
+    let inside = file.clone().below(&found.prefix);
+    let clamp = inside.keys().find(|k| k.ends_with("conv_clamp")).map(|k| inside.get(k)).transpose()?;
+    let clamp = clamp.and_then(|t| t.to_f64().first().map(|&v| v as f32));
+    let checkpoint = layout::checked(&inside)?;
+    let synthesis = Synthesis::new(&checkpoint, clamp)?;
     let b = Builder::new();
     let ws = b.input("ws", &[1, synthesis.latents(), synthesis.style]);
     let mut tunable = Vec::new();
     b.output("image", synthesis.image(ws, &mut tunable)?);
-    let w_avg = checkpoint.top("latent_avg").and_then(|t| t.reshaped(&[t.len()]));
+    // e4e's holds the same row for every style.
+    let mean = checkpoint.top("latent_avg").or_else(|| file.top("latent_avg"));
+    let mean = mean.and_then(|t| t.as_f32()?.get(..synthesis.style).map(<[f32]>::to_vec));
     Ok(StyleGan2 {
         mapping: mapping(&checkpoint)?,
         generator: b.finish()?,
         tunable,
-        w_avg,
+        w_avg: mean.and_then(|row| Tensor::f32(&[row.len()], row)),
         size: 4 << synthesis.blocks,
     })
+}
+
+/// One line about the generator under the file's prefix.
+pub(super) fn describe(file: &Checkpoint) -> String {
+    let (layout, stem, first) = match Layout::of(file) {
+        Layout::Rosinality => ("rosinality", "style.", 1),
+        Layout::Nvlabs => ("NVlabs", "mapping.fc", 0),
+    };
+    let (size, layers) = (4usize << layout::blocks(file).min(16), file.count(stem).saturating_sub(first));
+    format!("StyleGAN2, {size} px, {layers} mapping layers ({layout}'s layout)")
 }
 
 /// z ← z / √(mean z² + 1e-8); then per layer √2 · lrelu(0.01 (W z / √n + b)): lr multiplier 0.01, slope 0.2.
@@ -78,19 +102,31 @@ struct Synthesis<'c> {
     blocks: usize,
     /// Width of w.
     style: usize,
+    /// Bound of activations and colours, in generators that were trained with f16 layers.
+    clamp: Option<f32>,
 }
 
 impl<'c> Synthesis<'c> {
-    fn new(checkpoint: &'c Checkpoint) -> Result<Self> {
-        let blocks =
-            (0..9).take_while(|i| checkpoint.get(&format!("to_rgbs.{i}.conv.weight")).is_ok()).count();
+    /// The checkpoint must have been checked.
+    fn new(checkpoint: &'c Checkpoint, clamp: Option<f32>) -> Result<Self> {
         let [_, style] = *checkpoint.get("conv1.conv.modulation.weight")?.shape() else {
             return Err(checkpoint.bad("`conv1.conv.modulation.weight` is no matrix".into()));
         };
-        if blocks == 0 {
-            checkpoint.get("to_rgbs.0.conv.weight")?;
-        }
-        Ok(Synthesis { checkpoint, blocks, style })
+        Ok(Synthesis { checkpoint, blocks: layout::blocks(checkpoint), style, clamp })
+    }
+
+    fn clamped<'g>(&self, x: Expr<'g>) -> Expr<'g> {
+        let Some(bound) = self.clamp else { return x };
+        let b = x.builder();
+        b.op("Clip", &[Some(x), Some(b.scalar(-bound)), Some(b.scalar(bound))], Attrs::new())[0]
+    }
+
+    /// A weight under its own name, of another shape with as many elements; its memory is shared.
+    fn weight<'g>(&self, b: &'g Builder, key: &str, shape: &[usize]) -> Result<Expr<'g>> {
+        let tensor = self.checkpoint.get(key)?;
+        let tensor = tensor.reshaped(shape).filter(|t| t.as_f32().is_some());
+        let tensor = tensor.ok_or_else(|| self.checkpoint.bad(format!("`{key}` is not f32 {shape:?}")))?;
+        Ok(b.weight(key, tensor))
     }
 
     /// conv1 and to_rgb1 read ws 0 and 1; block k reads 2k+1, 2k+2 and, for its toRGB, 2k+3.
@@ -125,9 +161,8 @@ impl<'c> Synthesis<'c> {
         let (weight, bias) =
             (format!("{name}.conv.modulation.weight"), format!("{name}.conv.modulation.bias"));
         let a = self.checkpoint.values(&weight, &[channels, self.style])?;
-        let bias_values = self.checkpoint.values(&bias, &[channels])?;
         let a = named(b, &weight, &[channels, self.style], scaled(a, 1.0 / (self.style as f32).sqrt()));
-        Ok(w.gemm(a, false, true) + named(b, &bias, &[channels], bias_values.to_vec()))
+        Ok(w.gemm(a, false, true) + self.weight(b, &bias, &[channels])?)
     }
 
     /// lrelu(demodulated convolution + noise + bias) · √2; the factor √2 goes inside, lrelu being homogeneous.
@@ -139,10 +174,7 @@ impl<'c> Synthesis<'c> {
                 c.bad(format!("`{key}` has the shape {:?}, not [1, O, I, 3, 3]", c.get(&key)?.shape()))
             );
         };
-        if i != x.dim(1) {
-            return Err(c.bad(format!("`{key}` reads {i} channels, the layer before makes {}", x.dim(1))));
-        }
-        let weight = named(b, &key, &[o, i, 3, 3], c.values(&key, &[1, o, i, 3, 3])?.to_vec());
+        let weight = self.weight(b, &key, &[o, i, 3, 3])?;
         let style = self.style(name, w, i)?; // [1, I]
         let kernel = if up { Some(self.kernel(&format!("{name}.conv.blur.kernel"))?) } else { None };
         let y = modulated(x, weight, style, kernel);
@@ -154,7 +186,7 @@ impl<'c> Synthesis<'c> {
         let bias = format!("{name}.activate.bias");
         let bias_values = scaled(c.values(&bias, &[o])?, SQRT_2);
         let y = y + named(b, &noise, &[1, 1, size, size], values);
-        Ok((y + named(b, &bias, &[1, o, 1, 1], bias_values)).leaky_relu(0.2))
+        Ok(self.clamped((y + named(b, &bias, &[1, o, 1, 1], bias_values)).leaky_relu(0.2)))
     }
 
     /// 1×1 convolution, modulated and not demodulated, to three channels. Style and weight merge: it is tiny.
@@ -164,8 +196,8 @@ impl<'c> Synthesis<'c> {
         let values = c.values(&key, &[1, 3, i, 1, 1])?;
         let weight = named(b, &key, &[3, i, 1, 1], scaled(values, 1.0 / (i as f32).sqrt()));
         let style = self.style(name, w, i)?.reshape(&[1, i, 1, 1]);
-        let bias = named(b, &bias, &[1, 3, 1, 1], c.values(&bias, &[1, 3, 1, 1])?.to_vec());
-        Ok(x.conv(weight * style, &ConvAttrs::same(0)) + bias)
+        let bias = self.weight(b, &bias, &[1, 3, 1, 1])?;
+        Ok(self.clamped(x.conv(weight * style, &ConvAttrs::same(0)) + bias))
     }
 
     /// The image at twice the size: zeros in between, then the 4×4 kernel (gain 4), as one transposed convolution.

@@ -1,0 +1,106 @@
+//! Layers that several networks are made of, from a checkpoint's tensors: convolutions with what normalises them inside.
+
+use super::named;
+use crate::checkpoint::Checkpoint;
+use crate::expr::ConvAttrs;
+use crate::{Attrs, Expr, Result};
+
+/// Added to the variance in PyTorch's batch normalisation.
+const BN_EPS: f32 = 1e-5;
+
+/// Added to the squared norm: a vector of zeros stays one, with a gradient of zero instead of NaN.
+const TINY: f32 = 1e-12;
+
+/// A batch normalisation as y = factor ⊙ x + shift.
+pub(super) struct BatchNorm {
+    factor: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl BatchNorm {
+    /// Reads one of `n` channels; gain and shift are optional, as in PyTorch's `affine=False`.
+    pub fn read(c: &Checkpoint, prefix: &str, n: usize) -> Result<BatchNorm> {
+        let get = |part: &str| c.values(&format!("{prefix}.{part}"), &[n]);
+        let (mean, var) = (get("running_mean")?, get("running_var")?);
+        let learned = |part: &str, default: f32| match c.get(&format!("{prefix}.{part}")) {
+            Ok(_) => get(part).map(<[f32]>::to_vec),
+            Err(_) => Ok(vec![default; n]),
+        };
+        let (gain, bias) = (learned("weight", 1.0)?, learned("bias", 0.0)?);
+        // y = gain (x − mean)/√(var + ε) + bias
+        let factor: Vec<f32> = gain.iter().zip(var).map(|(g, v)| g / (v + BN_EPS).sqrt()).collect();
+        let shift = bias.iter().zip(mean).zip(&factor).map(|((b, m), f)| b - m * f).collect();
+        Ok(BatchNorm { factor, shift })
+    }
+
+    /// Applies it to x `[N, C, …]`. Before a convolution with a border of zeros it cannot be part of that.
+    pub fn apply<'g>(&self, x: Expr<'g>, name: &str) -> Expr<'g> {
+        let (b, n) = (x.builder(), self.factor.len());
+        let shape: Vec<usize> = (0..x.shape().len()).map(|i| if i == 1 { n } else { 1 }).collect();
+        let factor = named(b, &format!("{name}.factor"), &shape, self.factor.clone());
+        x * factor + named(b, &format!("{name}.shift"), &shape, self.shift.clone())
+    }
+}
+
+/// Convolution `key` `[O, I, k, k]` with border k/2 and the batch normalisation `bn` behind it, as one convolution.
+pub(super) fn conv_bn<'g>(
+    c: &Checkpoint,
+    x: Expr<'g>,
+    key: &str,
+    bn: &str,
+    stride: usize,
+) -> Result<Expr<'g>> {
+    let shape = c.get(&format!("{key}.weight"))?.shape().to_vec();
+    let (o, k) = (shape.first().copied().unwrap_or(0), shape.last().copied().unwrap_or(1));
+    let norm = BatchNorm::read(c, bn, o)?;
+    let weight = c.values(&format!("{key}.weight"), &shape)?;
+    let rows = weight.chunks_exact(weight.len().div_ceil(o.max(1)).max(1));
+    let w = rows.zip(&norm.factor).flat_map(|(row, &f)| row.iter().map(move |v| v * f)).collect();
+    let shift = match c.get(&format!("{key}.bias")) {
+        Ok(_) => {
+            let bias = c.values(&format!("{key}.bias"), &[o])?;
+            bias.iter().zip(&norm.factor).zip(&norm.shift).map(|((b, f), s)| b * f + s).collect()
+        }
+        Err(_) => norm.shift,
+    };
+    let b = x.builder();
+    let w = named(b, &format!("{key}.weight"), &shape, w);
+    let shift = named(b, &format!("{key}.bias"), &[o], shift);
+    Ok(convolved(x, w, Some(shift), stride, k / 2))
+}
+
+/// Convolution `key` as it is, with border `pad`; its bias is optional.
+pub(super) fn conv<'g>(
+    c: &Checkpoint,
+    x: Expr<'g>,
+    key: &str,
+    stride: usize,
+    pad: usize,
+) -> Result<Expr<'g>> {
+    let b = x.builder();
+    let weight = b.weight(&format!("{key}.weight"), c.get(&format!("{key}.weight"))?.clone());
+    let bias = c.get(&format!("{key}.bias")).ok().map(|t| b.weight(&format!("{key}.bias"), t.clone()));
+    Ok(convolved(x, weight, bias, stride, pad))
+}
+
+fn convolved<'g>(x: Expr<'g>, w: Expr<'g>, bias: Option<Expr<'g>>, stride: usize, pad: usize) -> Expr<'g> {
+    let attrs = Attrs::new().ints("pads", &[pad as i64; 4]).ints("strides", &[stride as i64; 2]);
+    match bias {
+        None => x.conv(w, &ConvAttrs::same(pad).stride(stride)),
+        bias => x.builder().op("Conv", &[Some(x), Some(w), bias], attrs)[0],
+    }
+}
+
+/// A fully connected layer `key` on x `[N, I]`, its weights times `scale`.
+pub(super) fn linear<'g>(c: &Checkpoint, x: Expr<'g>, key: &str, scale: f32) -> Result<Expr<'g>> {
+    let (b, bias) = (x.builder(), format!("{key}.bias"));
+    let weight = b.weight(&format!("{key}.weight"), c.get(&format!("{key}.weight"))?.clone());
+    let bias = b.weight(&bias, c.get(&bias)?.clone());
+    let y = x.gemm(weight, false, true);
+    Ok(if scale == 1.0 { y + bias } else { y * scale + bias })
+}
+
+/// x `[N, C]` at length 1 per row.
+pub(super) fn unit(x: Expr<'_>) -> Expr<'_> {
+    x / (x.square().sum(&[1], true) + TINY).sqrt()
+}
