@@ -184,9 +184,9 @@ impl Call {
             layer
         };
         match group {
-            // SAFETY: the group is a layer of this image.
             Some(group) => {
-                _ = unsafe { (gimp.gimp_image_insert_layer)(self.image, layer, Some(group.item()), 0) }
+                // SAFETY: the group is a layer of this image.
+                unsafe { (gimp.gimp_image_insert_layer)(self.image, layer, Some(group.item()), 0) };
             }
             None => self.insert_above(layer),
         }
