@@ -45,6 +45,7 @@ impl Cache {
             .map_err(|e| Error::Input(format!("the settings cannot be written down: {e}")))?;
         let mut hash = Sha256::new();
         hash.update(format!("{:?} {} ", crop.shape(), model.bundle.generator_sha256()));
+        hash.update(options.method.name());
         hash.update(options.seed.to_le_bytes());
         hash.update(settings);
         for row in crop.rows() {

@@ -1,16 +1,20 @@
-//! Inverting one aligned crop, top to bottom: encode, refine, tune, measure.
+//! Inverting one aligned crop, top to bottom: encode, fit the latent and the weights by one of the methods, measure.
+
+mod clock;
+mod fit;
 
 use crate::Result;
 use crate::editor::Editor;
 use crate::inversion::{self, Info, Inversion};
+use crate::method::Method;
 use crate::metrics::{self, Metrics};
 use crate::model::Model;
 use crate::photo::{Alignment, Photo};
 use crate::preset::{Preset, Settings};
-use crate::refine::refine;
+use crate::restyle::restyle;
 use crate::runtime::Cancel;
 use crate::terms::{Problem, observe};
-use crate::tune::{Tuner, tune};
+use fit::Fit;
 use ndarray::{Array4, ArrayView4};
 use std::time::{Duration, Instant};
 
@@ -76,6 +80,8 @@ impl Origin {
 /// How to invert.
 #[derive(Clone, Debug)]
 pub struct InvertOptions {
+    /// How the photo comes into the generator.
+    pub method: Method,
     /// Name of the preset that `settings` come from.
     pub preset: Preset,
     /// The settings.
@@ -87,10 +93,10 @@ pub struct InvertOptions {
 }
 
 impl InvertOptions {
-    /// A preset, for the bundle's domain and what it has; seed 0, no previews.
+    /// GANI with a preset, for the bundle's domain and what it has; seed 0, no previews.
     pub fn new(model: &Model, preset: Preset) -> Result<InvertOptions> {
         let settings = model.settings(preset, None)?;
-        Ok(InvertOptions { preset, settings, seed: 0, preview_every: 0 })
+        Ok(InvertOptions { method: Method::Gani, preset, settings, seed: 0, preview_every: 0 })
     }
 }
 
@@ -126,58 +132,35 @@ pub fn invert(
     let target = metrics::resize(crop, height, width);
 
     // w = E(I)
-    let mut ws = model.encode(crop, cancel)?;
+    let ws = match options.method {
+        Method::Restyle => restyle(model, crop, cancel)?,
+        _ => model.encode(crop, cancel)?,
+    };
     let encoder_image = Editor::untuned(model)?.image(ws.view(), cancel)?;
     if options.preview_every > 0 {
         watch(Progress::Preview(encoder_image.view()));
     }
 
-    // The latent, refined by gradient.
-    let weights = &settings.tune.weights;
+    // The latent and the weights that reproduce the photo.
+    let weights = match options.method {
+        Method::Pti => &settings.pti.weights,
+        _ => &settings.tune.weights,
+    };
     let features = observe(&model.runtime, objective, weights, &target.clone().into_dyn(), cancel)?;
     let (mapping, w_avg) = (model.bundle.mapping()?, model.bundle.w_avg()?.to_vec());
-    let problem = Problem {
-        runtime: &model.runtime,
-        objective,
-        target: &features,
-        mapping: mapping.as_ref(),
-        w_avg: &w_avg,
-        cancel,
+    let (runtime, mapping) = (&model.runtime, mapping.as_ref());
+    let problem = Problem { runtime, objective, target: &features, mapping, w_avg: &w_avg, cancel };
+    let fit = match options.method {
+        Method::Gani => fit::gani(&problem, ws, options, &mut watch)?,
+        Method::Pti => fit::pti(&problem, ws, options, &mut watch)?,
+        Method::W | Method::WPlus => fit::latent(&problem, ws, options, &mut watch)?,
+        Method::Encoder | Method::Restyle => Fit::untuned(ws),
     };
-    let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
-    let latent = ws.as_slice_mut().unwrap_or_default();
-    let mut clock = Clock::new(settings);
-    if steps > 0 {
-        watch(Progress::Begin(Stage::Refine));
-    }
-    refine(&problem, &weights.cheap(), latent, &settings.refine, |step, loss| {
-        let left = clock.tick(Stage::Refine, step, &mut watch);
-        watch(Progress::Step { stage: Stage::Refine, step, steps, loss, left });
-    })?;
-
-    // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
-    let latent = ws.as_slice().unwrap_or_default();
-    let mut tuner = Tuner::new(&problem, latent, &settings.tune, options.seed)?;
-    let tuning = Instant::now();
-    let steps = settings.tune.iterations;
-    watch(Progress::Begin(Stage::Tune));
-    let history = tune(&mut tuner, options.seed, |step, losses, tuner| {
-        let left = clock.tick(Stage::Tune, step, &mut watch);
-        watch(Progress::Step { stage: Stage::Tune, step, steps, loss: losses.total, left });
-        if options.preview_every > 0 && step.is_multiple_of(options.preview_every) {
-            watch(Progress::Preview(tuner.image()?.view()));
-        }
-        Ok(())
-    })?;
     watch(Progress::Begin(Stage::Finish));
-    let seconds_per_step = tuning.elapsed().as_secs_f64() / steps.max(1) as f64;
-    let changes = inversion::rounded(tuner.weight_changes()?);
-    let (parameters, terms) = (tuner.modules().parameter_count(), tuner.term_names().to_vec());
-    drop(tuner); // its sessions hold gigabytes that measuring can do without
 
     let mut inversion = Inversion {
-        ws,
-        changes,
+        ws: fit.ws,
+        changes: inversion::rounded(fit.changes),
         info: Info {
             format: inversion::format(),
             made_by: env!("CARGO_PKG_VERSION").into(),
@@ -186,13 +169,13 @@ pub fn invert(
             photo: origin.photo,
             photo_size: origin.size,
             alignment: origin.alignment,
-            method: "gani".into(),
+            method: options.method.name().into(),
             preset: options.preset.name().into(),
             settings: settings.clone(),
             seed: options.seed,
-            parameters,
-            terms,
-            history,
+            parameters: fit.parameters,
+            terms: fit.terms,
+            history: fit.history,
             metrics: Metrics::default(),
             metrics_encoder: Metrics::default(),
         },
@@ -205,42 +188,6 @@ pub fn invert(
         image,
         encoder_image,
         seconds: started.elapsed().as_secs_f64(),
-        seconds_per_step,
+        seconds_per_step: fit.seconds_per_step,
     })
-}
-
-/// Measures steps. A part's first one is left out: it also takes memory.
-struct Clock<'s> {
-    settings: &'s Settings,
-    /// The end of the present part's first step.
-    since: Instant,
-    told: bool,
-}
-
-impl<'s> Clock<'s> {
-    fn new(settings: &'s Settings) -> Clock<'s> {
-        Clock { settings, since: Instant::now(), told: false }
-    }
-
-    /// Notes that `step` of `stage` is done and returns the time left, which the first time goes to `watch` too.
-    fn tick(&mut self, stage: Stage, step: usize, watch: &mut impl FnMut(Progress<'_>)) -> Option<Duration> {
-        if step == 1 {
-            self.since = Instant::now();
-            return None;
-        }
-        let (refine, tune) = (&self.settings.refine, &self.settings.tune);
-        let steps = match stage {
-            // A tuning step with localisation costs about two and a half latent steps.
-            Stage::Refine => {
-                let tuning = tune.iterations as f64 * (1.0 + 1.5 / tune.local_every.max(1) as f64);
-                (refine.steps_w + refine.steps_w_plus) as f64 + tuning
-            }
-            _ => tune.iterations as f64,
-        };
-        let left = self.since.elapsed().mul_f64((steps - step as f64).max(0.0) / (step - 1) as f64);
-        if !std::mem::replace(&mut self.told, true) {
-            watch(Progress::Expected(left));
-        }
-        Some(left)
-    }
 }

@@ -135,10 +135,10 @@ impl FaceChoice {
             (false, ..) => Ok(chosen),
             (true, 0, _) => Err(Error::Input(format!(
                 "no face was found in {path}. Faces seen from the side, covered, upside down or smaller than about 40 \
-                 pixels are missed: turn or crop the photo, or give a crop that is aligned like FFHQ and say so (--aligned)"
+                 pixels are missed: turn or crop the photo"
             ))),
             (true, 1, choice) => Err(Error::Input(format!(
-                "face {choice} was asked for, but {path} shows only one face: leave --face out"
+                "face {choice} was asked for, but {path} shows only one face: choose 1 or largest"
             ))),
             (true, n, choice) => Err(Error::Input(format!(
                 "face {choice} was asked for, but {path} shows {n} faces: choose 1 (leftmost) to {n}, largest or all"

@@ -7,8 +7,7 @@
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
 use crate::refine::tie;
-use crate::runtime::Binding;
-use crate::terms::{Problem, StepLosses, Terms, lambdas, read, session, share_all, term_names};
+use crate::terms::{Problem, StepLosses, lambdas, read, session, share_all, term_names};
 use crate::{Error, Result};
 use gani_onnx::{Builder, Expr, Graph};
 use rand::SeedableRng;
@@ -60,6 +59,12 @@ impl ProjectSettings {
     }
 }
 
+impl Default for ProjectSettings {
+    fn default() -> ProjectSettings {
+        ProjectSettings::stylegan2(Space::W)
+    }
+}
+
 /// Fractions of the steps in which the step size rises and falls.
 const RAMP_UP: f32 = 0.05;
 const RAMP_DOWN: f32 = 0.25;
@@ -70,6 +75,16 @@ const SAMPLES: usize = 1000;
 /// Noise maps are regularised at their own size and at halves of it, down to this edge.
 const SMALLEST: usize = 8;
 
+/// The outcome of a projection.
+pub struct Projected {
+    /// The latent, `[n·512]`.
+    pub ws: Vec<f32>,
+    /// Names of the terms of `history`.
+    pub terms: Vec<String>,
+    /// Losses of every step; the noise maps' regularisation is in `total` alone.
+    pub history: Vec<StepLosses>,
+}
+
 /// A noise map that is optimised: its name in the generator, unit-variance values, and what they are scaled by there.
 struct Noise {
     name: String,
@@ -78,23 +93,19 @@ struct Noise {
     adam: Adam,
 }
 
-/// Moves `ws` `[n·512]` from where it is towards the photo. `mapping` is f: z → w, of which `w_avg` `[512]` is the mean.
-///
-/// The terms of each step are returned, and told to `watch`.
+/// Finds the latent `[n·512]` of the photo, from the mean latent on; tells `watch` of each step and its loss.
 pub fn project(
     problem: &Problem<'_>,
-    mapping: &Graph,
-    w_avg: &[f32],
     weights: &Weights,
-    ws: &mut [f32],
     settings: &ProjectSettings,
     seed: u64,
     mut watch: impl FnMut(usize, f32),
-) -> Result<Vec<StepLosses>> {
-    let Problem { runtime, objective, target, cancel } = *problem;
+) -> Result<Projected> {
+    let Problem { runtime, objective, target, w_avg, cancel, .. } = *problem;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut mapping = session(runtime, "mapping", mapping.clone())?.bind()?;
-    let sigma = deviation(&mut mapping, w_avg, &mut rng, problem)?;
+    let layers: usize = objective.generator.input_shape("ws")?.iter().rev().skip(1).product();
+    let mut ws = w_avg.repeat(layers);
+    let shake = settings.exploration * deviation(problem, &mut rng)?;
     let graph = objective.loss_gradient(weights, Wrt::LatentAndNoise)?;
     let mut loss = session(runtime, "latent and noise loss", graph)?.bind()?;
     share_all(&mut loss, target, "target.")?;
@@ -110,14 +121,9 @@ pub fn project(
     for step in 0..settings.steps {
         let t = step as f32 / settings.steps as f32;
         let rate = settings.learning_rate * ramp(t);
-        let shake = sigma * settings.exploration * (1.0 - t / EXPLORING).max(0.0).powi(2);
-        let shaken: Vec<f32> = match settings.space {
-            Space::W => {
-                let shift: Vec<f32> = normal(&mut rng, w_avg.len());
-                ws.iter().zip(shift.iter().cycle()).map(|(w, n)| w + shake * n).collect()
-            }
-            Space::WPlus => ws.iter().map(|w| w + shake * rng_normal(&mut rng)).collect(),
-        };
+        let shake = shake * (1.0 - t / EXPLORING).max(0.0).powi(2);
+        let shift = normal(&mut rng, if settings.space == Space::W { w_avg.len() } else { ws.len() });
+        let shaken: Vec<f32> = ws.iter().zip(shift.iter().cycle()).map(|(w, n)| w + shake * n).collect();
         loss.set("ws", &shaken)?;
         for n in &noise {
             let scaled: Vec<f32> = n.values.iter().map(|v| v * n.scale).collect();
@@ -132,14 +138,14 @@ pub fn project(
         if settings.space == Space::W {
             tie(&mut g, w_avg.len());
         }
-        adam.step(ws, &g, rate);
+        adam.step(&mut ws, &g, rate);
         if let Some(regularisation) = &mut regularisation {
             regularisation.run(cancel)?;
             total += settings.noise_regularisation * regularisation.with("value", |r| r[0])?;
             for n in &mut noise {
                 let of_loss = loss.with(&format!("d.noise.{}", n.name), <[f32]>::to_vec)?;
-                let of_reg = regularisation.with(&format!("d.{}", n.name), <[f32]>::to_vec)?;
-                let both = of_loss.iter().zip(&of_reg);
+                let of_map = regularisation.with(&format!("d.{}", n.name), <[f32]>::to_vec)?;
+                let both = of_loss.iter().zip(&of_map);
                 let g: Vec<f32> =
                     both.map(|(l, r)| n.scale * l + settings.noise_regularisation * r).collect();
                 n.adam.step(&mut n.values, &g, rate);
@@ -155,7 +161,7 @@ pub fn project(
         history.push(StepLosses { edit: read(&loss, &terms)?, local: vec![], total });
         watch(step + 1, total);
     }
-    Ok(history)
+    Ok(Projected { ws, terms, history })
 }
 
 /// The step size's factor at the fraction `t` of the steps: up along a line, down along a cosine.
@@ -164,25 +170,23 @@ fn ramp(t: f32) -> f32 {
     (0.5 - 0.5 * (PI * down).cos()) * (t / RAMP_UP).min(1.0)
 }
 
-/// √(E‖w − w̄‖²): the standard deviation of W as the projector takes it.
-fn deviation(mapping: &mut Binding, w_avg: &[f32], rng: &mut ChaCha8Rng, problem: &Problem<'_>) -> Result<f32> {
+/// √(E‖w − w̄‖²): the standard deviation of W as the projector takes it; 0 where the bundle cannot sample latents.
+fn deviation(problem: &Problem<'_>, rng: &mut ChaCha8Rng) -> Result<f32> {
+    let Some(mapping) = problem.mapping else { return Ok(0.0) };
+    let mut mapping = session(problem.runtime, "mapping", mapping.clone())?.bind()?;
     let mut sum = 0.0f64;
     for _ in 0..SAMPLES {
         let z = normal(rng, mapping.input_len("z")?);
         mapping.set("z", &z)?;
         mapping.run(problem.cancel)?;
         let square = |(w, m): (&f32, &f32)| f64::from(w - m).powi(2);
-        sum += mapping.with("w", |w| w.iter().zip(w_avg).map(square).sum::<f64>())?;
+        sum += mapping.with("w", |w| w.iter().zip(problem.w_avg).map(square).sum::<f64>())?;
     }
     Ok((sum / SAMPLES as f64).sqrt() as f32)
 }
 
 fn normal(rng: &mut ChaCha8Rng, len: usize) -> Vec<f32> {
-    (0..len).map(|_| rng_normal(rng)).collect()
-}
-
-fn rng_normal(rng: &mut ChaCha8Rng) -> f32 {
-    StandardNormal.sample(rng)
+    StandardNormal.sample_iter(rng).take(len).collect()
 }
 
 /// A stored map as unit-variance noise; none where it has no variance.
@@ -210,11 +214,11 @@ fn regularisation(noise: &[Noise]) -> Result<Graph> {
     let b = Builder::new();
     let edge = |n: &Noise| (n.values.len() as f64).sqrt() as usize;
     let maps: Vec<_> = noise.iter().map(|n| b.input(&n.name, &[1, 1, edge(n), edge(n)])).collect();
-    let sums = maps.iter().flat_map(|&map| {
-        let smaller = |m: &Expr<'_>| (m.dim(2) > SMALLEST).then(|| halved(*m));
-        std::iter::successors(Some(map), smaller).map(neighbours)
-    });
-    let value = sums.reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
+    let mut value = b.scalar(0.0);
+    for &map in &maps {
+        let sizes = std::iter::successors(Some(map), |m| (m.dim(2) > SMALLEST).then(|| halved(*m)));
+        value = sizes.map(neighbours).fold(value, |sum, v| sum + v);
+    }
     b.output("value", value.reshape(&[1]));
     for (n, grad) in noise.iter().zip(b.gradient(value, &maps)?) {
         b.output(&format!("d.{}", n.name), grad);
@@ -226,7 +230,8 @@ fn regularisation(noise: &[Noise]) -> Result<Graph> {
 fn neighbours(n: Expr<'_>) -> Expr<'_> {
     let rolled = |axis: usize| {
         let size = n.dim(axis) as i64;
-        let (last, rest) = (n.slice(&[axis], &[size - 1], &[size], &[1]), n.slice(&[axis], &[0], &[size - 1], &[1]));
+        let (last, rest) =
+            (n.slice(&[axis], &[size - 1], &[size], &[1]), n.slice(&[axis], &[0], &[size - 1], &[1]));
         n.builder().concat(&[last, rest], axis)
     };
     (n * rolled(3)).mean_all().square() + (n * rolled(2)).mean_all().square()

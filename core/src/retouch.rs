@@ -65,11 +65,64 @@ pub struct Retouch {
     editor: Editor,
 }
 
+/// A face cut out of a picture, before it is inverted.
+pub struct Found {
+    /// The aligned crop `[1,3,S,S]` in `[-1,1]`.
+    pub crop: Array4<f32>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Found {
+    /// Finds the face.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the picture has no such face; [`Error::Cancelled`].
+    pub fn find(model: &Model, photo: &Photo, subject: &Subject<'_>, cancel: &Cancel) -> Result<Found> {
+        let (crop, alignment) = match subject {
+            Subject::Aligned => (photo.as_crop(model.crop_shape())?, None),
+            Subject::Face { choice, selection } => {
+                let faces = model.faces(photo, cancel)?;
+                let face = choose(photo, &faces, choice, selection.as_ref())?;
+                (face.alignment.crop(photo, model.crop_size())?, Some(face.alignment))
+            }
+        };
+        Ok(Found { crop, origin: Origin::of(photo, alignment) })
+    }
+
+    /// The inversion that was kept from before, if there is one.
+    pub fn cached(&self, model: &Model, options: &InvertOptions, cache: &Cache) -> Result<Option<Retouch>> {
+        let Some(kept) = cache.get(&Cache::key(model, self.crop.view(), options)?) else { return Ok(None) };
+        let inversion = kept.with_origin(self.origin.clone());
+        Ok(Some(Retouch { editor: Editor::tuned(model, &inversion)?, inversion, from_cache: true }))
+    }
+
+    /// Inverts the face and keeps the inversion for the next time.
+    ///
+    /// # Errors
+    /// As [`invert`].
+    pub fn invert(
+        &self,
+        model: &Model,
+        options: &InvertOptions,
+        cache: Option<&Cache>,
+        cancel: &Cancel,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Result<Retouch> {
+        let inversion =
+            invert(model, self.crop.view(), self.origin.clone(), options, cancel, watch)?.inversion;
+        if let Some(cache) = cache {
+            cache.put(&Cache::key(model, self.crop.view(), options)?, &inversion);
+        }
+        Retouch::open(model, inversion)
+    }
+}
+
 impl Retouch {
     /// Finds the face and inverts it, or takes the inversion that was kept from before.
     ///
     /// # Errors
-    /// [`Error::Input`] where the picture has no such face; [`Error::Cancelled`]; and as [`invert`].
+    /// As [`Found::find`] and [`Found::invert`].
     pub fn begin(
         model: &Model,
         photo: &Photo,
@@ -80,30 +133,9 @@ impl Retouch {
         mut watch: impl FnMut(Progress<'_>),
     ) -> Result<Retouch> {
         watch(Progress::Begin(Stage::Find));
-        let (crop, alignment) = match subject {
-            Subject::Aligned => (photo.as_crop(model.crop_shape())?, None),
-            Subject::Face { choice, selection } => {
-                let faces = model.faces(photo, cancel)?;
-                let face = choose(photo, &faces, choice, selection.as_ref())?;
-                (face.alignment.crop(photo, model.crop_size())?, Some(face.alignment))
-            }
-        };
-        let origin = Origin::of(photo, alignment);
-        let (inversion, from_cache) = match cache {
-            None => (invert(model, crop.view(), origin, options, cancel, watch)?.inversion, false),
-            Some(cache) => {
-                let key = Cache::key(model, crop.view(), options)?;
-                match cache.get(&key) {
-                    Some(kept) => (kept.with_origin(origin), true),
-                    None => {
-                        let made = invert(model, crop.view(), origin, options, cancel, watch)?.inversion;
-                        cache.put(&key, &made);
-                        (made, false)
-                    }
-                }
-            }
-        };
-        Ok(Retouch { editor: Editor::tuned(model, &inversion)?, inversion, from_cache })
+        let found = Found::find(model, photo, subject, cancel)?;
+        let kept = cache.map(|cache| found.cached(model, options, cache)).transpose()?.flatten();
+        kept.map_or_else(|| found.invert(model, options, cache, cancel, watch), Ok)
     }
 
     /// Goes on with an inversion that was made before.

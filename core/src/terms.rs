@@ -100,9 +100,9 @@ impl Terms {
         read(&self.edit, &self.names)
     }
 
-    /// L(G(w', θ), G(w', θ')) and ∂/∂θ' for another latent w' `[512]`; its terms.
-    pub fn run_local(&mut self, w: &ArrayD<f32>) -> Result<Vec<f32>> {
-        let ws = repeat(w, self.reference.input_len("ws")?);
+    /// L(G(w', θ), G(w', θ')) and ∂/∂θ' for another latent w' `[512]`, or w+ `[n·512]`; its terms.
+    pub fn run_local(&mut self, w: &[f32]) -> Result<Vec<f32>> {
+        let ws: Vec<f32> = w.iter().copied().cycle().take(self.reference.input_len("ws")?).collect();
         self.reference.set("ws", &ws)?;
         self.reference.run(&self.cancel)?; // G(w', θ)
         self.local.set("ws", &ws)?;
@@ -110,11 +110,11 @@ impl Terms {
         read(&self.local, &self.names)
     }
 
-    /// f(z): w `[1,512]` of z.
+    /// f(z): w `[512]` of z.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the bundle cannot sample latents.
-    pub fn map(&mut self, z: &[f32]) -> Result<ArrayD<f32>> {
+    pub fn map(&mut self, z: &[f32]) -> Result<Vec<f32>> {
         let mapping = self.mapping.as_mut().ok_or_else(|| {
             Error::Unsupported(
                 "localisation samples f(z), and this model has no mapping network; set λl to 0".into(),
@@ -122,7 +122,7 @@ impl Terms {
         })?;
         mapping.set("z", z)?;
         mapping.run(&self.cancel)?;
-        mapping.get("w")
+        mapping.with("w", <[f32]>::to_vec)
     }
 
     /// How many numbers a z holds; 0 where none can be mapped.
@@ -197,7 +197,7 @@ pub(crate) fn term_names(loss: &Binding) -> Vec<String> {
     names.filter(|n| n != "loss" && n != "image" && !n.starts_with("d.")).collect()
 }
 
-fn read(loss: &Binding, terms: &[String]) -> Result<Vec<f32>> {
+pub(crate) fn read(loss: &Binding, terms: &[String]) -> Result<Vec<f32>> {
     terms.iter().map(|name| loss.with(name, first)).collect()
 }
 

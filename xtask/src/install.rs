@@ -103,7 +103,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// Replaces the file, so that programs that have the old one loaded keep it.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let _ = fs::remove_file(to);
     fs::copy(from, to)
         .map(|_| ())

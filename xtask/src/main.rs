@@ -1,7 +1,10 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_import;
 mod demo;
+mod dist;
 mod header;
+mod hosts;
 mod install;
 mod memory;
 mod regenerate;
@@ -37,6 +40,14 @@ enum Task {
     TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    CheckImport {
+        /// A Python with torch and numpy
+        #[arg(long, default_value = "python3")]
+        python: PathBuf,
+    },
+    /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
+    TestHosts,
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
     Install {
         /// The folder that gets lib/, include/ and share/
@@ -45,6 +56,12 @@ enum Task {
         /// Install this build of the library instead of making a release one
         #[arg(long)]
         library: Option<PathBuf>,
+    },
+    /// Pack one archive for people without a compiler, and the zip that Krita imports, into out/dist
+    Dist {
+        /// Pack what lies in this folder of builds instead of making release ones
+        #[arg(long)]
+        built: Option<PathBuf>,
     },
     /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
     /// --stat` then shows no change
@@ -60,7 +77,10 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::CheckImport { python } => check_import::check(&python),
+        Task::TestHosts => hosts::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
+        Task::Dist { built } => dist::run(built.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
     match done {

@@ -10,8 +10,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// Makes sure that the pinned ONNX Runtime lies where gani looks for it, in the user's data folder.
-pub fn install_onnx_runtime() -> Result<(), String> {
+/// Makes sure that the pinned ONNX Runtime lies where gani looks for it, in the user's data folder, and returns its file.
+pub fn install_onnx_runtime() -> Result<PathBuf, String> {
     let folders = directories::BaseDirs::new()
         .ok_or("cannot tell where the user's data folder is\n  fix: set HOME (or XDG_DATA_HOME)")?;
     let folder = folders.data_dir().join("gani").join("lib");
@@ -21,7 +21,13 @@ pub fn install_onnx_runtime() -> Result<(), String> {
     }
     let library = fetch::install_onnx_runtime(&folder).map_err(|error| error.to_string())?;
     println!("ONNX Runtime {version}: {}", library.display());
-    Ok(())
+    Ok(library)
+}
+
+/// Cargo's folder for what it builds.
+pub fn target() -> PathBuf {
+    // An absolute CARGO_TARGET_DIR replaces the root here; a relative one is joined to it.
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()))
 }
 
 /// Makes sure that programs are there, each with the Debian package that has it: as root on Debian they are installed.
@@ -72,12 +78,6 @@ pub fn build_library() -> Result<PathBuf, String> {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     cargo(&["build", "--release", "--package", "gani-ffi"], &[])?;
     Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
-}
-
-/// The folder that cargo builds in.
-pub fn target() -> PathBuf {
-    // An absolute CARGO_TARGET_DIR replaces the root here; a relative one is joined to it.
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()))
 }
 
 /// Fetches and converts the 1024 px face model, unless this machine has it.
