@@ -1,7 +1,8 @@
 /* misuse.c - what a C program can do wrong, and what libgani answers; and two threads that share everything.
  *
- *   misuse PHOTO FOLDER [brief]      prints "ok"; PHOTO shows a face, FOLDER is empty and writable; brief inverts once,
- *                                    for a run under valgrind
+ *   misuse PHOTO FOLDER [INVERSION]      prints "ok"; PHOTO shows a face, FOLDER is empty and writable
+ *
+ * Leaves face.safetensors in FOLDER. With such an INVERSION of PHOTO nothing is inverted: for a run under valgrind.
  */
 #include <gani.h>
 
@@ -332,6 +333,7 @@ int main(int argc, char **argv) {
   gani_model *model = NULL;
   gani_image *photo = NULL;
   gani_inversion *face = NULL;
+  char path[600];
   int found = 0;
   if (argc < 3) return 2;
   brief = argc > 3;
@@ -344,7 +346,10 @@ int main(int argc, char **argv) {
   options.device = "cpu";
   CHECK(gani_model_open(&options, &model) == GANI_OK);
   CHECK(gani_image_load(photo_path, &photo) == GANI_OK);
-  CHECK(gani_model_invert(model, photo, &how, &face) == GANI_OK);
+  snprintf(path, sizeof path, "%s/face.safetensors", cache);
+  if (brief) CHECK(gani_inversion_open(model, argv[3], &face) == GANI_OK);
+  if (!brief) CHECK(gani_model_invert(model, photo, &how, &face) == GANI_OK);
+  CHECK(gani_inversion_save(face, path) == GANI_OK);
 
   null_everywhere(model, photo, face);
   freed_and_foreign_handles(model, photo, face);
