@@ -82,7 +82,10 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     let inside = json(&["inspect", &inversion]);
     assert_eq!((&inside["kind"], &inside["bundle"]), (&"inversion".into(), &"ffhq-64".into()));
     assert_eq!(inside["metrics"]["mse"], file["metrics"]["mse"]);
-    assert_eq!((&inside["ws"], &inside["changes"][8]["dtype"]), (&serde_json::json!([10, 512]), &"f16".into()));
+    assert_eq!(
+        (&inside["ws"], &inside["changes"][8]["dtype"]),
+        (&serde_json::json!([10, 512]), &"f16".into())
+    );
 
     // Edits: tuned and untuned differ, layers restrict, principal components and SeFa work.
     let face = |name: &str, extra: &[&str]| {
