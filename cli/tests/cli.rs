@@ -78,6 +78,15 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the edge of the photo changed");
     assert!((0..512).any(|x| (0..512).any(|y| changed(x, y))), "nothing changed");
 
+    // What the file says of itself.
+    let inside = json(&["inspect", &inversion]);
+    assert_eq!((&inside["kind"], &inside["bundle"]), (&"inversion".into(), &"ffhq-64".into()));
+    assert_eq!(inside["metrics"]["mse"], file["metrics"]["mse"]);
+    assert_eq!(
+        (&inside["ws"], &inside["changes"][8]["dtype"]),
+        (&serde_json::json!([10, 512]), &"f16".into())
+    );
+
     // Edits: tuned and untuned differ, layers restrict, principal components and SeFa work.
     let face = |name: &str, extra: &[&str]| {
         let path = out(name);

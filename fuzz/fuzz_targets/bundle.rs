@@ -13,7 +13,8 @@ fuzz_target!(|data: &[u8]| {
     let folder = tempfile::tempdir_in("/dev/shm").expect("/dev/shm can be written");
     std::fs::write(folder.path().join("bundle.toml"), description).expect("the description is written");
     for name in FILES {
-        std::fs::write(folder.path().join(name), rest.get(1..).unwrap_or_default()).expect("a file is written");
+        std::fs::write(folder.path().join(name), rest.get(1..).unwrap_or_default())
+            .expect("a file is written");
     }
     let Ok(bundle) = Bundle::open_folder(folder.path()) else { return };
     let _ = bundle.verify(|_| ());

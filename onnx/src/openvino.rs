@@ -326,6 +326,38 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_a_split_that_overflow_are_refused() {
+        // Found by fuzzing: two sizes whose sum is no i64.
+        let split = |sizes: [i64; 2]| {
+            let constant = |id: u32, shape: &str, offset: usize, size: usize| {
+                format!(
+                    r#"<layer id="{id}" name="c{id}" type="Const"><data element_type="i64" shape="{shape}"
+                    offset="{offset}" size="{size}"/><output><port id="0"/></output></layer>"#
+                )
+            };
+            let xml = format!(
+                r#"<net name="t" version="10"><layers><layer id="0" name="x" type="Parameter">
+                <data shape="1, 4" element_type="f32"/><output><port id="0"/></output></layer>{}{}
+                <layer id="3" name="cut" type="VariadicSplit"><output><port id="3"/><port id="4"/></output></layer>
+                <layer id="4" name="y" type="Result"/></layers><edges>
+                <edge from-layer="0" from-port="0" to-layer="3" to-port="0"/>
+                <edge from-layer="1" from-port="0" to-layer="3" to-port="1"/>
+                <edge from-layer="2" from-port="0" to-layer="3" to-port="2"/>
+                <edge from-layer="3" from-port="4" to-layer="4" to-port="0"/></edges></net>"#,
+                constant(1, "", 0, 8),
+                constant(2, "2", 8, 16)
+            );
+            let bytes: Vec<u8> = [1, sizes[0], sizes[1]].iter().flat_map(|v| v.to_le_bytes()).collect();
+            from_parts("t.xml", &xml, &bytes)
+        };
+        assert_eq!(split([1, -1]).unwrap().output_shape("cut").unwrap(), [1, 3]);
+        for sizes in [[i64::MAX, i64::MAX], [i64::MAX, -1], [1, 2]] {
+            let error = split(sizes).unwrap_err().to_string();
+            assert!(error.contains("do not cut") && error.contains("t.xml"), "{error}");
+        }
+    }
+
+    #[test]
     fn broken_files_are_refused_by_name() {
         let table: [(&str, &str, &str); 9] = [
             ("version=\"10\"", "version=\"11\"", "version 11"),

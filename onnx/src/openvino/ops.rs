@@ -65,12 +65,13 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
             let axis = integers(layer, input(1)?)?.first().copied().unwrap_or(0);
             let axis = usize::try_from(if axis < 0 { axis + x.shape().len() as i64 } else { axis })
                 .unwrap_or(usize::MAX);
-            let mut sizes = integers(layer, input(2)?)?;
-            // One size may be -1: what is left.
-            let known: i64 = sizes.iter().filter(|&&s| s >= 0).sum();
-            sizes.iter_mut().filter(|s| **s < 0).for_each(|s| *s = x.dim(axis) as i64 - known);
-            let sizes: Vec<usize> = sizes.iter().filter_map(|&s| usize::try_from(s).ok()).collect();
-            if sizes.iter().sum::<usize>() != x.dim(axis) || sizes.len() != layer.outputs.len() {
+            let sizes = integers(layer, input(2)?)?;
+            // One size may be -1: what is left. Sizes whose sum is no number cut nothing.
+            let known = sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s));
+            let size = |&s: &i64| usize::try_from(if s < 0 { x.dim(axis) as i64 - known? } else { s }).ok();
+            let sizes: Vec<usize> = sizes.iter().filter_map(size).collect();
+            let sum = sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s));
+            if sum != Some(x.dim(axis)) || sizes.len() != layer.outputs.len() {
                 return Err(
                     layer.bad(&format!("the sizes {sizes:?} do not cut axis {axis} of {:?}", x.shape()))
                 );
