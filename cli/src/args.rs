@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gani_core::edit::Layers;
+use gani_core::method::Method;
 use gani_core::photo::FaceChoice;
 use gani_core::preset::Preset;
 use gani_core::runtime::DeviceChoice;
@@ -55,6 +56,8 @@ pub enum Command {
     Edit(EditArgs),
     /// Make images with the generator
     Generate(GenerateArgs),
+    /// Compare methods over the faces of a folder: fidelity, drift, edits, time, on one page
+    Evaluate(EvaluateArgs),
     /// Compare two images: MSE, LPIPS, MS-SSIM, ID
     Metrics(MetricsArgs),
     /// Make a bundle from published checkpoints, or from any generator as ONNX
@@ -65,6 +68,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
     Doctor,
+    /// The editors' plug-ins: GIMP and Krita
+    Plugin(PluginArgs),
     /// Completions for a shell
     Completions {
         /// The shell
@@ -92,25 +97,19 @@ pub struct InvertArgs {
     /// Loss weights of another domain of Table 1 than the model's own
     #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
     pub domain: Option<String>,
-    /// Tuning steps, instead of the preset's
+    /// Steps of the method, instead of the preset's or the published ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
-    /// Inversion method
-    #[arg(long, value_enum, default_value_t = Method::Gani)]
+    /// How the photo comes into the generator: gani; pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
+    /// restyle (the encoder, fed with its own result)
+    #[arg(long, value_name = "gani|pti|w|w+|encoder|restyle", default_value = "gani")]
     pub method: Method,
-    /// Steps that refine the latent before tuning, half in W, half in W+, instead of the preset's
+    /// Steps that refine the latent before tuning: half in W, half in W+; with --method pti, of the projection
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub refine: Option<u32>,
     /// Keep inversions that are already in the folder
     #[arg(long)]
     pub resume: bool,
-}
-
-/// Inversion methods.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Method {
-    /// Gradient modification modules (GANI)
-    Gani,
 }
 
 #[derive(Args)]
@@ -152,6 +151,61 @@ pub struct GenerateArgs {
     /// The picture to write
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+#[derive(Args)]
+pub struct EvaluateArgs {
+    /// The folder of photographs
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Methods to compare, with a preset where that is not `best`: gani,gani:paper,pti
+    #[arg(
+        long,
+        value_name = "METHOD[:PRESET],…",
+        value_delimiter = ',',
+        default_value = "gani,pti,w,w+,encoder"
+    )]
+    pub methods: Vec<Contender>,
+    /// Only the first N photographs, by name
+    #[arg(long, value_name = "N")]
+    pub n: Option<usize>,
+    /// The photographs are aligned face crops already
+    #[arg(long)]
+    pub aligned: bool,
+    /// Steps of every method, instead of their own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub iterations: Option<u32>,
+    /// Folder for report.html, .json and .csv; a second run goes on where the first one ended
+    #[arg(short, long = "out", visible_alias = "output", value_name = "REPORT")]
+    pub output: PathBuf,
+}
+
+/// A method with its preset, to be compared with others.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// The method.
+    pub method: Method,
+    /// Its preset; only `gani` differs by it.
+    pub preset: Preset,
+}
+
+impl Contender {
+    /// `gani:fast`; without the preset where that is the default.
+    pub fn label(&self) -> String {
+        match self.preset {
+            Preset::Best => self.method.name().into(),
+            preset => format!("{}:{}", self.method.name(), preset.name()),
+        }
+    }
+}
+
+impl std::str::FromStr for Contender {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (method, preset) = text.split_once(':').unwrap_or((text, Preset::Best.name()));
+        Ok(Contender { method: method.parse()?, preset: preset.parse()? })
+    }
 }
 
 #[derive(Args)]
@@ -304,4 +358,37 @@ impl std::str::FromStr for Strengths {
             ))),
         }
     }
+}
+
+#[derive(Args)]
+pub struct PluginArgs {
+    /// What to do
+    #[arg(value_enum)]
+    pub action: PluginAction,
+    /// The editor
+    #[arg(value_enum)]
+    pub host: PluginHost,
+    /// Its folder for plug-ins, instead of all that this user has
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+/// What to do with a plug-in.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PluginAction {
+    /// Put it where the editor looks
+    Install,
+    /// Say whether it is there and of this version
+    Check,
+    /// Remove it; models and inversions stay
+    Uninstall,
+}
+
+/// The editors that there is a plug-in for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PluginHost {
+    /// GIMP 3
+    Gimp,
+    /// Krita 5
+    Krita,
 }

@@ -26,9 +26,6 @@ impl From<Error> for Failure {
 /// The outcome of a command.
 pub type Outcome = Result<(), Failure>;
 
-/// The best model of those that there may be, in this order, where none is named.
-const PREFERRED: [&str; 2] = ["ffhq-1024", "ffhq-64"];
-
 /// The state of one run of the program.
 pub struct Context {
     pub common: Common,
@@ -80,11 +77,7 @@ impl Context {
 
     /// The model named on the command line, or `default`, or the best one installed.
     pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
-        let installed = || {
-            let names: Vec<String> = bundle::Bundle::list().into_iter().map(|(name, _)| name).collect();
-            PREFERRED.into_iter().find(|p| names.iter().any(|n| n == p)).unwrap_or(PREFERRED[1])
-        };
-        let name = self.common.model.as_deref().or(default).unwrap_or_else(installed);
+        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::preferred());
         let model = Model::open(name, self.runtime()?.clone())?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)

@@ -7,7 +7,6 @@ use std::time::Duration;
 /// Shows [`Progress`] as a bar with the time that is left.
 pub struct Bar {
     bar: ProgressBar,
-    stage: Option<Stage>,
     quiet: bool,
 }
 
@@ -20,24 +19,26 @@ impl Bar {
         }
         let style = ProgressStyle::with_template("  {msg:10} {bar:32} {pos}/{len}  {prefix}  {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Bar { bar, stage: None, quiet }
+        Bar { bar, quiet }
     }
 
     /// Shows what was reported.
-    pub fn show(&mut self, progress: Progress) {
+    pub fn show(&mut self, progress: Progress<'_>) {
         match progress {
             Progress::Expected(time) if !self.quiet => eprintln!("  expected to take {}", human(time)),
-            Progress::Expected(_) => {}
-            Progress::Step { stage, step, steps, loss } => {
-                if self.stage != Some(stage) {
-                    self.stage = Some(stage);
-                    self.bar.reset();
-                    self.bar.set_length(steps as u64);
-                    self.bar.set_message(match stage {
-                        Stage::Refine => "latent",
-                        Stage::Tune => "tuning",
-                    });
-                }
+            Progress::Expected(_) | Progress::Preview(_) => {}
+            Progress::Begin(stage) => {
+                self.bar.reset();
+                self.bar.set_message(match stage {
+                    Stage::Find => "finding",
+                    Stage::Prepare => "loading",
+                    Stage::Refine => "latent",
+                    Stage::Tune => "tuning",
+                    Stage::Finish => "measuring",
+                });
+            }
+            Progress::Step { step, steps, loss, .. } => {
+                self.bar.set_length(steps as u64);
                 self.bar.set_prefix(format!("loss {loss:.4}"));
                 self.bar.set_position(step as u64);
             }

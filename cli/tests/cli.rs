@@ -266,6 +266,24 @@ fn ctrl_c_leaves_nothing_half_done() {
     assert_eq!(files_in(&out), Vec::<String>::new());
 }
 
+/// A limit on file sizes stands for the full disk: both fail in the middle of writing.
+#[test]
+#[cfg(unix)]
+fn a_disk_that_takes_no_more_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_gani")])
+        .args(["invert", PHOTO, "--model", "ffhq-64", "--iterations", "1", "--refine", "0", "-q", "-o"])
+        .arg(folder.path())
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("writing") && text.contains("astronaut.png"), "{text}");
+    assert_eq!(files_in(folder.path()), Vec::<String>::new());
+}
+
 #[test]
 fn models_are_listed_and_verified() {
     let list = json(&["models", "list"]);

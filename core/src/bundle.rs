@@ -17,7 +17,7 @@ pub use ffhq_1024::make_ffhq_1024;
 pub use import::{ImportOptions, Imported, import};
 pub use make::{Store, describe};
 pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network, Source};
-pub use search::{model_folders, user_folder};
+pub use search::{model_folders, preferred, user_folder};
 
 use crate::objective::{Distance, LossNetwork, Objective};
 use crate::{Error, Result};
@@ -263,20 +263,25 @@ impl Bundle {
 
     /// Generator and loss networks, as tuning takes them.
     pub fn objective(&self) -> Result<Objective> {
+        self.objective_of(self.generator()?)
+    }
+
+    /// As [`Bundle::objective`], with the generator that was read already.
+    pub fn objective_of(&self, generator: Graph) -> Result<Objective> {
         let resolution = self.loss_size();
         Ok(Objective {
-            generator: self.generator()?,
+            generator,
             tunable: self.tunable().to_vec(),
             networks: self.losses(resolution)?,
             resolution,
         })
     }
 
-    /// LPIPS of two images, for evaluation: `a`, `b` `[1, 3, 256, 256]` in `[-1, 1]` → `distance` `[1]`.
-    pub fn lpips_distance(&self) -> Result<Option<Graph>> {
-        let Some(lpips) = self.network("lpips", [LOSS_SIZE; 2])? else { return Ok(None) };
+    /// LPIPS of two images of `size` (height, width), for evaluation: `a`, `b` `[1, 3, H, W]` in `[-1, 1]` → `distance` `[1]`.
+    pub fn lpips_distance(&self, size: [usize; 2]) -> Result<Option<Graph>> {
+        let Some(lpips) = self.network("lpips", size)? else { return Ok(None) };
         let builder = Builder::new();
-        let input = |name| builder.input(name, &[1, 3, LOSS_SIZE, LOSS_SIZE]);
+        let input = |name| builder.input(name, &[1, 3, size[0], size[1]]);
         let a = builder.inline(&lpips.graph, &[("image", input("a"))])?;
         let b = builder.inline(&lpips.graph, &[("image", input("b"))])?;
         let terms = a.into_iter().zip(b).map(|(a, b)| (a - b).square().sum_all());

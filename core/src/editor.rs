@@ -4,35 +4,33 @@ use crate::edit::{self, Direction, Edit, Layers};
 use crate::inversion::Inversion;
 use crate::model::{Model, as_image};
 use crate::runtime::{Cancel, Session};
-use crate::tune::session;
+use crate::terms::session;
 use crate::{Error, Result, sefa};
 use gani_onnx::{Builder, Graph, Tensor};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};
 use std::collections::HashMap;
 
 /// Renders latents. Making it loads the generator once; each image then costs one forward run.
-pub struct Editor<'m> {
-    model: &'m Model,
+pub struct Editor {
+    model: Model,
     generator: Session,
 }
 
-impl<'m> Editor<'m> {
+impl Editor {
     /// The bundle's own generator.
-    pub fn untuned(model: &'m Model) -> Result<Editor<'m>> {
-        Ok(Editor {
-            model,
-            generator: session(&model.runtime, "generator", model.objective()?.generator.clone())?,
-        })
+    pub fn untuned(model: &Model) -> Result<Editor> {
+        let generator = session(&model.runtime, "generator", model.generator()?.clone())?;
+        Ok(Editor { model: model.clone(), generator })
     }
 
     /// The generator with an inversion's weight changes.
     ///
     /// # Errors
     /// [`Error::Input`] where the inversion belongs to another generator.
-    pub fn tuned(model: &'m Model, inversion: &Inversion) -> Result<Editor<'m>> {
+    pub fn tuned(model: &Model, inversion: &Inversion) -> Result<Editor> {
         inversion.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
-        let graph = changed(&model.objective()?.generator, &inversion.changes)?;
-        Ok(Editor { model, generator: session(&model.runtime, "tuned generator", graph)? })
+        let graph = changed(model.generator()?, &inversion.changes)?;
+        Ok(Editor { model: model.clone(), generator: session(&model.runtime, "tuned generator", graph)? })
     }
 
     /// The image `[1,3,R,R]` of a latent `[n,512]`.
@@ -62,8 +60,8 @@ impl<'m> Editor<'m> {
         let k = k.parse::<usize>().ok().filter(|&k| k < dims).ok_or_else(|| {
             Error::Input(format!("`{name}`: SeFa directions are sefa.0 to sefa.{}", dims - 1))
         })?;
-        let generator = &self.model.objective()?.generator;
-        let mut all = sefa::directions(generator, layers, k + 1, |unit| directions.sigma_of(unit))?;
+        let mut all =
+            sefa::directions(self.model.generator()?, layers, k + 1, |unit| directions.sigma_of(unit))?;
         all.pop().ok_or_else(|| Error::Model(format!("`{name}`: the generator has no such direction")))
     }
 }

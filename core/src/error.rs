@@ -22,7 +22,7 @@ pub enum Error {
     #[error("{0}")]
     Runtime(String),
     /// The file system refused.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}: {source}{}", path.display(), remedy(source))]
     Io {
         /// What was being done: "reading", "writing", "renaming".
         doing: &'static str,
@@ -40,6 +40,20 @@ impl Error {
     /// For `map_err` on a file operation: `fs::read(p).map_err(Error::io("reading", p))`.
     pub fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Error + 'p {
         move |source| Error::Io { doing, path: path.to_owned(), source }
+    }
+}
+
+/// What helps against what the operating system said, where that is not plain from the message.
+fn remedy(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space there, or name another place",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "; change the permissions, or name another place"
+        }
+        ErrorKind::NotFound => "; check the path",
+        ErrorKind::NotADirectory => "; part of the path is a file, name another place",
+        _ => "",
     }
 }
 

@@ -52,6 +52,8 @@ mod tests {
             Err(std::io::Error::other("no space left"))
         });
         assert!(failed.unwrap_err().to_string().contains("no space left"));
+        let full = write_whole(&path, |_| Err(std::io::ErrorKind::StorageFull.into()));
+        assert!(full.unwrap_err().to_string().contains("free some space"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left behind");
     }

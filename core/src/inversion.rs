@@ -3,10 +3,11 @@
 //! Tensors: `ws` f32 `[n,512]` and `change.NAME` f16 (θ' − θ of each tuned weight). The header's `gani` entry is JSON
 //! ([`Info`]). Changes are rounded to f16 before anything is measured, so that reported figures are those of the file.
 
+use crate::invert::Origin;
 use crate::metrics::Metrics;
 use crate::photo::Alignment;
 use crate::preset::Settings;
-use crate::tune::StepLosses;
+use crate::terms::StepLosses;
 use crate::{Error, Result, files};
 use half::f16;
 use ndarray::{Array2, ArrayD, IxDyn};
@@ -140,6 +141,34 @@ impl Inversion {
             changes.push((name.to_string(), change));
         }
         Ok(Inversion { ws, changes, info })
+    }
+
+    /// Where the face lies in `photo`, which has `size` [width, height].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a photo of another size was inverted, or a crop that came aligned.
+    pub fn place_in(&self, photo: &str, size: [u32; 2]) -> Result<&Alignment> {
+        let info = &self.info;
+        let alignment = info.alignment.as_ref().ok_or_else(|| {
+            let text = "this inversion was made from an aligned crop: there is no photo to paste into";
+            Error::Input(text.into())
+        })?;
+        if size == info.photo_size {
+            return Ok(alignment);
+        }
+        let ([width, height], [made_width, made_height]) = (size, info.photo_size);
+        Err(Error::Input(format!(
+            "{photo} has {width}×{height} pixels; the inversion was made from `{}` with {made_width}×{made_height}: give that photo",
+            info.photo
+        )))
+    }
+
+    /// The same inversion, of the same crop that now comes from elsewhere.
+    pub fn with_origin(mut self, origin: Origin) -> Inversion {
+        self.info.photo = origin.photo;
+        self.info.photo_size = origin.size;
+        self.info.alignment = origin.alignment;
+        self
     }
 
     /// Refuses a bundle whose generator is another one.

@@ -1,30 +1,43 @@
-//! Inverting one aligned crop, top to bottom: encode, refine, tune, measure.
+//! Inverting one aligned crop, top to bottom: encode, fit the latent and the weights by one of the methods, measure.
+
+mod clock;
+mod fit;
 
 use crate::Result;
 use crate::editor::Editor;
 use crate::inversion::{self, Info, Inversion};
+use crate::method::Method;
 use crate::metrics::{self, Metrics};
 use crate::model::Model;
-use crate::photo::Alignment;
+use crate::photo::{Alignment, Photo};
 use crate::preset::{Preset, Settings};
-use crate::refine::refine;
+use crate::restyle::restyle;
 use crate::runtime::Cancel;
-use crate::tune::{Problem, Tuner, observe, tune};
+use crate::terms::{Problem, observe};
+use fit::Fit;
 use ndarray::{Array4, ArrayView4};
 use std::time::{Duration, Instant};
 
 /// What the work is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Finding the face.
+    Find,
+    /// Loading the networks; the encoder's first estimate.
+    Prepare,
     /// Improving the latent.
     Refine,
     /// Training the modules.
     Tune,
+    /// Measuring the result.
+    Finish,
 }
 
 /// News for whoever watches.
-#[derive(Clone, Copy, Debug)]
-pub enum Progress {
+#[derive(Clone, Debug)]
+pub enum Progress<'i> {
+    /// A part of the work begins.
+    Begin(Stage),
     /// How long it will take, said before the long part begins.
     Expected(Duration),
     /// A step was done.
@@ -37,7 +50,12 @@ pub enum Progress {
         steps: usize,
         /// Its loss.
         loss: f32,
+        /// Time until the last step of the last part; known from a part's second step on.
+        left: Option<Duration>,
     },
+    /// How far the image has come, `[1,3,R,R]` in `[-1,1]`: the encoder's estimate, then as often as
+    /// [`InvertOptions::preview_every`] says.
+    Preview(ArrayView4<'i, f32>),
 }
 
 /// Where a crop comes from, for the inversion file.
@@ -51,15 +69,35 @@ pub struct Origin {
     pub alignment: Option<Alignment>,
 }
 
+impl Origin {
+    /// `photo`, and the face's place in it unless it is a crop that came aligned.
+    pub fn of(photo: &Photo, alignment: Option<Alignment>) -> Origin {
+        let name = photo.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Origin { photo: name, size: [photo.width(), photo.height()], alignment }
+    }
+}
+
 /// How to invert.
 #[derive(Clone, Debug)]
 pub struct InvertOptions {
+    /// How the photo comes into the generator.
+    pub method: Method,
     /// Name of the preset that `settings` come from.
     pub preset: Preset,
     /// The settings.
     pub settings: Settings,
     /// Seed of ψ and of the sampled latents.
     pub seed: u64,
+    /// Tuning steps between two [`Progress::Preview`]s; 0: none. Changes nothing of the result.
+    pub preview_every: usize,
+}
+
+impl InvertOptions {
+    /// GANI with a preset, for the bundle's domain and what it has; seed 0, no previews.
+    pub fn new(model: &Model, preset: Preset) -> Result<InvertOptions> {
+        let settings = model.settings(preset, None)?;
+        Ok(InvertOptions { method: Method::Gani, preset, settings, seed: 0, preview_every: 0 })
+    }
 }
 
 /// A finished inversion.
@@ -84,48 +122,45 @@ pub fn invert(
     origin: Origin,
     options: &InvertOptions,
     cancel: &Cancel,
-    mut watch: impl FnMut(Progress),
+    mut watch: impl FnMut(Progress<'_>),
 ) -> Result<Inverted> {
     let started = Instant::now();
     let settings = &options.settings;
+    watch(Progress::Begin(Stage::Prepare));
     let objective = model.objective()?;
     let [height, width] = model.bundle.image_size();
     let target = metrics::resize(crop, height, width);
 
     // w = E(I)
-    let mut ws = model.encode(crop, cancel)?;
+    let ws = match options.method {
+        Method::Restyle => restyle(model, crop, cancel)?,
+        _ => model.encode(crop, cancel)?,
+    };
     let encoder_image = Editor::untuned(model)?.image(ws.view(), cancel)?;
+    if options.preview_every > 0 {
+        watch(Progress::Preview(encoder_image.view()));
+    }
 
-    // The latent, refined by gradient.
-    let weights = &settings.tune.weights;
+    // The latent and the weights that reproduce the photo.
+    let weights = match options.method {
+        Method::Pti => &settings.pti.weights,
+        _ => &settings.tune.weights,
+    };
     let features = observe(&model.runtime, objective, weights, &target.clone().into_dyn(), cancel)?;
-    let problem = Problem { runtime: &model.runtime, objective, target: &features, cancel };
-    let steps = settings.refine.steps_w + settings.refine.steps_w_plus;
-    let latent = ws.as_slice_mut().unwrap_or_default();
-    let mut clock = Clock::new(settings);
-    refine(&problem, &weights.cheap(), latent, &settings.refine, |step, loss| {
-        clock.tick(Stage::Refine).into_iter().for_each(&mut watch);
-        watch(Progress::Step { stage: Stage::Refine, step, steps, loss });
-    })?;
-
-    // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
-    let latent = ws.as_slice().unwrap_or_default();
-    let mapping = model.bundle.mapping()?;
-    let mut tuner = Tuner::new(&problem, mapping.as_ref(), latent, &settings.tune, options.seed)?;
-    let tuning = Instant::now();
-    let steps = settings.tune.iterations;
-    let history = tune(&mut tuner, options.seed, |step, losses| {
-        clock.tick(Stage::Tune).into_iter().for_each(&mut watch);
-        watch(Progress::Step { stage: Stage::Tune, step, steps, loss: losses.total });
-    })?;
-    let seconds_per_step = tuning.elapsed().as_secs_f64() / steps.max(1) as f64;
-    let changes = inversion::rounded(tuner.weight_changes()?);
-    let (parameters, terms) = (tuner.modules().parameter_count(), tuner.term_names().to_vec());
-    drop(tuner); // its sessions hold gigabytes that measuring can do without
+    let (mapping, w_avg) = (model.bundle.mapping()?, model.bundle.w_avg()?.to_vec());
+    let (runtime, mapping) = (&model.runtime, mapping.as_ref());
+    let problem = Problem { runtime, objective, target: &features, mapping, w_avg: &w_avg, cancel };
+    let fit = match options.method {
+        Method::Gani => fit::gani(&problem, ws, options, &mut watch)?,
+        Method::Pti => fit::pti(&problem, ws, options, &mut watch)?,
+        Method::W | Method::WPlus => fit::latent(&problem, ws, options, &mut watch)?,
+        Method::Encoder | Method::Restyle => Fit::untuned(ws),
+    };
+    watch(Progress::Begin(Stage::Finish));
 
     let mut inversion = Inversion {
-        ws,
-        changes,
+        ws: fit.ws,
+        changes: inversion::rounded(fit.changes),
         info: Info {
             format: inversion::format(),
             made_by: env!("CARGO_PKG_VERSION").into(),
@@ -134,13 +169,13 @@ pub fn invert(
             photo: origin.photo,
             photo_size: origin.size,
             alignment: origin.alignment,
-            method: "gani".into(),
+            method: options.method.name().into(),
             preset: options.preset.name().into(),
             settings: settings.clone(),
             seed: options.seed,
-            parameters,
-            terms,
-            history,
+            parameters: fit.parameters,
+            terms: fit.terms,
+            history: fit.history,
             metrics: Metrics::default(),
             metrics_encoder: Metrics::default(),
         },
@@ -153,35 +188,6 @@ pub fn invert(
         image,
         encoder_image,
         seconds: started.elapsed().as_secs_f64(),
-        seconds_per_step,
+        seconds_per_step: fit.seconds_per_step,
     })
-}
-
-/// Tells the expected time once, from the second gradient step: the first one also takes memory.
-struct Clock<'s> {
-    settings: &'s Settings,
-    ticks: usize,
-    last: Instant,
-}
-
-impl<'s> Clock<'s> {
-    fn new(settings: &'s Settings) -> Clock<'s> {
-        Clock { settings, ticks: 0, last: Instant::now() }
-    }
-
-    fn tick(&mut self, stage: Stage) -> Option<Progress> {
-        let step = self.last.elapsed();
-        self.last = Instant::now();
-        self.ticks += 1;
-        let (refine, tune) = (&self.settings.refine, &self.settings.tune);
-        // A tuning step with localisation costs about two and a half latent steps.
-        let steps = match stage {
-            Stage::Refine => {
-                let tuning = tune.iterations as f64 * (1.0 + 1.5 / tune.local_every.max(1) as f64);
-                (refine.steps_w + refine.steps_w_plus) as f64 + tuning
-            }
-            Stage::Tune => tune.iterations as f64,
-        };
-        (self.ticks == 2).then(|| Progress::Expected(step.mul_f64(steps)))
-    }
 }

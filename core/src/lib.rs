@@ -27,31 +27,43 @@
 //! # Where what is
 //! - The story of one inversion: [`invert`]. Algorithm 1: [`tune`]. Eq. 2–4: [`modules`]. Eq. 1: [`objective`].
 //! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
+//! - In editors: [`retouch`] (the story of one face in a host), [`pixels`] (its images), [`cache`] (inversions made before).
 //! - Networks: [`bundle`], [`model`]. ONNX Runtime: [`runtime`].
 //!
 //! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
 //! Nothing here prints, opens a network, or panics on what a file says.
 
+pub mod adam;
 pub mod bundle;
+pub mod cache;
 pub mod domain;
 pub mod edit;
 pub mod editor;
 pub mod error;
+pub mod evaluate;
 pub mod figure;
 pub mod files;
 pub mod inspect;
 pub mod inversion;
 pub mod invert;
+pub mod method;
 pub mod metrics;
 pub mod model;
 pub mod modules;
 pub mod objective;
 pub mod photo;
+pub mod pixels;
+pub mod place;
 pub mod preset;
+pub mod project;
+pub mod pti;
 pub mod ranger;
 pub mod refine;
+pub mod restyle;
+pub mod retouch;
 pub mod runtime;
 pub mod sefa;
+pub mod terms;
 pub mod tune;
 
 pub use error::{Error, Result};

@@ -3,42 +3,45 @@
 use crate::bundle::{Bundle, Directions};
 use crate::metrics::{self, Identity, Metrics};
 use crate::objective::Objective;
-use crate::photo::FaceFinder;
+use crate::photo::{Face, FaceFinder, Photo};
 use crate::preset::{Preset, Settings};
 use crate::runtime::{Cancel, Runtime, Session};
-use crate::tune::{repeat, session};
+use crate::terms::{repeat, session};
 use crate::{Error, Result};
+use gani_onnx::Graph;
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-/// A bundle and the runtime that runs it.
+/// A bundle and the runtime that runs it. Clones share what is loaded; all threads may use it.
+#[derive(Clone)]
 pub struct Model {
     /// The bundle.
     pub bundle: Bundle,
     /// The runtime.
     pub runtime: Runtime,
+    loaded: Arc<Loaded>,
+}
+
+/// What was needed so far.
+#[derive(Default)]
+struct Loaded {
+    generator: OnceLock<Graph>,
     objective: OnceLock<Objective>,
     directions: OnceLock<Directions>,
     faces: OnceLock<Option<(FaceFinder, Session)>>,
     lpips: OnceLock<Option<Session>>,
+    lpips_at_full_size: OnceLock<Option<Session>>,
+    encoder: OnceLock<Option<(Session, [usize; 2])>>,
     mapping: OnceLock<Session>,
 }
 
 impl Model {
     /// Opens a bundle by name or folder.
     pub fn open(name: &str, runtime: Runtime) -> Result<Model> {
-        Ok(Model {
-            bundle: Bundle::open(name)?,
-            runtime,
-            objective: OnceLock::new(),
-            directions: OnceLock::new(),
-            faces: OnceLock::new(),
-            lpips: OnceLock::new(),
-            mapping: OnceLock::new(),
-        })
+        Ok(Model { bundle: Bundle::open(name)?, runtime, loaded: Arc::default() })
     }
 
     /// Side R of the generator's image; its width where it is not square.
@@ -49,6 +52,11 @@ impl Model {
     /// Side of the crop that inversion wants: R, but at least the encoder's 256. The width, where it is not square.
     pub fn crop_size(&self) -> usize {
         self.size().max(metrics::SIZE)
+    }
+
+    /// The generator's graph: all that editing needs.
+    pub fn generator(&self) -> Result<&Graph> {
+        get_or_try(&self.loaded.generator, || self.bundle.generator())
     }
 
     /// Height and width of the crop that inversion wants.
@@ -92,12 +100,12 @@ impl Model {
 
     /// Generator and loss networks.
     pub fn objective(&self) -> Result<&Objective> {
-        get_or_try(&self.objective, || self.bundle.objective())
+        get_or_try(&self.loaded.objective, || self.bundle.objective_of(self.generator()?.clone()))
     }
 
     /// Editing directions.
     pub fn directions(&self) -> Result<&Directions> {
-        get_or_try(&self.directions, || self.bundle.directions())
+        get_or_try(&self.loaded.directions, || self.bundle.directions())
     }
 
     /// The face finder, for bundles of faces.
@@ -105,8 +113,22 @@ impl Model {
         Ok(self.face_networks()?.as_ref().map(|(finder, _)| finder))
     }
 
+    /// All faces of `photo`, from left to right; none is not an error here.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a bundle without a face detector.
+    pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
+        let finder = self.face_finder()?.ok_or_else(|| {
+            Error::Unsupported(format!(
+                "the model `{}` has no face detector; crop the photo yourself and say that it is aligned (--aligned)",
+                self.bundle.name()
+            ))
+        })?;
+        finder.faces(photo, cancel)
+    }
+
     fn face_networks(&self) -> Result<&Option<(FaceFinder, Session)>> {
-        get_or_try(&self.faces, || {
+        get_or_try(&self.loaded.faces, || {
             let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else {
                 return Ok(None);
             };
@@ -122,16 +144,44 @@ impl Model {
         target: ArrayView4<'_, f32>,
         cancel: &Cancel,
     ) -> Result<Metrics> {
-        let lpips = get_or_try(&self.lpips, || {
-            self.bundle.lpips_distance()?.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+        let networks = metrics::Networks { lpips: self.lpips()?, identity: self.identity()? };
+        metrics::measure(result, target, &networks, cancel)
+    }
+
+    /// As [`Model::measure`], without the identity, and with images of the generator's size compared as they are.
+    ///
+    /// # Errors
+    /// As [`metrics::measure`]; MS-SSIM is left out below the size that it needs.
+    pub fn measure_at_full_size(
+        &self,
+        result: ArrayView4<'_, f32>,
+        target: ArrayView4<'_, f32>,
+        cancel: &Cancel,
+    ) -> Result<Metrics> {
+        let lpips = get_or_try(&self.loaded.lpips_at_full_size, || {
+            let graph = self.bundle.lpips_distance(self.bundle.image_size())?;
+            graph.map(|graph| session(&self.runtime, "LPIPS at full size", graph)).transpose()
         })?;
+        metrics::measure_as_is(result, target, lpips.as_ref(), cancel)
+    }
+
+    /// LPIPS of two images at 256 px, where the bundle has it.
+    pub(crate) fn lpips(&self) -> Result<Option<&Session>> {
+        let lpips = get_or_try(&self.loaded.lpips, || {
+            let graph = self.bundle.lpips_distance([metrics::SIZE; 2])?;
+            graph.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+        })?;
+        Ok(lpips.as_ref())
+    }
+
+    /// What tells persons apart, for bundles of faces.
+    pub(crate) fn identity(&self) -> Result<Option<Identity<'_>>> {
         let faces = self.face_networks()?.as_ref();
-        let identity = faces.map(|(faces, features)| Identity { faces, features });
-        metrics::measure(result, target, &metrics::Networks { lpips: lpips.as_ref(), identity }, cancel)
+        Ok(faces.map(|(faces, features)| Identity { faces, features }))
     }
 
     fn mapping(&self) -> Result<&Session> {
-        get_or_try(&self.mapping, || {
+        get_or_try(&self.loaded.mapping, || {
             let graph = self.bundle.mapping()?.ok_or_else(|| {
                 Error::Unsupported(format!(
                     "the model `{}` has neither a mapping network nor principal components, so no latent can be sampled; \
@@ -162,14 +212,22 @@ impl Model {
     /// The encoder's estimate of w for a crop `[1,3,S,S]`, repeated for every style layer; the mean w where the bundle
     /// has no encoder.
     pub fn encode(&self, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Array2<f32>> {
-        let Some(encoder) = self.bundle.encoder()? else {
+        let encoder = get_or_try(&self.loaded.encoder, || {
+            let Some(graph) = self.bundle.encoder()? else { return Ok(None) };
+            let &[_, 3, height, width] = graph.input_shape("image")? else {
+                return Err(Error::Model(format!(
+                    "the encoder of `{}` takes images {:?}, not [1, 3, H, W]; an encoder of six channels is for --method \
+                     restyle",
+                    self.bundle.name(),
+                    graph.input_shape("image")?
+                )));
+            };
+            Ok(Some((session(&self.runtime, "encoder", graph)?, [height, width])))
+        })?;
+        let Some((encoder, [height, width])) = encoder else {
             return self.broadcast(&self.bundle.w_avg()?.into_dyn());
         };
-        let &[_, _, height, width] = encoder.input_shape("image")? else {
-            return Err(Error::Model("the encoder's input is no image".into()));
-        };
-        let small = metrics::resize(crop, height, width);
-        let encoder = session(&self.runtime, "encoder", encoder)?;
+        let small = metrics::resize(crop, *height, *width);
         self.broadcast(&first_output(encoder.run(&[("image", small.view().into_dyn())], cancel)?)?)
     }
 
@@ -182,7 +240,7 @@ impl Model {
 
     /// [n, 512]: style layers and width of a latent.
     pub fn latent_shape(&self) -> Result<[usize; 2]> {
-        match *self.objective()?.generator.input_shape("ws")? {
+        match *self.generator()?.input_shape("ws")? {
             [_, layers, dims] => Ok([layers, dims]),
             ref other => Err(Error::Model(format!("the generator's input ws is {other:?}, not [1,n,512]"))),
         }

@@ -81,6 +81,8 @@ pub enum Wrt {
     Weights,
     /// The latent: `ws` → `d.ws`.
     Latent,
+    /// The latent and the noise maps of [`Objective::noise_maps`]: `ws`, `noise.NAME` → `d.ws`, `d.noise.NAME`.
+    LatentAndNoise,
 }
 
 /// The generator and the loss networks, from which the graphs are made.
@@ -100,12 +102,17 @@ impl Objective {
     /// ws, θ, the target's features, `lambda` `[terms]` → `loss`, each term by name, `image`, and the gradient.
     ///
     /// `lambda` are the terms' weights in the order of their outputs: one graph serves losses that differ in them.
-    /// Terms of weight 0 in `weights` are left out, with their inputs. With [`Wrt::Latent`] θ is constant.
+    /// Terms of weight 0 in `weights` are left out, with their inputs. Only with [`Wrt::Weights`] θ is an input.
     pub fn loss_gradient(&self, weights: &Weights, wrt: Wrt) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
-        let theta = if wrt == Wrt::Weights { self.theta(&b)? } else { vec![] };
-        let image = self.generate(&b, ws, &theta)?;
+        let inputs = match wrt {
+            Wrt::Weights => self.theta(&b)?,
+            Wrt::Latent => vec![],
+            Wrt::LatentAndNoise => self.noise(&b),
+        };
+        let bindings: Vec<_> = inputs.iter().map(|(name, e)| (name.as_str(), *e)).collect();
+        let image = self.generate(&b, ws, &bindings)?;
         let mut terms: Vec<(String, Expr<'_>)> = Vec::new();
         for (name, parts) in self.observe(image, weights)? {
             let targets: Vec<_> = parts.iter().map(|(port, e)| b.input(port, &e.shape())).collect();
@@ -125,13 +132,17 @@ impl Objective {
             b.output(name, *term);
         }
         b.output("image", image);
-        match wrt {
-            Wrt::Latent => b.output("d.ws", b.gradient(loss, &[ws])?[0]),
-            Wrt::Weights => {
-                for (name, grad) in self.tunable.iter().zip(b.gradient(loss, &theta)?) {
-                    b.output(&format!("d.{name}"), grad);
-                }
-            }
+        let (prefix, ws) = match wrt {
+            Wrt::Weights => ("d", None),
+            Wrt::Latent | Wrt::LatentAndNoise => ("d.noise", Some(ws)),
+        };
+        let wrt: Vec<_> = inputs.iter().map(|(_, e)| *e).chain(ws).collect();
+        let grads = b.gradient(loss, &wrt)?;
+        for ((name, _), grad) in inputs.iter().zip(&grads) {
+            b.output(&format!("{prefix}.{name}"), *grad);
+        }
+        if ws.is_some() {
+            b.output("d.ws", grads[inputs.len()]);
         }
         Ok(b.finish()?)
     }
@@ -158,7 +169,8 @@ impl Objective {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
         let theta = self.theta(&b)?;
-        b.output("image", self.generate(&b, ws, &theta)?);
+        let bindings: Vec<_> = theta.iter().map(|(name, e)| (name.as_str(), *e)).collect();
+        b.output("image", self.generate(&b, ws, &bindings)?);
         Ok(b.finish()?)
     }
 
@@ -175,16 +187,34 @@ impl Objective {
         self.tunable.iter().map(|name| Ok(self.generator.find_constant(name)?)).collect()
     }
 
-    fn theta<'g>(&self, b: &'g Builder) -> Result<Vec<Expr<'g>>> {
+    /// The generator's stored noise maps, by name: constants `[1,1,H,W]` or `[H,W]` that are called so and are not 0.
+    pub fn noise_maps(&self) -> Vec<(&str, &Tensor)> {
+        let is_map = |t: &Tensor| {
+            let (lead, map) = t.shape().split_at(t.shape().len().saturating_sub(2));
+            lead.iter().all(|&d| d == 1) && map.len() == 2 && map[0] == map[1] && map[0] > 1
+        };
+        let varies = |t: &Tensor| t.as_f32().is_some_and(|v| v.iter().any(|&x| x != 0.0));
+        let named = self.generator.named_constants();
+        named.filter(|(name, t)| name.contains("noise") && is_map(t) && varies(t)).collect()
+    }
+
+    fn theta<'g>(&self, b: &'g Builder) -> Result<Vec<(String, Expr<'g>)>> {
         let input = |name: &String| {
-            Ok(b.input(&format!("theta.{name}"), self.generator.find_constant(name)?.shape()))
+            let shape = self.generator.find_constant(name)?.shape();
+            Ok((name.clone(), b.input(&format!("theta.{name}"), shape)))
         };
         self.tunable.iter().map(input).collect()
     }
 
-    fn generate<'g>(&self, b: &'g Builder, ws: Expr<'g>, theta: &[Expr<'g>]) -> Result<Expr<'g>> {
-        let names = self.tunable.iter().map(String::as_str);
-        let bindings: Vec<_> = [("ws", ws)].into_iter().chain(names.zip(theta.iter().copied())).collect();
+    fn noise<'g>(&self, b: &'g Builder) -> Vec<(String, Expr<'g>)> {
+        let input =
+            |(name, t): (&str, &Tensor)| (name.to_string(), b.input(&format!("noise.{name}"), t.shape()));
+        self.noise_maps().into_iter().map(input).collect()
+    }
+
+    /// G(ws) with some of its named constants replaced.
+    fn generate<'g>(&self, b: &'g Builder, ws: Expr<'g>, bindings: &[(&str, Expr<'g>)]) -> Result<Expr<'g>> {
+        let bindings: Vec<_> = [("ws", ws)].into_iter().chain(bindings.iter().copied()).collect();
         Ok(b.inline(&self.generator, &bindings)?[0])
     }
 

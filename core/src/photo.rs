@@ -20,8 +20,9 @@ mod warp;
 pub use align::Alignment;
 pub use detect::Detection;
 pub use landmarks::Landmarks;
+pub(crate) use load::check_size;
 pub use load::{Photo, crop_from_image, image_from_crop};
-pub use paste::{PasteOptions, paste};
+pub use paste::{PasteOptions, Region, paste, paste_into};
 
 use std::str::FromStr;
 
@@ -134,10 +135,10 @@ impl FaceChoice {
             (false, ..) => Ok(chosen),
             (true, 0, _) => Err(Error::Input(format!(
                 "no face was found in {path}. Faces seen from the side, covered, upside down or smaller than about 40 \
-                 pixels are missed: turn or crop the photo, or give a crop aligned like FFHQ with --aligned"
+                 pixels are missed: turn or crop the photo"
             ))),
             (true, 1, choice) => Err(Error::Input(format!(
-                "face {choice} was asked for, but {path} shows only one face: leave --face out"
+                "face {choice} was asked for, but {path} shows only one face: choose 1 or largest"
             ))),
             (true, n, choice) => Err(Error::Input(format!(
                 "face {choice} was asked for, but {path} shows {n} faces: choose 1 (leftmost) to {n}, largest or all"

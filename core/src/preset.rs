@@ -1,9 +1,13 @@
 //! Presets: complete settings under a name, measured in `docs/results.md`.
 
+use crate::method::Method;
 use crate::modules::{ModuleSettings, Norm, Start};
 use crate::objective::{Pixel, Weights};
+use crate::project::{ProjectSettings, Space};
+use crate::pti::PtiSettings;
 use crate::refine::RefineSettings;
-use crate::tune::{Localisation, TuneSettings};
+use crate::terms::Localisation;
+use crate::tune::TuneSettings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +18,34 @@ pub struct Settings {
     pub refine: RefineSettings,
     /// Tuning.
     pub tune: TuneSettings,
+    /// The projection of the methods `pti`, `w` and `w+`.
+    #[serde(default)]
+    pub project: ProjectSettings,
+    /// Tuning of the method `pti`.
+    #[serde(default)]
+    pub pti: PtiSettings,
+}
+
+impl Settings {
+    /// With the published constants of `method`'s projection.
+    pub fn of_method(self, method: Method) -> Settings {
+        let project = match method {
+            Method::Pti => ProjectSettings::pivot(),
+            Method::WPlus => ProjectSettings::stylegan2(Space::WPlus),
+            _ => ProjectSettings::default(),
+        };
+        Settings { project, ..self }
+    }
+
+    /// Sets how many steps `method` makes; encoders make none.
+    pub fn set_iterations(&mut self, method: Method, steps: usize) {
+        match method {
+            Method::Gani => self.tune.iterations = steps,
+            Method::Pti => self.pti.iterations = steps,
+            Method::W | Method::WPlus => self.project.steps = steps,
+            Method::Encoder | Method::Restyle => {}
+        }
+    }
 }
 
 /// A named choice of [`Settings`].
@@ -58,6 +90,8 @@ impl Preset {
                 localisation: Localisation::Full,
                 local_every: 1,
             },
+            project: ProjectSettings::default(),
+            pti: PtiSettings::default(),
         };
         // What measured best (docs/results.md): a refined latent, modules that start at zero, a larger step that cools
         // down, pixels at full resolution, localisation in every third step.

@@ -4,8 +4,9 @@
 //! w+ the layers are held near their mean: latents that stay together stay editable (e4e, Tov et al. 2021, Eq. 3).
 
 use crate::Result;
+use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
-use crate::tune::{Problem, lambdas, session, share_all, term_names};
+use crate::terms::{Problem, lambdas, session, share_all, term_names};
 use serde::{Deserialize, Serialize};
 
 /// How the latent is refined.
@@ -22,6 +23,12 @@ pub struct RefineSettings {
 }
 
 impl RefineSettings {
+    /// So many steps in all: one half in W, the other in W+.
+    pub fn set_steps(&mut self, steps: usize) {
+        self.steps_w = steps / 2;
+        self.steps_w_plus = steps - steps / 2;
+    }
+
     /// For a bundle without an encoder: enough steps to find the latent from the mean of W.
     pub fn from_the_mean(&self) -> RefineSettings {
         RefineSettings {
@@ -36,11 +43,6 @@ impl RefineSettings {
 /// and 60 took the loss of one photo from .71 to .15 and .07).
 const STEPS_FROM_THE_MEAN: [usize; 2] = [100, 80];
 
-/// Adam's constants.
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
-
 /// Improves `ws` `[n·512]` towards the photo; returns the loss of each step.
 pub fn refine(
     problem: &Problem<'_>,
@@ -49,7 +51,7 @@ pub fn refine(
     settings: &RefineSettings,
     mut watch: impl FnMut(usize, f32),
 ) -> Result<Vec<f32>> {
-    let Problem { runtime, objective, target, cancel } = *problem;
+    let Problem { runtime, objective, target, cancel, .. } = *problem;
     let steps = settings.steps_w + settings.steps_w_plus;
     let mut history = Vec::with_capacity(steps);
     if steps == 0 {
@@ -59,7 +61,7 @@ pub fn refine(
     share_all(&mut loss, target, "target.")?;
     loss.set("lambda", &lambdas(&term_names(&loss), weights))?;
     let dims = objective.generator.input_shape("ws")?.last().copied().unwrap_or(1);
-    let (mut m, mut v) = (vec![0.0; ws.len()], vec![0.0; ws.len()]);
+    let mut adam = Adam::new(ws.len());
     let (mut best, mut best_loss) = (ws.to_vec(), f32::INFINITY);
     for step in 1..=steps {
         loss.set("ws", ws)?;
@@ -77,12 +79,7 @@ pub fn refine(
         }
         let t = step as f32 / steps as f32;
         let rate = settings.learning_rate * (0.1 + 0.9 * 0.5 * (1.0 + (std::f32::consts::PI * t).cos()));
-        let (c1, c2) = (1.0 - BETA1.powi(step as i32), 1.0 - BETA2.powi(step as i32));
-        for (((w, g), m), v) in ws.iter_mut().zip(&g).zip(&mut m).zip(&mut v) {
-            *m = BETA1 * *m + (1.0 - BETA1) * g;
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *w -= rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
-        }
+        adam.step(ws, &g, rate);
         history.push(value);
         watch(step, value);
     }
@@ -96,7 +93,7 @@ pub fn refine(
 }
 
 /// W: every layer moves by the sum of the layers' gradients.
-fn tie(g: &mut [f32], dims: usize) {
+pub(crate) fn tie(g: &mut [f32], dims: usize) {
     for i in 0..dims {
         let sum: f32 = g.iter().skip(i).step_by(dims).sum();
         g.iter_mut().skip(i).step_by(dims).for_each(|v| *v = sum);

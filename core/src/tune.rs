@@ -3,13 +3,13 @@
 //! Three graphs carry it, made once: `modules` (ψ, g → θ'), `loss_gradient` (θ' → Eq. 1 and ∂L/∂θ'), `vjp`
 //! (∂L/∂θ' → ∂L/∂ψ). θ' and its gradients stay on the device; only ψ, a million numbers, is updated here.
 
+use crate::Result;
 use crate::modules::{ModuleSettings, Modules, Tuned};
-use crate::objective::{Objective, Weights, Wrt};
+use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
-use crate::runtime::{Binding, Cancel, Runtime};
-use crate::{Error, Result};
-use gani_onnx::{Graph, write};
-use ndarray::ArrayD;
+use crate::runtime::{Binding, Cancel};
+use crate::terms::{Localisation, Problem, StepLosses, Terms, session};
+use ndarray::{Array4, ArrayD};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -38,40 +38,6 @@ pub struct TuneSettings {
     pub local_every: usize,
 }
 
-/// Which loss keeps the generator in place on other latents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Localisation {
-    /// Eq. 1 in full.
-    Full,
-    /// Its pixel and LPIPS terms: features of the face are free to follow the photo.
-    Cheap,
-}
-
-/// What one step measured: the terms of Eq. 1 by name, for the photo and for the sampled latent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct StepLosses {
-    /// Terms of L(I, G(w, θ')), in the order of [`Tuner::term_names`].
-    pub edit: Vec<f32>,
-    /// Terms of L(G(f(z), θ), G(f(z), θ')); empty in steps without localisation.
-    pub local: Vec<f32>,
-    /// λe·Le + λl·Ll   (Eq. 5).
-    pub total: f32,
-}
-
-/// What every stage that works by gradient needs.
-#[derive(Clone, Copy)]
-pub struct Problem<'a> {
-    /// Runs the graphs.
-    pub runtime: &'a Runtime,
-    /// The generator and the loss.
-    pub objective: &'a Objective,
-    /// The photo's features, see [`observe`].
-    pub target: &'a Binding,
-    /// Stops the work.
-    pub cancel: &'a Cancel,
-}
-
 /// The state of one tuning run.
 pub struct Tuner {
     settings: TuneSettings,
@@ -80,123 +46,69 @@ pub struct Tuner {
     ranger: Ranger,
     step: usize,
     cancel: Cancel,
-    terms: Vec<String>,
-    // Bound graphs, by what they compute.
+    terms: Terms,
+    /// ψ, g → θ'.
     apply: Binding,
-    edit: Binding,
-    local: Binding,
+    /// ∂L/∂θ' → ∂L/∂ψ.
     vjp: Binding,
-    mapping: Option<Binding>,
-    reference: Binding,
 }
 
 impl Tuner {
     /// Prepares tuning at the latent `ws` `[n·512]`; computes the one gradient g = ∂L(I, G(w, θ))/∂θ that the modules
-    /// map. `mapping` is f: z `[1,k]` → w, which only localisation needs. ψ starts from `seed`.
-    pub fn new(
-        problem: &Problem<'_>,
-        mapping: Option<&Graph>,
-        ws: &[f32],
-        settings: &TuneSettings,
-        seed: u64,
-    ) -> Result<Tuner> {
-        let Problem { runtime, objective, target, cancel } = *problem;
-        let theta = objective.weights()?;
-        let tuned = theta.iter().zip(&objective.tunable);
+    /// map. ψ starts from `seed`.
+    pub fn new(problem: &Problem<'_>, ws: &[f32], settings: &TuneSettings, seed: u64) -> Result<Tuner> {
+        let Problem { runtime, objective, cancel, .. } = *problem;
+        let tuned = objective.weights()?.into_iter().zip(&objective.tunable);
         let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() }).collect();
         let modules = Modules::new(tuned, settings.module);
         let psi = modules.initial(&mut ChaCha8Rng::seed_from_u64(seed));
-        let weights = &settings.weights;
         let local_weights = match settings.localisation {
-            Localisation::Full => weights.clone(),
-            Localisation::Cheap => weights.cheap(),
+            Localisation::Full => settings.weights.clone(),
+            Localisation::Cheap => settings.weights.cheap(),
         };
-        // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
-        let loss_gradient =
-            session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
-        let (mut edit, mut local) = (loss_gradient.bind()?, loss_gradient.bind()?);
-        let terms = term_names(&edit);
-        edit.set("lambda", &lambdas(&terms, weights))?;
-        local.set("lambda", &lambdas(&terms, &local_weights))?;
+        let mut terms = Terms::new(problem, ws, &settings.weights, &local_weights)?;
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
-        let reference = session(runtime, "reference", objective.reference(weights)?)?.bind()?;
-        let mapping = match mapping {
-            Some(graph) => Some(session(runtime, "mapping", graph.clone())?.bind()?),
-            None if settings.lambda_local == 0.0 => None,
-            None => {
-                return Err(Error::Unsupported(
-                    "localisation samples f(z), and this model has no mapping network; set λl to 0".into(),
-                ));
-            }
-        };
 
         // g = ∂L(I, G(w, θ))/∂θ, once, at the generator's own weights
-        edit.set("ws", ws)?;
-        share_all(&mut edit, target, "target.")?;
-        for (t, name) in theta.iter().zip(&objective.tunable) {
-            let values = t.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
-            edit.set(&format!("theta.{name}"), values)?;
-            apply.set(&format!("theta.{name}"), values)?;
-        }
-        edit.run(cancel)?;
+        terms.run_edit()?;
         for name in &objective.tunable {
-            let g = edit.get(&format!("d.{name}"))?;
-            apply.set_array(&format!("g.{name}"), &g)?;
+            apply.set_array(&format!("g.{name}"), &terms.edit.get(&format!("d.{name}"))?)?;
         }
 
         // From here on the weights are what the modules make, and everything stays where it is computed.
-        share_all(&mut local, &reference, "target.")?;
         for ((name, _), value) in modules.parameters().iter().zip(&psi) {
             apply.set_array(name, value)?;
             vjp.share(name, &apply, name)?;
         }
         for name in &objective.tunable {
-            edit.share(&format!("theta.{name}"), &apply, &format!("tuned.{name}"))?;
-            local.share(&format!("theta.{name}"), &apply, &format!("tuned.{name}"))?;
-            vjp.share(&format!("theta.{name}"), &apply, &format!("theta.{name}"))?;
+            let theta = format!("theta.{name}");
+            apply.share(&theta, &terms.edit, &theta)?;
+            terms.edit.share(&theta, &apply, &format!("tuned.{name}"))?;
+            terms.local.share(&theta, &apply, &format!("tuned.{name}"))?;
+            vjp.share(&theta, &apply, &theta)?;
             vjp.share(&format!("g.{name}"), &apply, &format!("g.{name}"))?;
-            vjp.share(&format!("edit.{name}"), &edit, &format!("d.{name}"))?;
-            vjp.share(&format!("local.{name}"), &local, &format!("d.{name}"))?;
+            vjp.share(&format!("edit.{name}"), &terms.edit, &format!("d.{name}"))?;
+            vjp.share(&format!("local.{name}"), &terms.local, &format!("d.{name}"))?;
         }
-        Ok(Tuner {
-            settings: settings.clone(),
-            ranger: ranger(&psi, settings),
-            modules,
-            psi,
-            step: 0,
-            cancel: cancel.clone(),
-            terms,
-            apply,
-            edit,
-            local,
-            vjp,
-            mapping,
-            reference,
-        })
+        let (settings, ranger) = (settings.clone(), ranger(&psi, settings));
+        Ok(Tuner { settings, modules, psi, ranger, step: 0, cancel: cancel.clone(), terms, apply, vjp })
     }
 
     /// One step of Algorithm 1 with the sampled `z` `[512]`.
     pub fn step(&mut self, z: &[f32]) -> Result<StepLosses> {
-        let (s, cancel) = (&self.settings, &self.cancel);
-        self.apply.run(cancel)?; // θ' = θ ⊙ (1 + M_ψ(g))                            Eq. 2
-        self.edit.run(cancel)?; // Le = L(I, G(w, θ'))                                Eq. 5, first term
-        let mut losses = StepLosses { edit: read(&self.edit, &self.terms)?, ..Default::default() };
+        let s = &self.settings;
+        self.apply.run(&self.cancel)?; // θ' = θ ⊙ (1 + M_ψ(g))                        Eq. 2
+        let edit = self.terms.run_edit()?; // Le = L(I, G(w, θ'))                       Eq. 5, first term
         let mut lambda = [s.lambda_edit, 0.0];
-        let due = s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1));
-        if let Some(mapping) = self.mapping.as_mut().filter(|_| due) {
+        let mut local = Vec::new();
+        if s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1)) {
             lambda[1] = s.lambda_local * s.local_every.max(1) as f32;
-            mapping.set("z", z)?;
-            mapping.run(cancel)?;
-            let ws = repeat(&mapping.get("w")?, self.reference.input_len("ws")?);
-            self.reference.set("ws", &ws)?;
-            self.reference.run(cancel)?; // G(f(z), θ)
-            self.local.set("ws", &ws)?;
-            self.local.run(cancel)?; // Ll = L(G(f(z), θ), G(f(z), θ'))               Eq. 5, second term
-            losses.local = read(&self.local, &self.terms)?;
+            let w = self.terms.map(z)?; // f(z)
+            local = self.terms.run_local(&w)?; // Ll = L(G(f(z), θ), G(f(z), θ'))         Eq. 5, second term
         }
         self.vjp.set("lambda", &lambda)?;
-        self.vjp.run(cancel)?; // ∂(λe·Le + λl·Ll)/∂ψ
+        self.vjp.run(&self.cancel)?; // ∂(λe·Le + λl·Ll)/∂ψ
         let gradients = self.gradients()?;
         self.ranger.set_learning_rate(s.learning_rate * cooling(self.step, s));
         self.ranger.step(&mut self.psi, gradients);
@@ -204,17 +116,7 @@ impl Tuner {
             self.apply.set_array(name, value)?;
         }
         self.step += 1;
-        losses.total = lambda[0] * self.edit.with("loss", first)?;
-        if lambda[1] != 0.0 {
-            losses.total += lambda[1] * self.local.with("loss", first)?;
-        }
-        if !losses.total.is_finite() {
-            return Err(Error::Runtime(format!(
-                "the loss is no longer finite at step {} ({:?}); use a smaller learning rate",
-                self.step, losses.edit
-            )));
-        }
-        Ok(losses)
+        Ok(StepLosses { edit, local, total: self.terms.total(lambda, self.step)? })
     }
 
     /// ∂L_total/∂ψ of the last step, in the order of [`Modules::parameters`].
@@ -250,12 +152,12 @@ impl Tuner {
 
     /// Names of the terms of [`StepLosses::edit`].
     pub fn term_names(&self) -> &[String] {
-        &self.terms
+        self.terms.names()
     }
 
     /// The image of the last step, `[1,3,R,R]`.
-    pub fn image(&self) -> Result<ArrayD<f32>> {
-        self.edit.get("image")
+    pub fn image(&self) -> Result<Array4<f32>> {
+        self.terms.image()
     }
 
     /// θ' − θ under the present ψ, by weight, in the generator's order.
@@ -269,79 +171,28 @@ impl Tuner {
     }
 }
 
-/// Tunes for all of `settings.iterations` steps, sampling z from `seed`, and tells `watch` of each.
+/// Tunes for all of `settings.iterations` steps, sampling z from `seed`, and tells `watch` of each; its error ends it.
 pub fn tune(
     tuner: &mut Tuner,
     seed: u64,
-    mut watch: impl FnMut(usize, &StepLosses),
+    mut watch: impl FnMut(usize, &StepLosses, &Tuner) -> Result<()>,
 ) -> Result<Vec<StepLosses>> {
     // Its own stream, so that z does not depend on how many numbers ψ took.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     let mut history = Vec::with_capacity(tuner.settings.iterations);
-    let dims = tuner.mapping.as_ref().map_or(Ok(0), |mapping| mapping.input_len("z"))?;
+    let dims = tuner.terms.z_len()?;
     for step in 1..=tuner.settings.iterations {
         let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(dims).collect(); // z ~ N(0, 1)
         let losses = tuner.step(&z)?;
-        watch(step, &losses);
+        watch(step, &losses, tuner)?;
         history.push(losses);
     }
     Ok(history)
 }
 
-/// The features of a target photo `[1,3,R,R]`, bound for [`Tuner::new`] and latent refinement.
-pub fn observe(
-    runtime: &Runtime,
-    objective: &Objective,
-    weights: &Weights,
-    photo: &ArrayD<f32>,
-    cancel: &Cancel,
-) -> Result<Binding> {
-    let mut features = session(runtime, "target features", objective.features(weights)?)?.bind()?;
-    features.set_array("image", photo)?;
-    features.run(cancel)?;
-    Ok(features)
-}
-
-/// A session of a graph.
-pub(crate) fn session(runtime: &Runtime, name: &str, graph: Graph) -> Result<crate::runtime::Session> {
-    runtime.session(name, &write::to_bytes(&graph)?)
-}
-
-/// Shares every output of `from` whose name starts with `prefix` that `to` has an input for.
-pub(crate) fn share_all(to: &mut Binding, from: &Binding, prefix: &str) -> Result<()> {
-    let wanted: Vec<String> = to.session().inputs().iter().map(|p| p.name.clone()).collect();
-    for name in wanted.iter().filter(|n| n.starts_with(prefix)) {
-        to.share(name, from, name)?;
-    }
-    Ok(())
-}
-
-/// w `[1,512]` repeated to `len` numbers: the same w in every style layer.
-pub(crate) fn repeat(w: &ArrayD<f32>, len: usize) -> Vec<f32> {
-    w.iter().copied().cycle().take(len).collect()
-}
-
 fn ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {
     Ranger::new(psi, RangerOptions { learning_rate: settings.learning_rate, ..Default::default() })
-}
-
-/// The terms' weights, in their order.
-pub(crate) fn lambdas(terms: &[String], weights: &Weights) -> Vec<f32> {
-    terms.iter().map(|term| weights.of(term)).collect()
-}
-
-pub(crate) fn term_names(loss: &Binding) -> Vec<String> {
-    let names = loss.session().outputs().iter().map(|p| p.name.clone());
-    names.filter(|n| n != "loss" && n != "image" && !n.starts_with("d.")).collect()
-}
-
-fn read(loss: &Binding, terms: &[String]) -> Result<Vec<f32>> {
-    terms.iter().map(|name| loss.with(name, first)).collect()
-}
-
-fn first(values: &[f32]) -> f32 {
-    values.first().copied().unwrap_or(f32::NAN)
 }
 
 /// The step size's factor: 1, then down a half cosine over the last steps.

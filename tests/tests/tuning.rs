@@ -7,7 +7,8 @@ use gani_core::bundle::Bundle;
 use gani_core::objective::Weights;
 use gani_core::preset::{Preset, face_weights};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::tune::{Problem, Tuner, observe};
+use gani_core::terms::{Problem, observe};
+use gani_core::tune::Tuner;
 use gani_onnx::networks::lpips;
 use gani_onnx::{Builder, Graph, read};
 use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr};
@@ -75,9 +76,16 @@ fn twelve_steps_match_the_pytorch_run() {
     lpips.graph = published_lpips(64);
     let target = observe(&runtime, &objective, &weights, &golden.f32("target"), &cancel).unwrap();
     let ws = golden.f32("ws");
-    let mapping = bundle.mapping().unwrap();
-    let problem = Problem { runtime: &runtime, objective: &objective, target: &target, cancel: &cancel };
-    let mut tuner = Tuner::new(&problem, mapping.as_ref(), ws.as_slice().unwrap(), &settings, 0).unwrap();
+    let (mapping, w_avg) = (bundle.mapping().unwrap(), bundle.w_avg().unwrap().to_vec());
+    let problem = Problem {
+        runtime: &runtime,
+        objective: &objective,
+        target: &target,
+        mapping: mapping.as_ref(),
+        w_avg: &w_avg,
+        cancel: &cancel,
+    };
+    let mut tuner = Tuner::new(&problem, ws.as_slice().unwrap(), &settings, 0).unwrap();
     assert_eq!(tuner.modules().parameter_count(), 189_562);
 
     // ∂L/∂θ at the generator's own weights.

@@ -2,12 +2,12 @@
 
 use crate::args::{EditArgs, Strengths};
 use crate::context::{Context, Failure, Outcome};
+use gani_core::Result;
 use gani_core::edit::Edit;
 use gani_core::editor::Editor;
 use gani_core::figure;
 use gani_core::inversion::Inversion;
 use gani_core::photo::{PasteOptions, Photo, image_from_crop, paste};
-use gani_core::{Error, Result};
 use image::{DynamicImage, RgbImage};
 use ndarray::Array4;
 use serde_json::json;
@@ -78,21 +78,7 @@ fn save(image: &RgbImage, path: &Path) -> Result<()> {
 /// The photo with the face replaced by `image`.
 fn pasted(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Photo> {
     let mut photo = Photo::load(path)?;
-    let info = &inversion.info;
-    if [photo.width(), photo.height()] != info.photo_size {
-        return Err(Error::Input(format!(
-            "{} has {}×{} pixels; the inversion was made from `{}` with {}×{}: give that photo",
-            path.display(),
-            photo.width(),
-            photo.height(),
-            info.photo,
-            info.photo_size[0],
-            info.photo_size[1]
-        )));
-    }
-    let alignment = info.alignment.as_ref().ok_or_else(|| {
-        Error::Input("this inversion was made from an aligned crop; there is no photo to paste into: leave --paste-into out".into())
-    })?;
+    let alignment = inversion.place_in(&path.display().to_string(), [photo.width(), photo.height()])?;
     paste(&mut photo, image.view(), alignment, &PasteOptions::default())?;
     Ok(photo)
 }
@@ -101,7 +87,7 @@ fn pasted(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Pho
 fn sheet(
     context: &Context,
     args: &EditArgs,
-    editor: &Editor<'_>,
+    editor: &Editor,
     inversion: &Inversion,
     names: &[String],
     Strengths(from, to): Strengths,

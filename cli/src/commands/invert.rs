@@ -1,13 +1,15 @@
 //! `gani invert PHOTO… -o DIR`: each face becomes an inversion file, a photo, a sheet and a loss curve.
 
-use crate::args::{InvertArgs, Method};
+use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::progress::Bar;
+use gani_core::evaluate::peak_memory_mb;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::method::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
-use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
+use gani_core::photo::{Alignment, FaceChoice, PasteOptions, Photo, image_from_crop, paste};
 use gani_core::preset::Settings;
 use gani_core::{Error, Result, figure};
 use image::DynamicImage;
@@ -48,20 +50,29 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert: its crop `[1,3,h,w]`, where it comes from, and the base name of its results.
-struct Face {
-    crop: Array4<f32>,
-    alignment: Option<Alignment>,
-    name: String,
+/// A face to invert.
+pub struct Face {
+    /// Its crop, `[1,3,S,S]`.
+    pub crop: Array4<f32>,
+    /// Where it lies in the photo, unless that is the crop.
+    pub alignment: Option<Alignment>,
+    /// The base name of its results.
+    pub name: String,
 }
 
 /// Inverts every photo; one that fails does not end the others.
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
-    let Method::Gani = args.method;
     let model = context.model(None)?;
-    let options =
-        InvertOptions { preset: args.preset, settings: settings(&model, args)?, seed: context.common.seed };
+    let options = InvertOptions {
+        method: args.method,
+        preset: args.preset,
+        settings: settings(&model, args)?,
+        seed: context.common.seed,
+        preview_every: 0,
+    };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
+    // A folder that cannot be written to is better known now than after minutes of work.
+    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let mut report = Report { files: Vec::new(), failed: Vec::new() };
     let mut names = HashSet::new();
     for (i, path) in args.photos.iter().enumerate() {
@@ -85,13 +96,15 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 
 /// The preset's settings, with what the command line changes.
 fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
-    let mut settings = model.settings(args.preset, args.domain.as_deref())?;
+    let mut settings = model.settings(args.preset, args.domain.as_deref())?.of_method(args.method);
     if let Some(n) = args.iterations {
-        settings.tune.iterations = n as usize;
+        settings.set_iterations(args.method, n as usize);
     }
     if let Some(n) = args.refine {
-        settings.refine.steps_w = n as usize / 2;
-        settings.refine.steps_w_plus = n as usize - n as usize / 2;
+        settings.refine.set_steps(n as usize);
+        if args.method == Method::Pti {
+            settings.project.steps = n as usize;
+        }
     }
     Ok(settings)
 }
@@ -107,7 +120,7 @@ fn photo(
     done: &mut Vec<Done>,
 ) -> Result<()> {
     let photo = Photo::load(path)?;
-    for face in faces(context, args, model, &photo)? {
+    for face in faces(context, model, &photo, args.aligned, &args.face)? {
         let files = Files::new(&args.output, &face.name);
         if !names.insert(face.name.clone()) {
             let text = format!(
@@ -124,37 +137,34 @@ fn photo(
             continue;
         }
         files.all().into_iter().try_for_each(|f| context.may_write(f))?;
-        let origin = Origin {
-            photo: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-            size: [photo.width(), photo.height()],
-            alignment: face.alignment,
-        };
+        let origin = Origin::of(&photo, face.alignment);
         let mut bar = Bar::new(context.common.quiet);
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
         bar.finish();
         let inverted = inverted?;
-        write(model, &photo, &face, &inverted, &files)?;
+        write(model, &photo, &face, &inverted, &files)
+            .map_err(|e| rescued(&inverted.inversion, &files, e))?;
         let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
         done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
     }
     Ok(())
 }
 
-/// The faces that the command line asks for.
-fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> Result<Vec<Face>> {
+/// The faces of a photo that the command line asks for; the photo itself where it is `aligned`.
+pub fn faces(
+    context: &Context,
+    model: &Model,
+    photo: &Photo,
+    aligned: bool,
+    which: &FaceChoice,
+) -> Result<Vec<Face>> {
     let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if args.aligned {
+    if aligned {
         return Ok(vec![Face { crop: photo.as_crop(model.crop_shape())?, alignment: None, name: stem }]);
     }
     let size = model.crop_size();
-    let finder = model.face_finder()?.ok_or_else(|| {
-        Error::Unsupported(format!(
-            "the model `{}` has no face detector; crop the photo yourself and pass --aligned",
-            model.bundle.name()
-        ))
-    })?;
-    let found = finder.faces(photo, &context.cancel)?;
-    let chosen = args.face.pick(photo, &found)?;
+    let found = model.faces(photo, &context.cancel)?;
+    let chosen = which.pick(photo, &found)?;
     if found.len() > 1 {
         let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
         context.say(&format!(
@@ -223,6 +233,19 @@ fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: 
     inverted.inversion.save(&files.inversion)
 }
 
+/// Minutes of work are not lost to a disk that is full: the inversion goes to the temporary folder instead.
+fn rescued(inversion: &Inversion, files: &Files, error: Error) -> Error {
+    let Some(name) = files.inversion.file_name() else { return error };
+    let kept = std::env::temp_dir().join(name);
+    match (!kept.exists()).then(|| inversion.save(&kept)) {
+        Some(Ok(())) => Error::Input(format!(
+            "{error}\n  the inversion is kept: {}; `gani edit` takes it there",
+            kept.display()
+        )),
+        _ => error,
+    }
+}
+
 fn picture(path: &Path, image: image::RgbImage) -> Photo {
     Photo::from_pixels(path, DynamicImage::ImageRgb8(image))
 }
@@ -253,11 +276,4 @@ fn report(
         metrics: info.metrics,
         metrics_encoder: info.metrics_encoder,
     })
-}
-
-/// The most memory that this process has held, where the system tells (Linux).
-fn peak_memory_mb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
 }

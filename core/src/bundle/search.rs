@@ -1,16 +1,26 @@
 //! Where bundles lie: beside the program, in the user's data folder, in the checkout it was built from.
 
 use super::{Bundle, DESCRIPTION};
-use crate::{Error, Result};
+use crate::{Error, Result, place};
 use std::path::{Path, PathBuf};
 
 /// Bundles that can be fetched, for messages.
 const FETCHABLE: [&str; 1] = ["ffhq-1024"];
 
+/// The best bundles that there may be, in this order.
+const PREFERRED: [&str; 2] = ["ffhq-1024", "ffhq-64"];
+
+/// Name of the best bundle installed: what is meant where none is named.
+pub fn preferred() -> &'static str {
+    let installed = list();
+    let is_there = |name: &&str| installed.iter().any(|(n, _)| n == name);
+    PREFERRED.into_iter().find(is_there).unwrap_or(PREFERRED[1])
+}
+
 /// Folders that may hold bundles, in the order in which they are searched; they need not exist.
 pub fn model_folders() -> Vec<PathBuf> {
-    let exe = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok());
-    folders(exe.as_deref(), user_folder().as_deref())
+    let file = place::own_file().and_then(|p| p.canonicalize().ok());
+    folders(file.as_deref(), user_folder().as_deref())
 }
 
 /// `gani/models` in the user's data folder: where fetched bundles go.
@@ -24,9 +34,9 @@ pub(super) fn shared(file: &str) -> Vec<PathBuf> {
     places.filter(|path| path.is_file()).collect()
 }
 
-fn folders(exe: Option<&Path>, user: Option<&Path>) -> Vec<PathBuf> {
+fn folders(file: Option<&Path>, user: Option<&Path>) -> Vec<PathBuf> {
     let mut folders = Vec::new();
-    if let Some(bin) = exe.and_then(Path::parent) {
+    if let Some(bin) = file.and_then(Path::parent) {
         folders.push(bin.join("models"));
         if let Some(prefix) = bin.parent() {
             folders.push(prefix.join("models"));

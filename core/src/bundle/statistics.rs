@@ -2,7 +2,7 @@
 
 use crate::edit::Direction;
 use crate::runtime::{Cancel, Runtime};
-use crate::tune::session;
+use crate::terms::session;
 use crate::{Error, Result};
 use gani_onnx::read;
 use nalgebra::{DMatrix, SymmetricEigen};

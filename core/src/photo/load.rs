@@ -59,9 +59,7 @@ impl Photo {
         if width == 0 || height == 0 {
             return Err(Error::Input(format!("{} has no pixels ({width} × {height})", path.display())));
         }
-        if width > MAX_SIDE || height > MAX_SIDE || bytes > MAX_BYTES {
-            return Err(too_large(path, &format!("{width} × {height} pixels, {} MiB", bytes >> 20)));
-        }
+        check_size(path, width, height, bytes)?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let icc_profile = decoder.icc_profile().unwrap_or(None);
         let mut exif = decoder.exif_metadata().unwrap_or(None);
@@ -290,6 +288,14 @@ fn too_large(path: &Path, size: &str) -> Error {
         path.display(),
         MAX_BYTES >> 20
     ))
+}
+
+/// Refuses what is beyond the limits: sides, and bytes once decoded.
+pub(crate) fn check_size(path: &Path, width: u32, height: u32, bytes: u64) -> Result<()> {
+    if width > MAX_SIDE || height > MAX_SIDE || bytes > MAX_BYTES {
+        return Err(too_large(path, &format!("{width} × {height} pixels, {} MiB", bytes >> 20)));
+    }
+    Ok(())
 }
 
 fn decode_error(path: &Path, error: ImageError) -> Error {

@@ -1,10 +1,10 @@
 //! Putting an edited crop back into its photo: inverse warp, feathered edge, same depth; nothing else changes.
 
-use image::{DynamicImage, ImageBuffer, Pixel};
-use ndarray::{Array2, ArrayView4};
+use ndarray::{ArrayView2, ArrayView4};
 
 use super::warp::{Affine, Border, Raster, Sampler};
 use super::{Alignment, Photo};
+use crate::pixels::ImageMut;
 use crate::{Error, Result};
 
 /// The edge's colour difference is kept in so many cells along each side of the crop.
@@ -12,24 +12,39 @@ const CELLS: usize = 32;
 
 /// How an edited crop meets the photo.
 #[derive(Debug, Clone)]
-pub struct PasteOptions {
+pub struct PasteOptions<'m> {
     /// The part of the crop's side over which it fades in from each edge, 0 to 0.5.
     pub feather: f64,
     /// Whether slow differences of colour and brightness along the edge are taken out of the crop near the edge.
     pub match_border: bool,
-    /// How much of the crop to take at each pixel of the photo, `[height, width]` in `[0,1]`; everything if absent.
-    pub mask: Option<Array2<f32>>,
+    /// How much of the crop to take at each pixel of the photo, `[height, width]`, 0 to 255; everything if absent.
+    /// Pixels where it is 0 stay as they are, bit for bit. [`crate::pixels::selection`] makes one of a host's slice.
+    pub mask: Option<ArrayView2<'m, u8>>,
 }
 
-impl Default for PasteOptions {
-    fn default() -> PasteOptions {
+impl Default for PasteOptions<'_> {
+    fn default() -> Self {
         PasteOptions { feather: 0.1, match_border: true, mask: None }
     }
+}
+
+/// A rectangle of a photo's pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// Its first column.
+    pub x: u32,
+    /// Its first row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
 }
 
 /// Puts `crop` (`[1,3,R,R]` in `[-1,1]`) where `alignment` says.
 ///
 /// Pixels outside the square, alpha, depth and greyness (a colour crop turns to its luma) stay as they are, bit for bit.
+/// Returns the rectangle outside which nothing changed.
 ///
 /// # Errors
 /// [`Error::Input`] where the crop is not `[1,3,R,R]`, an option is out of range, or the square is not on this photo.
@@ -37,51 +52,24 @@ pub fn paste(
     photo: &mut Photo,
     crop: ArrayView4<'_, f32>,
     alignment: &Alignment,
-    options: &PasteOptions,
-) -> Result<()> {
-    let (batch, channels, side, width) = crop.dim();
-    if (batch, channels) != (1, 3) || side != width || side == 0 {
-        return Err(Error::Input(format!("a crop to paste is [1, 3, R, R], not {:?}", crop.shape())));
-    }
-    if !(0.0..=0.5).contains(&options.feather) {
-        return Err(Error::Input(format!("the feather {} is not between 0 and 0.5", options.feather)));
-    }
-    let photo_dim = (photo.height() as usize, photo.width() as usize);
-    if let Some(mask) = &options.mask
-        && mask.dim() != photo_dim
-    {
-        let (mask, photo) = (mask.dim(), photo_dim);
-        return Err(Error::Input(format!("the mask is {mask:?}, the photo {photo:?} (height, width)")));
-    }
-    let to_photo = alignment.map(photo, side)?;
-    let Some(to_crop) = to_photo.inverse() else {
-        return Err(Error::Input(format!("the face's place {:?} is no square", alignment.quad)));
-    };
-    let raster = Raster::from_crop(crop);
-    let correction = options
-        .match_border
-        .then(|| border_difference(photo, &raster, alignment, options.feather))
-        .transpose()?;
-    let patch = Patch { raster, correction, to_crop, feather: options.feather, mask: options.mask.as_ref() };
+    options: &PasteOptions<'_>,
+) -> Result<Region> {
+    let patch = Patch::new(photo, crop, alignment, options)?;
+    Ok(patch.blend(&mut ImageMut::of_photo(photo)?))
+}
 
-    let bounds = bounds(&alignment.quad, photo_dim);
-    match &mut photo.pixels {
-        DynamicImage::ImageLuma8(b) => patch.blend(b, 255.0, |v| v as u8, bounds),
-        DynamicImage::ImageLumaA8(b) => patch.blend(b, 255.0, |v| v as u8, bounds),
-        DynamicImage::ImageRgb8(b) => patch.blend(b, 255.0, |v| v as u8, bounds),
-        DynamicImage::ImageRgba8(b) => patch.blend(b, 255.0, |v| v as u8, bounds),
-        DynamicImage::ImageLuma16(b) => patch.blend(b, 65535.0, |v| v as u16, bounds),
-        DynamicImage::ImageLumaA16(b) => patch.blend(b, 65535.0, |v| v as u16, bounds),
-        DynamicImage::ImageRgb16(b) => patch.blend(b, 65535.0, |v| v as u16, bounds),
-        DynamicImage::ImageRgba16(b) => patch.blend(b, 65535.0, |v| v as u16, bounds),
-        other => {
-            return Err(Error::Unsupported(format!(
-                "photos of {:?} pixels cannot be pasted into",
-                other.color()
-            )));
-        }
-    }
-    Ok(())
+/// As [`paste`], into a host's pixels where they lie.
+///
+/// # Errors
+/// As [`paste`]; and [`Error::Limits`] for images that a [`Photo`] cannot hold.
+pub fn paste_into(
+    image: &mut ImageMut<'_>,
+    crop: ArrayView4<'_, f32>,
+    alignment: &Alignment,
+    options: &PasteOptions<'_>,
+) -> Result<Region> {
+    let photo = image.as_image().to_photo("the picture")?;
+    Ok(Patch::new(&photo, crop, alignment, options)?.blend(image))
 }
 
 /// Left, top, right, bottom of the photo's pixels that the quad touches; right and bottom are one past.
@@ -96,60 +84,76 @@ fn bounds(quad: &[[f64; 2]; 4], (height, width): (usize, usize)) -> [u32; 4] {
     [left, top, right, bottom]
 }
 
+/// A crop made ready for its place.
 struct Patch<'m> {
     raster: Raster,
     correction: Option<Raster>,
     /// From photo pixels to crop pixels.
     to_crop: Affine,
     feather: f64,
-    mask: Option<&'m Array2<f32>>,
+    mask: Option<ArrayView2<'m, u8>>,
+    bounds: [u32; 4],
 }
 
-impl Patch<'_> {
-    /// Mixes the crop into the pixels of the photo within bounds; `integer` takes 0 to `white` to their type.
-    fn blend<P>(
-        &self,
-        buffer: &mut ImageBuffer<P, Vec<P::Subpixel>>,
-        white: f32,
-        integer: fn(f32) -> P::Subpixel,
-        [left, top, right, bottom]: [u32; 4],
-    ) where
-        P: Pixel,
-        P::Subpixel: Into<f32>,
-    {
+impl<'m> Patch<'m> {
+    fn new(
+        photo: &Photo,
+        crop: ArrayView4<'_, f32>,
+        alignment: &Alignment,
+        options: &PasteOptions<'m>,
+    ) -> Result<Patch<'m>> {
+        let (batch, channels, side, width) = crop.dim();
+        if (batch, channels) != (1, 3) || side != width || side == 0 {
+            return Err(Error::Input(format!("a crop to paste is [1, 3, R, R], not {:?}", crop.shape())));
+        }
+        if !(0.0..=0.5).contains(&options.feather) {
+            return Err(Error::Input(format!("the feather {} is not between 0 and 0.5", options.feather)));
+        }
+        let photo_dim = (photo.height() as usize, photo.width() as usize);
+        if let Some(mask) = &options.mask
+            && mask.dim() != photo_dim
+        {
+            let (mask, photo) = (mask.dim(), photo_dim);
+            return Err(Error::Input(format!("the mask is {mask:?}, the photo {photo:?} (height, width)")));
+        }
+        let to_photo = alignment.map(photo, side)?;
+        let Some(to_crop) = to_photo.inverse() else {
+            return Err(Error::Input(format!("the face's place {:?} is no square", alignment.quad)));
+        };
+        let raster = Raster::from_crop(crop);
+        let correction = options
+            .match_border
+            .then(|| border_difference(photo, &raster, alignment, options.feather))
+            .transpose()?;
+        let (feather, mask) = (options.feather, options.mask);
+        Ok(Patch { raster, correction, to_crop, feather, mask, bounds: bounds(&alignment.quad, photo_dim) })
+    }
+
+    /// Mixes the crop into the pixels within bounds; says which they are.
+    fn blend(&self, image: &mut ImageMut<'_>) -> Region {
         let side = self.raster.width as f64;
         let mut crop = Sampler::new(&self.raster, self.to_crop.stretch());
         let mut correction = self.correction.as_ref().map(|raster| Sampler::new(raster, [1.0; 2]));
-        for (y, x) in (top..bottom).flat_map(|y| (left..right).map(move |x| (y, x))) {
-            let at = self.to_crop.apply([f64::from(x) + 0.5, f64::from(y) + 0.5]);
+        image.mix(self.bounds, |x, y| {
+            let at = self.to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
             let place = at.map(|v| v / side);
-            let mask = self.mask.map_or(1.0, |mask| mask[[y as usize, x as usize]].clamp(0.0, 1.0));
+            let mask = self.mask.map_or(1.0, |mask| f32::from(mask[[y, x]]) / 255.0);
             let weight = mask * fade_in(place, self.feather) as f32;
             if weight <= 0.0 || weight.is_nan() {
-                continue;
+                return None;
             }
             let mut color = crop.at(at);
             if let Some(correction) = &mut correction {
                 let fading = 1.0 - fade_in(place, (2.5 * self.feather).min(0.5)) as f32;
                 let difference = correction.at(place.map(|v| v * CELLS as f64));
                 // Differences are stored halved, because samplers hold to [-1,1].
-                color = [0, 1, 2].map(|c| (color[c] + 2.0 * difference[c] * fading).clamp(-1.0, 1.0));
+                color = [0, 1, 2].map(|c| color[c] + 2.0 * difference[c] * fading);
             }
-            let pixel = buffer.get_pixel_mut(x, y).channels_mut();
-            let grey = [luma(color)];
-            let colors = if pixel.len() < 3 { &grey[..] } else { &color[..] };
-            for (value, color) in pixel.iter_mut().zip(colors) {
-                let old: f32 = (*value).into();
-                let new = (color + 1.0) / 2.0 * white;
-                *value = integer((old + weight * (new - old)).round().clamp(0.0, white));
-            }
-        }
+            Some((color, weight))
+        });
+        let [x, y, right, bottom] = self.bounds;
+        Region { x, y, width: right - x, height: bottom - y }
     }
-}
-
-/// Rec. 709 luma, as the `image` crate has it.
-fn luma([r, g, b]: [f32; 3]) -> f32 {
-    0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
 /// 0 on and outside the crop's edge, 1 from `feather` on, without a kink. `place` is in `[0,1]`² inside the crop.

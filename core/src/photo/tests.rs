@@ -173,10 +173,11 @@ fn only_the_square_changes_and_the_edge_is_smooth() {
 
     // With a mask of zeros nothing happens; with a mask of another size it is refused.
     let mut masked = before.clone();
-    let mask = |h, w| PasteOptions { mask: Some(Array2::zeros((h, w))), ..plain.clone() };
-    paste(&mut masked, white.view(), &tilted(), &mask(200, 220)).unwrap();
+    let (fitting, turned) = (Array2::zeros((200, 220)), Array2::zeros((220, 200)));
+    let masked_by = |mask| PasteOptions { mask: Some(mask), ..plain.clone() };
+    paste(&mut masked, white.view(), &tilted(), &masked_by(fitting.view())).unwrap();
     assert_eq!(masked.pixels, before.pixels);
-    assert!(paste(&mut masked, white.view(), &tilted(), &mask(220, 200)).is_err());
+    assert!(paste(&mut masked, white.view(), &tilted(), &masked_by(turned.view())).is_err());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, place};
 
 /// The oldest minor version of 1.x that has the API gani is built against.
 const OLDEST: u32 = 23;
@@ -44,7 +44,7 @@ pub(super) fn find(wanted: Option<&Path>) -> Result<Found> {
             }
         };
     }
-    find_in(&folders(env::current_exe().ok().as_deref(), data_folder().as_deref()), reporting_is_off)
+    find_in(&folders(place::own_file().as_deref(), data_folder().as_deref()), reporting_is_off)
 }
 
 /// What a user does when there is no library; the end of every message about it.
@@ -65,10 +65,11 @@ fn data_folder() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|dirs| dirs.data_dir().join("gani").join("lib"))
 }
 
-/// Folders searched, in order, for an executable at `exe` and a user whose data folder for libraries is `data`.
-fn folders(exe: Option<&Path>, data: Option<&Path>) -> Vec<PathBuf> {
+/// Folders searched, in order, for gani's own `file` (a program or a library) and a user whose data folder for libraries
+/// is `data`.
+fn folders(file: Option<&Path>, data: Option<&Path>) -> Vec<PathBuf> {
     let mut folders = Vec::new();
-    if let Some(bin) = exe.and_then(Path::parent) {
+    if let Some(bin) = file.and_then(Path::parent) {
         folders.push(bin.to_owned());
         folders.extend(bin.parent().map(|prefix| prefix.join("lib")));
         // What is built in a checkout lies in target/debug or target/debug/deps: `cargo xtask setup` fills .gani.

@@ -8,7 +8,7 @@ use gani_core::domain::domain;
 use gani_core::model::Model;
 use gani_core::objective::{Pixel, Wrt};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::tune::observe;
+use gani_core::terms::observe;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};

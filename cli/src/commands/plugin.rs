@@ -1,0 +1,180 @@
+//! `gani plugin install|check|uninstall gimp|krita`: puts the plug-ins where the editors look for them.
+
+mod hosts;
+
+use crate::args::{PluginAction, PluginArgs, PluginHost};
+use crate::context::{Context, Failure, Outcome};
+use gani_core::bundle::{self, Bundle};
+use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::{Error, Result};
+use hosts::{Host, Part, Place};
+use serde_json::json;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Does one of the three in every folder of the host that this user has.
+pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
+    let host = match args.host {
+        PluginHost::Gimp => &hosts::GIMP,
+        PluginHost::Krita => &hosts::KRITA,
+    };
+    let places = match &args.to {
+        Some(folder) => vec![Place {
+            what: format!("{} (as given)", host.title),
+            folder: folder.clone(),
+            sandboxed: false,
+        }],
+        None => host.places(),
+    };
+    if places.is_empty() {
+        return Err(Failure::Error(Error::Input(format!(
+            "{} has no folder for this user yet (searched {}): start it once and then run this again, or name its folder for \
+             plug-ins with --to",
+            host.title,
+            host.searched().join(", ")
+        ))));
+    }
+    let (mut rows, mut lines, mut failed) = (Vec::new(), Vec::new(), false);
+    for place in &places {
+        let done = match args.action {
+            PluginAction::Install => install(host, place),
+            PluginAction::Check => check(host, place),
+            PluginAction::Uninstall => uninstall(host, place),
+        };
+        failed |= done.is_err();
+        let (good, text) = match done {
+            Ok(text) => (true, text),
+            Err(error) => (false, error.to_string()),
+        };
+        lines.push(format!("{} {:24} {text}", if good { "ok  " } else { "FAIL" }, place.what));
+        rows.push(json!({ "host": host.title, "place": place.what, "folder": place.folder, "ok": good, "text": text }));
+    }
+    if matches!(args.action, PluginAction::Install) && !failed {
+        lines.push(host.afterwards.to_string());
+    }
+    context.print(&json!({ "ok": !failed, "places": rows }), &lines.join("\n"))?;
+    if failed { Err(Failure::Some) } else { Ok(()) }
+}
+
+fn install(host: &Host, place: &Place) -> Result<String> {
+    // Everything is looked up before anything is written.
+    let sources: Vec<PathBuf> = host.parts.iter().map(Part::source).collect::<Result<_>>()?;
+    let support = support(place)?;
+    for (part, source) in host.parts.iter().zip(&sources) {
+        copy(source, &place.folder.join(part.target))?;
+    }
+    for (name, source) in support {
+        link(&source, &place.folder.join(host.own_folder).join(name))?;
+    }
+    Ok(format!("installed in {}", place.folder.join(host.own_folder).display()))
+}
+
+fn check(host: &Host, place: &Place) -> Result<String> {
+    let fix = format!("run `gani plugin install {}`", host.name);
+    for part in host.parts {
+        let target = place.folder.join(part.target);
+        if !target.exists() {
+            return Err(Error::Input(format!("{} is missing; {fix}", target.display())));
+        }
+        let source = part.source()?;
+        if source.is_file() && read(&source)? != read(&target)? {
+            return Err(Error::Input(format!(
+                "{} is of another version than this gani; {fix}",
+                target.display()
+            )));
+        }
+    }
+    for (name, source) in support(place)? {
+        if !place.folder.join(host.own_folder).join(&name).exists() {
+            return Err(Error::Input(format!(
+                "{} cannot be reached from the plug-in; {fix}",
+                source.display()
+            )));
+        }
+    }
+    Ok(format!("works in {}", place.folder.join(host.own_folder).display()))
+}
+
+fn uninstall(host: &Host, place: &Place) -> Result<String> {
+    let mut removed = 0;
+    for part in host.parts.iter().map(|p| p.target).chain([host.own_folder]) {
+        let path = place.folder.join(part);
+        let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match gone {
+            Ok(()) => removed += 1,
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io("removing", &path)(e)),
+        }
+    }
+    let folder = place.folder.join(host.own_folder);
+    Ok(match removed {
+        0 => format!("was not installed in {}", folder.display()),
+        _ => format!("removed from {}; models and inversions stay", folder.display()),
+    })
+}
+
+/// What the plug-in would not find by itself, with the name that it gets beside the plug-in: ONNX Runtime and models
+/// outside of the user's data folder, and all of it where the host is a Flatpak, which has a data folder of its own.
+fn support(place: &Place) -> Result<Vec<(String, PathBuf)>> {
+    let mut support = Vec::new();
+    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
+    let runtime = Runtime::load(&options)?;
+    let user = bundle::user_folder();
+    let data = user.as_deref().and_then(Path::parent);
+    let own = |path: &Path| !place.sandboxed && data.is_some_and(|data| path.starts_with(data));
+    let library = runtime.library();
+    if !own(library)
+        && let Some(name) = library.file_name()
+    {
+        support.push((name.to_string_lossy().into_owned(), absolute(library)?));
+    }
+    let best = Bundle::open(bundle::preferred())?;
+    if !own(best.folder())
+        && let Some(models) = best.folder().parent()
+    {
+        support.push(("models".into(), absolute(models)?));
+    }
+    Ok(support)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(Error::io("reading", path))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(Error::io("reading", path))
+}
+
+/// Copies a file or folder; a file that is being executed is replaced, not written into.
+fn copy(source: &Path, target: &Path) -> Result<()> {
+    if source.is_dir() {
+        fs::create_dir_all(target).map_err(Error::io("writing", target))?;
+        for entry in fs::read_dir(source).map_err(Error::io("reading", source))?.flatten() {
+            copy(&entry.path(), &target.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("writing", folder))?;
+    let part = target.with_extension("part");
+    fs::copy(source, &part).map_err(Error::io("writing", &part))?;
+    fs::rename(&part, target).map_err(Error::io("writing", target))
+}
+
+/// A link from `target` to `source`; a copy where links cannot be made.
+fn link(source: &Path, target: &Path) -> Result<()> {
+    if fs::symlink_metadata(target).is_ok() {
+        let gone = if target.is_dir() && !target.is_symlink() {
+            fs::remove_dir_all(target)
+        } else {
+            fs::remove_file(target)
+        };
+        gone.map_err(Error::io("replacing", target))?;
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::symlink(source, target).is_ok() {
+        return Ok(());
+    }
+    copy(source, target)
+}

@@ -1,0 +1,242 @@
+"""Runs inside gimp-console, through python-fu-eval: calls gani's procedures and checks pixels. `cargo xtask test-hosts`.
+
+Prints `PASS name` or `FAIL name: why` for each check. The environment tells: PHOTO, LIBRARY (ONNX Runtime's file, which is
+moved away and back), CACHE (the cache's folder).
+"""
+import os
+import signal
+import threading
+import time
+
+from gi.repository import Gegl, Gio
+
+EDIT, VARIATIONS = "plug-in-gani-edit-face", "plug-in-gani-face-variations"
+INNER = (150, 0, 170, 190)  # x, y, width, height well inside the astronaut's face square
+
+
+def check(name, good, why=""):
+    print("PASS" if good else "FAIL", name if good else f"{name}: {why}", flush=True)
+
+
+def load():
+    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(os.environ["PHOTO"]))
+
+
+def call(image, procedure=EDIT, **arguments):
+    """The status, the message and the results of a call."""
+    procedure = Gimp.get_pdb().lookup_procedure(procedure)
+    config = procedure.create_config()
+    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
+    config.set_property("image", image)
+    config.set_core_object_array("drawables", image.get_selected_drawables())
+    for name, value in {"model": "ffhq-64", "device": "cpu", **arguments}.items():
+        config.set_property(name.replace("_", "-"), value)
+    result = procedure.run(config)
+    status = result.index(0)
+    values = [result.index(i) for i in range(1, result.length())]
+    return status, Gimp.get_pdb().get_last_error() or "", values
+
+
+def pixels(drawable):
+    """All bytes of a layer in its own format."""
+    buffer, width, height = drawable.get_buffer(), drawable.get_width(), drawable.get_height()
+    return bytes(buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, None, Gegl.AbyssPolicy.NONE))
+
+
+def rows_that_differ(before, after, width, height, pixel):
+    """Columns and rows of the pixels that differ."""
+    found = []
+    for y in range(height):
+        a, b = before[y * width * pixel:(y + 1) * width * pixel], after[y * width * pixel:(y + 1) * width * pixel]
+        if a != b:
+            found += [(x, y) for x in range(width) if a[x * pixel:(x + 1) * pixel] != b[x * pixel:(x + 1) * pixel]]
+    return found
+
+
+def success(name, answer):
+    status, error, _ = answer
+    check(name, status == Gimp.PDBStatusType.SUCCESS, f"{status} {error}")
+    return status == Gimp.PDBStatusType.SUCCESS
+
+
+def fails(name, answer, *words):
+    status, error, _ = answer
+    missing = [word for word in words if word not in error]
+    check(name, status == Gimp.PDBStatusType.EXECUTION_ERROR and not missing, f"{status} {error!r} without {missing}")
+
+
+def described():
+    for name, label in ((EDIT, "Edit Face"), (VARIATIONS, "Variations")):
+        procedure = Gimp.get_pdb().lookup_procedure(name)
+        good = procedure is not None and procedure.get_menu_paths() == ["<Image>/Filters/Portrait"]
+        check(f"{label} is in Filters, Portrait", good and label in procedure.get_menu_label().replace("_", ""))
+
+
+def mistakes():
+    """Messages that need no inversion."""
+    image = load()
+    before = pixels(image.get_layers()[0])
+    fails("a missing model says how to get it", call(image, model="ffhq-1024"), "gani models fetch ffhq-1024")
+    fails("an unknown model names those that there are", call(image, model="faces"), "ffhq-64")
+    fails("a face that is not there", call(image, face="8"), "only one face")
+    fails("an edit that is none", call(image, more="smile"), "NAME=SIGMA")
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 450, 60, 60)
+    fails("a selection without a face", call(image), "selection")
+    check("mistakes change nothing", pixels(image.get_layers()[0]) == before and len(image.get_layers()) == 1)
+    for width, height, word in ((1, 1, "no face was found"), (20000, 20000, "too large")):
+        image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
+        layer = Gimp.Layer.new(image, "picture", width, height, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)
+        image.insert_layer(layer, None, 0)
+        answer = call(image)
+        fails(f"{width} × {height} pixels", (answer[0], answer[1].lower(), answer[2]), word)
+        image.delete()
+    library = os.environ["LIBRARY"]
+    os.rename(library, library + ".away")
+    fails("without ONNX Runtime", call(load()), "ONNX Runtime", "ORT_DYLIB_PATH")
+    os.rename(library + ".away", library)
+
+
+def plug_ins():
+    """Process numbers of gani's plug-in."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{entry}/exe").endswith("/gani-gimp"):
+                found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def killed():
+    """The plug-in dies in mid-run: GIMP and the picture stay."""
+    image = load()
+    layer = image.get_layers()[0]
+    before = pixels(layer)
+    shot = []
+
+    def kill():
+        deadline = time.time() + 60
+        while time.time() < deadline and not plug_ins():
+            time.sleep(0.05)
+        time.sleep(4)
+        for process in plug_ins():
+            os.kill(process, signal.SIGKILL)
+            shot.append(process)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    status, _, _ = call(image, preset="best", smile=2, output="drawable")
+    thread.join()
+    check("it was killed in mid-run", len(shot) == 1 and status != Gimp.PDBStatusType.SUCCESS, f"{shot} {status}")
+    check("a kill changes nothing", pixels(layer) == before and len(image.get_layers()) == 1)
+    check("a kill leaves nothing in the cache", not os.path.isdir(os.environ["CACHE"]) or not os.listdir(os.environ["CACHE"]))
+
+
+def new_layer():
+    image = load()
+    base = image.get_layers()[0]
+    before = pixels(base)
+    started = time.time()
+    answer = call(image, smile=2.0)
+    first = time.time() - started
+    if not success("the first run", answer):
+        return
+    layer, cached = answer[2]
+    check("it was not cached", not cached)
+    check("a layer appears above", image.get_layers()[0].get_id() == layer.get_id() and len(image.get_layers()) == 2)
+    check("its name says what it is", layer.get_name() == "Edit Face: smile +2", layer.get_name())
+    check("the layer below is as it was", pixels(base) == before)
+    _, x, y = layer.get_offsets()
+    check("it covers the face only", layer.get_width() < base.get_width() and y >= 0, f"{x},{y} {layer.get_width()}")
+    # The corner of the layer lies outside the turned square of the face: nothing is seen there.
+    check("it is transparent outside the face", layer.get_pixel(0, layer.get_height() - 1).get_rgba().alpha == 0)
+    started = time.time()
+    answer = call(image, smile=2.0)
+    again = time.time() - started
+    if success("the second run", answer):
+        check("it is served from the cache", answer[2][1] and again < first, f"{first:.1f} s, {again:.1f} s")
+    print(f"TIME first {first:.1f} s, cached {again:.1f} s", flush=True)
+
+
+def selected():
+    """Selection and drawable: nothing changes outside of either, bit for bit."""
+    image = load()
+    layer = image.get_layers()[0]
+    before = pixels(layer)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, *INNER)
+    if not success("a run in the layer itself", call(image, age=2.0, output="drawable")):
+        return
+    x, y, width, height = INNER
+    changed = rows_that_differ(before, pixels(layer), layer.get_width(), layer.get_height(), layer.get_bpp())
+    outside = [p for p in changed if not (x <= p[0] < x + width and y <= p[1] < y + height)]
+    check("the selection is filled", len(changed) > width * height / 4, f"{len(changed)} pixels changed")
+    check("nothing changes outside the selection", not outside, f"{outside[:3]}")
+    answer = call(image, age=2.0)
+    check("a new layer gets the selection as its mask", answer[2][0].get_mask() is not None)
+
+
+def precisions():
+    """Every kind of layer: the face changes, all else and alpha keep their bits."""
+    precision = Gimp.Precision
+    cases = [("16-bit", precision.U16_NON_LINEAR), ("32-bit", precision.U32_LINEAR), ("half", precision.HALF_LINEAR),
+             ("float", precision.FLOAT_NON_LINEAR), ("grey", None), ("alpha", None)]
+    for name, kind in cases:
+        image = load()
+        layer = image.get_layers()[0]
+        if kind is not None:
+            image.convert_precision(kind)
+        elif name == "grey":
+            image.convert_grayscale()
+        else:
+            layer.add_alpha()
+            image.select_ellipse(Gimp.ChannelOps.REPLACE, 180, 60, 60, 60)
+            image.get_selection().feather(image, 40)
+            layer.edit_clear()
+            image.get_selection().none(image)
+        before, pixel, width = pixels(layer), layer.get_bpp(), layer.get_width()
+        if not success(f"{name}: a run in the layer", call(image, smile=-2.0, output="drawable")):
+            continue
+        after = pixels(layer)
+        changed = rows_that_differ(before, after, width, layer.get_height(), pixel)
+        # The astronaut's face square lies in the upper half.
+        outside = [p for p in changed if not (90 <= p[0] < 370 and p[1] < 280)]
+        check(f"{name}: the face changes and nothing else", len(changed) > 5000 and not outside,
+              f"{len(changed)} changed, outside {outside[:3]}")
+        if name == "alpha":
+            check("alpha is kept", before[3::4] == after[3::4])
+        success(f"{name}: a new layer", call(image, smile=-2.0))
+
+
+def variations():
+    image = load()
+    answer = call(image, VARIATIONS, direction="age", **{"from": -1.0, "to": 2.0, "layers": 4})
+    if not success("variations", answer):
+        return
+    group = answer[2][0]
+    names = [layer.get_name() for layer in group.get_children()]
+    check("a layer for each strength", names == ["age +2", "age +1", "age 0", "age −1"], names)
+    check("only the strongest is visible", [layer.get_visible() for layer in group.get_children()] == [True, False, False, False])
+
+
+def unwritable_cache():
+    cache = os.environ["CACHE"]
+    os.rename(cache, cache + ".away")
+    with open(cache, "w") as file:
+        file.write("no folder")
+    image = load()
+    if success("a run with an unwritable cache", call(image, smile=1.0)):
+        check("it made its layer", len(image.get_layers()) == 2)
+    os.remove(cache)
+    os.rename(cache + ".away", cache)
+
+
+described()
+mistakes()
+killed()
+new_layer()
+selected()
+precisions()
+variations()
+unwritable_cache()
+check("GIMP is alive", True)

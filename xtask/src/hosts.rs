@@ -1,0 +1,147 @@
+//! `cargo xtask test-hosts`: gani's plug-ins in real editors, inside a Debian of their own, with and without windows.
+
+mod report;
+mod root;
+
+use crate::{dist, steps};
+use report::Report;
+use root::Root;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where screenshots and logs stay.
+const OUT: &str = "out/hosts";
+
+/// A test in the root: a Python program of `tests/hosts`, run in or beside a host.
+struct Test {
+    /// The host, for the report.
+    title: &'static str,
+    /// The command; files of `tests/hosts` lie in `/w`.
+    command: &'static [&'static str],
+    /// The host's own log, beside what the command prints.
+    log: Option<&'static str>,
+    /// No host needs longer.
+    limit: Duration,
+}
+
+/// GIMP's tests. The second finds the face in the cache, where the first put it.
+const GIMP: &[Test] = &[
+    Test {
+        title: "GIMP without windows",
+        command: &[
+            "gimp-console-3.0",
+            "-n",
+            "-i",
+            "--batch-interpreter=python-fu-eval",
+            "-b",
+            "exec(open('/w/gimp_batch.py').read())",
+            "--quit",
+        ],
+        log: None,
+        limit: Duration::from_secs(900),
+    },
+    Test {
+        title: "GIMP with windows",
+        command: &["python3", "/w/gimp_window.py"],
+        log: Some("window.log"),
+        limit: Duration::from_secs(400),
+    },
+];
+
+/// Krita's test, which imports the zip first. The session's lines are in Krita's log.
+const KRITA: &[Test] = &[Test {
+    title: "Krita with windows",
+    command: &["python3", "/w/krita_window.py"],
+    log: Some("krita.log"),
+    limit: Duration::from_secs(900),
+}];
+
+/// Makes what is missing, runs every test, prints a report.
+pub fn run() -> Result<(), String> {
+    let library = steps::install_onnx_runtime()?;
+    steps::cargo(&["build", "--package", "gani", "--package", "gani-gimp", "--package", "gani-ffi"], &[])?;
+    let root = Root::trixie()?;
+    let work = tempfile::Builder::new()
+        .prefix("gani-hosts-")
+        .tempdir()
+        .map_err(|error| format!("no temporary folder can be made: {error}"))?;
+    let work = work.path();
+    furnish(work, &library)?;
+    let out = steps::root().join(OUT);
+    fs::create_dir_all(&out).map_err(|error| format!("cannot make {OUT}: {error}"))?;
+    let mut report = Report::default();
+    let gani = ["/w/gani/bin/gani", "plugin", "install", "gimp"];
+    report.commands("gani plugin", &root, work, &[&gani, &["/w/gani/bin/gani", "plugin", "check", "gimp"]]);
+    for action in ["install", "check", "uninstall"] {
+        report.commands("gani plugin", &root, work, &[&["/w/gani/bin/gani", "plugin", action, "krita"]]);
+    }
+    for test in GIMP.iter().chain(KRITA) {
+        let started = Instant::now();
+        println!("> {} …", test.title);
+        let mut output = root.run(work, test.command, test.limit)?;
+        if let Some(log) = test.log {
+            output += &fs::read_to_string(work.join(log)).unwrap_or_default();
+        }
+        fs::write(out.join(format!("{}.log", test.title.replace(' ', "-").to_lowercase())), &output)
+            .map_err(|error| format!("cannot write into {OUT}: {error}"))?;
+        report.read(test.title, &output, started.elapsed());
+    }
+    report.commands("gani plugin", &root, work, &[&["/w/gani/bin/gani", "plugin", "uninstall", "gimp"]]);
+    keep_screenshots(&work.join("shots"), &out)?;
+    report.finish()
+}
+
+/// Fills a folder, which is `/w` in the root, as a user's home and an unpacked archive of gani would look.
+fn furnish(work: &Path, library: &Path) -> Result<(), String> {
+    let root = steps::root();
+    for folder in ["home/.config/GIMP/3.0", "home/.local/share/krita", "run", "gani/bin", "gani/lib"] {
+        let folder = work.join(folder);
+        fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    let gimprc = work.join("home/.config/GIMP/3.0/gimprc");
+    let quiet = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(config-version \"3.0.4\")\n";
+    fs::write(&gimprc, quiet).map_err(unwritten(&gimprc))?;
+    let name = library.file_name().unwrap_or_default();
+    let debug = steps::target().join("debug");
+    let c_library = format!("{DLL_PREFIX}gani{DLL_SUFFIX}");
+    dist::krita_zip(&work.join("gani-krita.zip"), &debug.join(&c_library))?;
+    let mut files: Vec<(PathBuf, PathBuf)> = vec![
+        (debug.join("gani"), "gani/bin/gani".into()),
+        (debug.join("gani-gimp"), "gani/bin/gani-gimp".into()),
+        (library.to_owned(), Path::new("gani/lib").join(name)),
+        (debug.join(&c_library), Path::new("gani/lib").join(&c_library)),
+        (root.join("plugin-krita/pykrita/gani.desktop"), "gani/plug-ins/pykrita/gani.desktop".into()),
+        (root.join("tests/data/astronaut.png"), "astronaut.png".into()),
+    ];
+    for (folder, to) in [
+        ("tests/hosts", ""),
+        ("plugin-krita/pykrita/gani", "gani/plug-ins/pykrita/gani"),
+        ("models/common", "gani/models/common"),
+        ("models/ffhq-64", "gani/models/ffhq-64"),
+    ] {
+        let entries =
+            fs::read_dir(root.join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;
+        files.extend(entries.flatten().map(|e| (e.path(), Path::new(to).join(e.file_name()))));
+    }
+    for (from, to) in files.into_iter().filter(|(from, _)| from.is_file()) {
+        let to = work.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(work)).map_err(unwritten(&to))?;
+        fs::copy(&from, &to).map_err(unwritten(&to))?;
+    }
+    Ok(())
+}
+
+fn unwritten(path: &Path) -> impl FnOnce(std::io::Error) -> String + '_ {
+    move |error| format!("cannot write {}: {error}", path.display())
+}
+
+fn keep_screenshots(shots: &Path, out: &Path) -> Result<(), String> {
+    for shot in fs::read_dir(shots).into_iter().flatten().flatten() {
+        let to = out.join(shot.file_name());
+        fs::copy(shot.path(), &to).map_err(|error| format!("cannot write {}: {error}", to.display()))?;
+    }
+    println!("screenshots and logs: {OUT}");
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The Debian that the editors run in: made once with mmdebstrap, entered in namespaces that leave nothing behind.
+
+use crate::steps;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// What is installed: the editors, and what drives and watches them.
+const PACKAGES: &str = "gimp,krita,python3-gi,gir1.2-gimp-3.0,python3-pyqt5,adwaita-icon-theme,xvfb,xauth,x11-utils,xdotool,openbox,\
+                        imagemagick,dbus-x11,fonts-dejavu-core,python3-numpy,python3-pil,procps";
+
+/// Binds what a session needs and starts the command as the root's only process tree.
+const ENTER: &str = r#"
+root=$1 work=$2; shift 2
+mkdir -p "$root/w"
+mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount --rbind /dev "$root/dev" && mount --bind "$work" "$root/w" || exit 125
+chmod 700 "$work/run"
+exec chroot "$root" env -i PATH=/usr/bin:/bin HOME=/w/home XDG_RUNTIME_DIR=/w/run LC_ALL=C.UTF-8 "$@""#;
+
+/// A Debian in a folder.
+pub struct Root(PathBuf);
+
+impl Root {
+    /// Debian 13 with GIMP 3.0 and Krita 5.2, in `GANI_HOSTS_ROOT` or under `target`; made where it is not there yet.
+    ///
+    /// # Errors
+    /// Not root, no mmdebstrap to be had, or the mirror is away: with the command that shows more.
+    pub fn trixie() -> Result<Root, String> {
+        let folder = match std::env::var_os("GANI_HOSTS_ROOT") {
+            Some(folder) => PathBuf::from(folder),
+            None => steps::target().join("hosts").join("trixie"),
+        };
+        let stamp = folder.join("gani-packages");
+        if fs::read_to_string(&stamp).is_ok_and(|packages| packages == PACKAGES) {
+            return Ok(Root(folder));
+        }
+        if folder.exists() {
+            return Err(format!(
+                "{} is no root of these tests, or an unfinished or older one: remove it, and it will be made again",
+                folder.display()
+            ));
+        }
+        if Command::new("mmdebstrap")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_err()
+        {
+            steps::run(Command::new("apt-get").args(["update", "-qq"]))?;
+            steps::run(Command::new("apt-get").args([
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "mmdebstrap",
+            ]))?;
+        }
+        // The mirror that this machine's apt uses already.
+        let mirrors = steps::read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
+        let mirror = mirrors.lines().next().ok_or("apt has no sources: `apt-get update` shows why")?;
+        fs::create_dir_all(folder.parent().unwrap_or(Path::new(".")))
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        println!("making a Debian with GIMP and Krita in {} (1.3 GB, some minutes)", folder.display());
+        let part = folder.with_extension("part");
+        steps::run(
+            Command::new("mmdebstrap")
+                .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={PACKAGES}")])
+                .args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
+                .args(["--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io"])
+                .args(
+                    ["doc", "man", "locale"]
+                        .map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
+                )
+                .arg("trixie")
+                .arg(&part)
+                .arg(mirror),
+        )?;
+        fs::write(part.join("gani-packages"), PACKAGES)
+            .and_then(|()| fs::rename(&part, &folder))
+            .map_err(|error| format!("cannot finish {}: {error}", folder.display()))?;
+        Ok(Root(folder))
+    }
+
+    /// Runs a command in the root with `work` as `/w`, and returns all that it printed, with a FAIL line of its own where
+    /// it did not end within `limit`.
+    ///
+    /// Mounts and processes live in namespaces of their own, so that none outlives the command.
+    ///
+    /// # Errors
+    /// Namespaces cannot be made: not root, or in a container that forbids them.
+    pub fn run(&self, work: &Path, command: &[&str], limit: Duration) -> Result<String, String> {
+        let output = Command::new("timeout")
+            .args(["--kill-after=5", &limit.as_secs().to_string()])
+            .args(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"])
+            .args(["sh", "-c", ENTER, "sh"])
+            .args([self.0.as_path(), work])
+            .args(command)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("cannot run timeout and unshare: {error}"))?;
+        let text = [&output.stdout, &output.stderr]
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .join("");
+        match output.status.code() {
+            Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => Err(format!(
+                "a namespace for the editors cannot be made; test-hosts wants to run as root: {text}"
+            )),
+            Some(124 | 137) => Ok(format!("{text}\nFAIL it did not end within {} s\n", limit.as_secs())),
+            Some(0) => Ok(text),
+            code => Ok(format!("{text}\nFAIL it ended with {code:?}\n")),
+        }
+    }
+}
