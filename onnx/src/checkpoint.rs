@@ -1,8 +1,8 @@
 //! PyTorch checkpoints as named tensors: `.pt` and `.pth` of every age, and NVlabs's `.pkl`. Nothing in them is executed.
 //!
-//! A file is a pickle ([`pickle`]) in one of three containers: a zip archive ([`zip`]), the format before PyTorch 1.6
-//! ([`legacy`]), or the bare pickle that NVlabs writes, with every storage inside. Opening reads the pickle, names what it
-//! holds ([`names`]) and checks that every tensor lies within the file ([`view`]); elements are read when a tensor is
+//! A file is a pickle (`pickle`) in one of three containers: a zip archive (`zip`), the format before PyTorch 1.6
+//! (`legacy`), or the bare pickle that NVlabs writes, with every storage inside. Opening reads the pickle, names what it
+//! holds (`names`) and checks that every tensor lies within the file (`view`); elements are read when a tensor is
 //! first asked for, so that a file takes no more memory than the tensors in use.
 //!
 //! # Limits
