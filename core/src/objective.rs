@@ -94,7 +94,7 @@ pub struct Objective {
     pub tunable: Vec<String>,
     /// Loss networks at [`Objective::resolution`].
     pub networks: Vec<LossNetwork>,
-    /// Side of the image that the losses see.
+    /// Side of the image that the losses see; its width where it is not square.
     pub resolution: usize,
 }
 
@@ -246,9 +246,9 @@ impl Objective {
     }
 }
 
-/// Box average from `[1,3,R,R]` to `side`², where R is a multiple of it.
+/// Box average from `[1,3,H,W]` to the width `side`, where W is a multiple of it.
 fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
-    let factor = image.dim(2) / side.max(1);
+    let factor = image.dim(3) / side.max(1);
     if factor <= 1 {
         return image;
     }
@@ -281,5 +281,19 @@ fn distance<'g>(kind: Distance, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
             let norm = |e: Expr<'g>| (e.square().sum_all() + 1e-12).sqrt();
             1.0 - (x * target).sum_all() / (norm(x) * norm(target))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_see_a_picture_that_is_not_square_in_its_shape() {
+        let b = Builder::new();
+        let small = pool(b.input("image", &[1, 3, 384, 512]), 256);
+        assert_eq!(small.shape(), [1, 3, 192, 256]);
+        let same = pool(b.input("small", &[1, 3, 24, 32]), 32);
+        assert_eq!(same.shape(), [1, 3, 24, 32]);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::named;
 use crate::checkpoint::Checkpoint;
-use crate::expr::ConvAttrs;
 use crate::{Attrs, Expr, Result};
 
 /// Added to the variance in PyTorch's batch normalisation.
@@ -90,11 +89,9 @@ pub(super) fn conv<'g>(
 }
 
 fn convolved<'g>(x: Expr<'g>, w: Expr<'g>, bias: Option<Expr<'g>>, stride: usize, pad: usize) -> Expr<'g> {
-    let attrs = Attrs::new().ints("pads", &[pad as i64; 4]).ints("strides", &[stride as i64; 2]);
-    match bias {
-        None => x.conv(w, &ConvAttrs::same(pad).stride(stride)),
-        bias => x.builder().op("Conv", &[Some(x), Some(w), bias], attrs)[0],
-    }
+    let attrs = Attrs::new().ints("pads", &[pad as i64; 4]);
+    let attrs = if stride == 1 { attrs } else { attrs.ints("strides", &[stride as i64; 2]) };
+    x.builder().op("Conv", &[Some(x), Some(w), bias], attrs)[0]
 }
 
 /// A fully connected layer `key` on x `[N, I]`, its weights times `scale`.

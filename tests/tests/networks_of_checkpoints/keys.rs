@@ -7,8 +7,11 @@ use gani_onnx::{Data, Result, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Keys with their shapes.
+type Keys = Vec<(String, Vec<usize>)>;
+
 /// Key lists of the published files, by network.
-fn published() -> Vec<(&'static str, Vec<(String, Vec<usize>)>)> {
+fn published() -> Vec<(&'static str, Keys)> {
     let text = include_str!("../../fixtures/network_keys.txt");
     let network = |part: &'static str| {
         let (name, lines) = part.split_once("]\n").unwrap();

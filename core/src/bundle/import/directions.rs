@@ -184,3 +184,43 @@ fn read_npy(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
     };
     Ok((array.shape().to_vec(), array.iter().copied().collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(shape: &[usize], values: &[f32]) -> Tensor {
+        Tensor::f32(shape, values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_direction_is_one_unit_vector_for_all_layers() {
+        let path = Path::new("pose.pt");
+        let good = unit(path, &[1, 2, 2], vec![3.0, 4.0, 3.0, 4.0], 2).unwrap();
+        assert_eq!(good, [0.6, 0.8]);
+        for (shape, values, expected) in [
+            (&[1, 2, 2][..], vec![3.0, 4.0, 4.0, 3.0], "from style layer to style layer"),
+            (&[1, 4], vec![1.0; 4], "of another generator"),
+            (&[1, 2], vec![0.0; 2], "is zero"),
+            (&[1, 2], vec![f32::NAN, 1.0], "not finite"),
+        ] {
+            let text = unit(path, shape, values, 2).unwrap_err().to_string();
+            assert!(text.contains(expected) && text.contains("pose.pt"), "{text}");
+        }
+    }
+
+    #[test]
+    fn components_of_ganspace_keep_their_spread() {
+        let path = Path::new("cars_pca.pt");
+        let (mean, std) = (tensor(&[1, 2], &[0.0; 2]), tensor(&[2], &[3.0, 0.5]));
+        let comp = tensor(&[2, 1, 2], &[0.6, 0.8, -0.8, 0.6]);
+        let found = components(path, [&mean, &comp, &std], 2).unwrap();
+        assert_eq!((found[0].name.as_str(), found[1].sigma), ("pca.0", 0.5));
+        assert_eq!(found[1].unit, [-0.8, 0.6]);
+        // What one gets who reads the numbers in the order of the file.
+        let wrong = tensor(&[2, 1, 2], &[0.6, -0.8, 0.8, 0.8]);
+        let text = components(path, [&mean, &wrong, &std], 2).unwrap_err().to_string();
+        assert!(text.contains("component 1 has the length"), "{text}");
+        assert!(components(path, [&mean, &comp, &std], 3).is_err());
+    }
+}
