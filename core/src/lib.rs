@@ -12,9 +12,7 @@
 //! use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 //!
 //! let model = Model::open("ffhq-1024", Runtime::load(&RuntimeOptions::default())?)?;
-//! let domain = model.bundle.domain()?;
-//! let settings = Preset::Fast.settings(domain.weights, domain.iterations);
-//! let options = InvertOptions { preset: Preset::Fast, settings, seed: 0 };
+//! let options = InvertOptions::new(&model, Preset::Fast)?;
 //! let crop = Photo::load("face.png".as_ref())?.as_aligned_crop(model.crop_size())?;
 //! let cancel = Cancel::new();
 //! let result = invert(&model, crop.view(), Origin::default(), &options, &cancel, |_| {})?;
@@ -25,7 +23,8 @@
 //! ```
 //!
 //! # Where what is
-//! - The story of one inversion: [`invert`]. Algorithm 1: [`tune`]. Eq. 2–4: [`modules`]. Eq. 1: [`objective`].
+//! - The story of one inversion: [`invert`]. Algorithm 1: [`tune`]. Eq. 2–4: [`modules`]. Eq. 1: [`objective`]. Eq. 5: [`terms`].
+//! - Other methods, to compare: [`method`], [`pti`], [`project`], [`restyle`]; what is measured of them: [`evaluate`], [`metrics`].
 //! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
 //! - In editors: [`retouch`] (the story of one face in a host), [`pixels`] (its images), [`cache`] (inversions made before).
 //! - Networks: [`bundle`], [`model`]. ONNX Runtime: [`runtime`].
@@ -40,8 +39,10 @@ pub mod domain;
 pub mod edit;
 pub mod editor;
 pub mod error;
+pub mod evaluate;
 pub mod figure;
 pub mod files;
+pub mod inspect;
 pub mod inversion;
 pub mod invert;
 pub mod method;

@@ -23,6 +23,12 @@ pub struct RefineSettings {
 }
 
 impl RefineSettings {
+    /// So many steps in all: one half in W, the other in W+.
+    pub fn set_steps(&mut self, steps: usize) {
+        self.steps_w = steps / 2;
+        self.steps_w_plus = steps - steps / 2;
+    }
+
     /// For a bundle without an encoder: enough steps to find the latent from the mean of W.
     pub fn from_the_mean(&self) -> RefineSettings {
         RefineSettings {

@@ -46,7 +46,7 @@ pub enum Subject<'s> {
         /// The host's selection `[H,W]`, 0 to 255: in place of the largest face it means the one that it covers most.
         selection: Option<ArrayView2<'s, u8>>,
     },
-    /// All of it: a crop that is aligned like FFHQ already.
+    /// All of it: a crop as the model wants it, for faces aligned like FFHQ.
     Aligned,
 }
 
@@ -79,13 +79,12 @@ impl Found {
     /// # Errors
     /// [`Error::Input`] where the picture has no such face; [`Error::Cancelled`].
     pub fn find(model: &Model, photo: &Photo, subject: &Subject<'_>, cancel: &Cancel) -> Result<Found> {
-        let size = model.crop_size();
         let (crop, alignment) = match subject {
-            Subject::Aligned => (photo.as_aligned_crop(size)?, None),
+            Subject::Aligned => (photo.as_crop(model.crop_shape())?, None),
             Subject::Face { choice, selection } => {
                 let faces = model.faces(photo, cancel)?;
                 let face = choose(photo, &faces, choice, selection.as_ref())?;
-                (face.alignment.crop(photo, size)?, Some(face.alignment))
+                (face.alignment.crop(photo, model.crop_size())?, Some(face.alignment))
             }
         };
         Ok(Found { crop, origin: Origin::of(photo, alignment) })

@@ -3,9 +3,10 @@
 mod report;
 mod root;
 
-use crate::steps;
+use crate::{dist, steps};
 use report::Report;
 use root::Root;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -49,10 +50,18 @@ const GIMP: &[Test] = &[
     },
 ];
 
+/// Krita's test, which imports the zip first. The session's lines are in Krita's log.
+const KRITA: &[Test] = &[Test {
+    title: "Krita with windows",
+    command: &["python3", "/w/krita_window.py"],
+    log: Some("krita.log"),
+    limit: Duration::from_secs(900),
+}];
+
 /// Makes what is missing, runs every test, prints a report.
 pub fn run() -> Result<(), String> {
     let library = steps::install_onnx_runtime()?;
-    steps::cargo(&["build", "--package", "gani", "--package", "gani-gimp"], &[])?;
+    steps::cargo(&["build", "--package", "gani", "--package", "gani-gimp", "--package", "gani-ffi"], &[])?;
     let root = Root::trixie()?;
     let work = tempfile::Builder::new()
         .prefix("gani-hosts-")
@@ -65,7 +74,10 @@ pub fn run() -> Result<(), String> {
     let mut report = Report::default();
     let gani = ["/w/gani/bin/gani", "plugin", "install", "gimp"];
     report.commands("gani plugin", &root, work, &[&gani, &["/w/gani/bin/gani", "plugin", "check", "gimp"]]);
-    for test in GIMP {
+    for action in ["install", "check", "uninstall"] {
+        report.commands("gani plugin", &root, work, &[&["/w/gani/bin/gani", "plugin", action, "krita"]]);
+    }
+    for test in GIMP.iter().chain(KRITA) {
         let started = Instant::now();
         println!("> {} …", test.title);
         let mut output = root.run(work, test.command, test.limit)?;
@@ -93,14 +105,19 @@ fn furnish(work: &Path, library: &Path) -> Result<(), String> {
     fs::write(&gimprc, quiet).map_err(unwritten(&gimprc))?;
     let name = library.file_name().unwrap_or_default();
     let debug = steps::target().join("debug");
+    let c_library = format!("{DLL_PREFIX}gani{DLL_SUFFIX}");
+    dist::krita_zip(&work.join("gani-krita.zip"), &debug.join(&c_library))?;
     let mut files: Vec<(PathBuf, PathBuf)> = vec![
         (debug.join("gani"), "gani/bin/gani".into()),
         (debug.join("gani-gimp"), "gani/bin/gani-gimp".into()),
         (library.to_owned(), Path::new("gani/lib").join(name)),
+        (debug.join(&c_library), Path::new("gani/lib").join(&c_library)),
+        (root.join("plugin-krita/pykrita/gani.desktop"), "gani/plug-ins/pykrita/gani.desktop".into()),
         (root.join("tests/data/astronaut.png"), "astronaut.png".into()),
     ];
     for (folder, to) in [
         ("tests/hosts", ""),
+        ("plugin-krita/pykrita/gani", "gani/plug-ins/pykrita/gani"),
         ("models/common", "gani/models/common"),
         ("models/ffhq-64", "gani/models/ffhq-64"),
     ] {

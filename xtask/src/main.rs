@@ -1,13 +1,22 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_import;
 mod demo;
+mod dist;
+mod header;
 mod hosts;
+mod install;
+mod memory;
 mod regenerate;
 mod steps;
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// What the tests in C and C++ need: a program and the Debian package that has it.
+const C_TOOLS: [(&str, &str); 4] =
+    [("cc", "gcc"), ("c++", "g++"), ("cmake", "cmake"), ("pkg-config", "pkg-config")];
 
 /// The tasks of the gani project.
 #[derive(Parser)]
@@ -27,14 +36,38 @@ enum Task {
     },
     /// Everything that continuous integration checks: formatting, lints, tests, documentation
     Test,
+    /// The C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
+    TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    CheckImport {
+        /// A Python with torch and numpy
+        #[arg(long, default_value = "python3")]
+        python: PathBuf,
+    },
     /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
     TestHosts,
-    /// Make the committed models/ again from the networks they came from; `git diff --stat models` then shows no change
+    /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
+    Install {
+        /// The folder that gets lib/, include/ and share/
+        #[arg(long)]
+        prefix: PathBuf,
+        /// Install this build of the library instead of making a release one
+        #[arg(long)]
+        library: Option<PathBuf>,
+    },
+    /// Pack one archive for people without a compiler, and the zip that Krita imports, into out/dist
+    Dist {
+        /// Pack what lies in this folder of builds instead of making release ones
+        #[arg(long)]
+        built: Option<PathBuf>,
+    },
+    /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
+    /// --stat` then shows no change
     Regenerate {
-        /// The folder that holds nets/ and directions/
-        assets: PathBuf,
+        /// The folder that holds nets/ and directions/; without it models/ stays as it is
+        assets: Option<PathBuf>,
     },
 }
 
@@ -42,9 +75,13 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
+        Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts => hosts::run(),
-        Task::Regenerate { assets } => regenerate::run(&assets, &steps::root().join("models")),
+        Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
+        Task::Dist { built } => dist::run(built.as_deref()),
+        Task::Regenerate { assets } => regenerate(assets.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,8 +92,16 @@ fn main() -> ExitCode {
     }
 }
 
+fn regenerate(assets: Option<&Path>) -> Result<(), String> {
+    header::write()?;
+    assets.map_or(Ok(()), |assets| regenerate::run(assets, &steps::root().join("models")))
+}
+
 fn setup(models: bool) -> Result<(), String> {
     steps::install_onnx_runtime()?;
+    if let Err(missing) = steps::need_programs(&C_TOOLS) {
+        println!("{missing}\n  (only the tests in C and C++ need them)");
+    }
     if models {
         let gani = steps::build_gani()?;
         steps::fetch_face_model(&gani)?;
@@ -66,6 +111,7 @@ fn setup(models: bool) -> Result<(), String> {
 
 fn test() -> Result<(), String> {
     steps::install_onnx_runtime()?;
+    steps::need_programs(&C_TOOLS)?;
     steps::cargo(&["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"], &[])?;
     steps::cargo(&["fmt", "--all", "--check"], &[])?;
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;

@@ -30,10 +30,54 @@ pub fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into()))
 }
 
+/// Makes sure that programs are there, each with the Debian package that has it: as root on Debian they are installed.
+pub fn need_programs(programs: &[(&str, &str)]) -> Result<(), String> {
+    let missing = || -> Vec<&str> {
+        let works =
+            |name: &str| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
+        programs.iter().filter(|(name, _)| !works(name)).map(|(_, package)| *package).collect()
+    };
+    let packages = missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let (is_root, apt) = (is_root(), Path::new("/usr/bin/apt-get").exists());
+    if is_root && apt {
+        run(Command::new("apt-get").args(["update", "-q"]))?;
+        run(Command::new("apt-get")
+            .args(["install", "-q", "-y", "--no-install-recommends"])
+            .args(&packages))?;
+    }
+    match missing() {
+        none if none.is_empty() => Ok(()),
+        still => {
+            Err(format!("{} are missing\n  fix: sudo apt-get install {}", still.join(", "), still.join(" ")))
+        }
+    }
+}
+
+/// Whether files made here belong to root; where the system does not tell, no.
+fn is_root() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
+    }
+    #[cfg(not(unix))]
+    false
+}
+
 /// Builds the program as users run it and returns its path.
 pub fn build_gani() -> Result<PathBuf, String> {
     cargo(&["build", "--release", "--package", "gani", "--bin", "gani"], &[])?;
     Ok(target().join("release").join(format!("gani{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Builds the C library as programs use it and returns its path.
+pub fn build_library() -> Result<PathBuf, String> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    cargo(&["build", "--release", "--package", "gani-ffi"], &[])?;
+    Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
 }
 
 /// Fetches and converts the 1024 px face model, unless this machine has it.

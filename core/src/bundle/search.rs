@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 /// Bundles that can be fetched, for messages.
 const FETCHABLE: [&str; 1] = ["ffhq-1024"];
 
-/// The best bundle of those that there may be, in this order.
+/// The best bundles that there may be, in this order.
 const PREFERRED: [&str; 2] = ["ffhq-1024", "ffhq-64"];
 
-/// Name of the best installed bundle, for users who name none; the smallest one's where none is installed.
+/// Name of the best bundle installed: what is meant where none is named.
 pub fn preferred() -> &'static str {
-    let names: Vec<String> = list().into_iter().map(|(name, _)| name).collect();
-    PREFERRED.into_iter().find(|p| names.iter().any(|n| n == p)).unwrap_or(PREFERRED[1])
+    let installed = list();
+    let is_there = |name: &&str| installed.iter().any(|(n, _)| n == name);
+    PREFERRED.into_iter().find(is_there).unwrap_or(PREFERRED[1])
 }
 
 /// Folders that may hold bundles, in the order in which they are searched; they need not exist.

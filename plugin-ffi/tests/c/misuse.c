@@ -1,0 +1,361 @@
+/* misuse.c - what a C program can do wrong, and what libgani answers; and two threads that share everything.
+ *
+ *   misuse PHOTO FOLDER      prints "ok"; PHOTO shows a face, FOLDER is empty and writable
+ */
+#include <gani.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition)                                                                              \
+  do {                                                                                                \
+    if (!(condition)) {                                                                               \
+      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, gani_last_error()); \
+      exit(1);                                                                                        \
+    }                                                                                                 \
+  } while (0)
+
+/* The call fails with this status, and the text holds this word. */
+#define FAILS(call, status, word)                     \
+  do {                                                \
+    CHECK((call) == (status));                        \
+    CHECK(strstr(gani_last_error(), (word)) != NULL); \
+  } while (0)
+
+static const char *photo_path;
+static char cache[512];
+
+static gani_invert_options quick(void) {
+  gani_invert_options options = {.struct_size = sizeof options};
+  options.iterations = 3;
+  options.refine = 2;
+  options.cache = GANI_CACHE_OFF;
+  return options;
+}
+
+static gani_image_desc rgb(uint8_t *pixels, uint32_t width, uint32_t height) {
+  gani_image_desc desc = {.struct_size = sizeof desc};
+  desc.pixels = pixels;
+  desc.stride = 3 * (size_t)width;
+  desc.width = width;
+  desc.height = height;
+  desc.layout = GANI_RGB;
+  desc.sample = GANI_U8;
+  return desc;
+}
+
+static void null_everywhere(gani_model *model, gani_image *photo, gani_inversion *face) {
+  gani_image *image = photo;
+  gani_inversion *made = face;
+  FAILS(gani_model_open(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_describe(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_describe(model, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_directions(NULL, NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_directions(model, NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_bundle_list(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_generate(NULL, 0, 1, photo), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_generate(model, 0, 1, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_view(NULL, &image), GANI_ERROR_MISUSE, "NULL");
+  CHECK(image == NULL); /* a failed call leaves no handle */
+  FAILS(gani_image_view(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_load(NULL, &image), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_load(photo_path, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_save(NULL, "x.png"), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_save(photo, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_describe(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_image_describe(photo, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_invert(NULL, photo, NULL, &made), GANI_ERROR_MISUSE, "NULL");
+  CHECK(made == NULL);
+  FAILS(gani_model_invert(model, NULL, NULL, &made), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_model_invert(model, photo, NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_open(NULL, "x", &made), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_open(model, NULL, &made), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_open(model, "x", NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_save(NULL, "x"), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_save(face, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_describe(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_describe(face, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_edit(NULL, NULL, 0, photo), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_edit(face, NULL, 0, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_edit(face, NULL, 1, photo), GANI_ERROR_MISUSE, "edits is NULL");
+  FAILS(gani_inversion_paste(NULL, NULL, 0, photo, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_inversion_paste(face, NULL, 0, NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  gani_edit nameless = {NULL, 1.0f};
+  FAILS(gani_inversion_edit(face, &nameless, 1, photo), GANI_ERROR_MISUSE, "direction");
+  CHECK(gani_model_free(NULL) == GANI_OK && gani_image_free(NULL) == GANI_OK && gani_inversion_free(NULL) == GANI_OK);
+}
+
+static void freed_and_foreign_handles(gani_model *model, gani_image *photo, gani_inversion *face) {
+  gani_model_options options = {.struct_size = sizeof options};
+  gani_model_info about = {.struct_size = sizeof about};
+  gani_model *second = NULL;
+  int stranger = 0;
+  options.model = "ffhq-64";
+  CHECK(gani_model_open(&options, &second) == GANI_OK && second != model);
+  CHECK(gani_model_free(second) == GANI_OK);
+  FAILS(gani_model_describe(second, &about), GANI_ERROR_MISUSE, "freed");
+  FAILS(gani_model_free(second), GANI_ERROR_MISUSE, "freed");
+  FAILS(gani_model_describe((gani_model *)&stranger, &about), GANI_ERROR_MISUSE, "no handle");
+  FAILS(gani_model_free((gani_model *)&stranger), GANI_ERROR_MISUSE, "no handle");
+  FAILS(gani_model_describe((gani_model *)(uintptr_t)1, &about), GANI_ERROR_MISUSE, "no handle");
+  FAILS(gani_model_describe((gani_model *)photo, &about), GANI_ERROR_MISUSE, "of an image, not of a model");
+  FAILS(gani_image_free((gani_image *)face), GANI_ERROR_MISUSE, "of an inversion");
+  FAILS(gani_inversion_edit((gani_inversion *)model, NULL, 0, photo), GANI_ERROR_MISUSE, "of a model");
+  CHECK(stranger == 0);
+}
+
+static void every_status(gani_model *model, gani_image *photo, gani_inversion *face) {
+  char path[600];
+  gani_image *image = NULL;
+  gani_inversion *made = NULL;
+  gani_model *opened = NULL;
+  gani_model_options open = {.struct_size = sizeof open};
+  gani_invert_options options = quick();
+  gani_edit edit = {"smlie", 1.0f};
+  FILE *file;
+
+  CHECK(gani_abi_check(GANI_ABI_VERSION) == GANI_OK && gani_abi_version() == GANI_ABI_VERSION);
+  FAILS(gani_abi_check(GANI_ABI_VERSION + 1), GANI_ERROR_UNSUPPORTED, "compile it again");
+  FAILS(gani_inversion_edit(face, &edit, 1, photo), GANI_ERROR_INPUT, "did you mean `smile`");
+  edit.direction = "smile";
+  edit.strength = NAN;
+  FAILS(gani_inversion_edit(face, &edit, 1, photo), GANI_ERROR_INPUT, "strength");
+  edit.direction = "\xff\xfe";
+  FAILS(gani_inversion_edit(face, &edit, 1, photo), GANI_ERROR_INPUT, "UTF-8");
+  FAILS(gani_model_generate(model, 0, INFINITY, photo), GANI_ERROR_INPUT, "psi");
+  open.model = "no-such-model";
+  FAILS(gani_model_open(&open, &opened), GANI_ERROR_INPUT, "no-such-model");
+  open.model = "ffhq-64";
+  open.device = "toaster";
+  FAILS(gani_model_open(&open, &opened), GANI_ERROR_INPUT, "toaster");
+  open.device = NULL;
+  open.onnx_runtime = "/no/such/library.so";
+  FAILS(gani_model_open(&open, &opened), GANI_ERROR_RUNTIME, "/no/such/library.so");
+  snprintf(path, sizeof path, "%s/broken.safetensors", cache);
+  file = fopen(path, "w");
+  CHECK(file && fputs("no inversion", file) >= 0 && fclose(file) == 0);
+  FAILS(gani_inversion_open(model, path, &made), GANI_ERROR_MODEL, "damaged");
+  FAILS(gani_image_load(path, &image), GANI_ERROR_INPUT, "picture");
+  FAILS(gani_inversion_open(model, "/no/such/file", &made), GANI_ERROR_IO, "/no/such/file");
+  FAILS(gani_image_save(photo, "/no/such/folder/x.png"), GANI_ERROR_IO, "/no/such/folder");
+  FAILS(gani_image_save(photo, "x.unknown"), GANI_ERROR_INPUT, ".png");
+
+  uint8_t *huge = calloc(3, 20001);
+  gani_image_desc desc = rgb(huge, 20001, 1);
+  CHECK(gani_image_view(&desc, &image) == GANI_OK);
+  FAILS(gani_model_invert(model, image, &options, &made), GANI_ERROR_LIMITS, "too large");
+  CHECK(gani_image_free(image) == GANI_OK);
+  free(huge);
+}
+
+static void numbers_that_cannot_be(gani_model *model, gani_image *photo) {
+  uint8_t pixels[3 * 4 * 4] = {0};
+  struct {
+    gani_invert_options known;
+    uint64_t newer;
+  } grown = {quick(), 0};
+  gani_image *image = NULL;
+  gani_inversion *made = NULL;
+  gani_model_info about = {.struct_size = sizeof about};
+  gani_invert_options options;
+  gani_image_desc desc;
+
+#define IMAGE_FAILS(field, value, word)                              \
+  desc = rgb(pixels, 4, 4);                                          \
+  desc.field = value;                                                \
+  FAILS(gani_image_view(&desc, &image), GANI_ERROR_MISUSE, (word))
+  IMAGE_FAILS(struct_size, 0, "struct_size");
+  IMAGE_FAILS(struct_size, (size_t)-1, "struct_size");
+  IMAGE_FAILS(pixels, NULL, "NULL");
+  IMAGE_FAILS(stride, 11, "stride");
+  IMAGE_FAILS(stride, (size_t)-1, "address space");
+  IMAGE_FAILS(width, 0, "none");
+  IMAGE_FAILS(height, 0, "none");
+  IMAGE_FAILS(layout, 0, "gani_layout");
+  IMAGE_FAILS(layout, 6, "gani_layout");
+  IMAGE_FAILS(sample, 4, "gani_sample");
+  IMAGE_FAILS(mask_stride, 3, "mask_stride");
+  desc = rgb(pixels + 1, 1, 1);
+  desc.sample = GANI_F32;
+  desc.stride = 12;
+  FAILS(gani_image_view(&desc, &image), GANI_ERROR_MISUSE, "multiples of 4");
+
+#define INVERT_FAILS(field, value, word) \
+  options = quick();                     \
+  options.field = value;                 \
+  FAILS(gani_model_invert(model, photo, &options, &made), GANI_ERROR_MISUSE, (word))
+  INVERT_FAILS(struct_size, 4, "struct_size");
+  INVERT_FAILS(preset, 4, "gani_preset");
+  INVERT_FAILS(aligned, 2, "aligned");
+  INVERT_FAILS(cache, 2, "gani_cache");
+
+  /* A newer program: its further fields may be there, but not be set. */
+  grown.known.struct_size = sizeof grown;
+  grown.newer = 1;
+  FAILS(gani_model_invert(model, photo, &grown.known, &made), GANI_ERROR_UNSUPPORTED, "newer libgani");
+  /* An older one: its structs end earlier, and nothing is written behind them. */
+  memset(&about, 0x55, sizeof about);
+  about.struct_size = offsetof(gani_model_info, licence);
+  CHECK(gani_model_describe(model, &about) == GANI_OK);
+  CHECK(strcmp(about.name, "ffhq-64") == 0 && about.width == 0x55555555u);
+  FAILS(gani_log_set(9, NULL, NULL), GANI_ERROR_MISUSE, "gani_log_level");
+}
+
+static int stop_at_once(const gani_progress *progress, void *calls) {
+  ++*(int *)calls;
+  return progress->stage < GANI_STAGE_TUNE || progress->step < 1;
+}
+
+static void cancelled(gani_model *model, gani_image *photo) {
+  gani_invert_options options = quick();
+  gani_inversion *made = (gani_inversion *)photo;
+  int calls = 0;
+  options.progress = stop_at_once;
+  options.user_data = &calls;
+  FAILS(gani_model_invert(model, photo, &options, &made), GANI_CANCELLED, "cancelled");
+  CHECK(made == NULL && calls >= 5);
+}
+
+struct used {
+  gani_model *model;
+  gani_image *photo;
+};
+
+static int free_what_is_used(const gani_progress *progress, void *user_data) {
+  struct used *used = user_data;
+  (void)progress;
+  CHECK(gani_model_free(used->model) == GANI_OK && gani_image_free(used->photo) == GANI_OK);
+  used->model = NULL;
+  used->photo = NULL;
+  return 1;
+}
+
+/* Handles that are freed while a call uses them: it goes on with what they stood for. */
+static void freed_in_flight(void) {
+  gani_model_options open = {.struct_size = sizeof open};
+  gani_invert_options options = quick();
+  struct used used = {NULL, NULL};
+  gani_inversion *made = NULL;
+  open.model = "ffhq-64";
+  CHECK(gani_model_open(&open, &used.model) == GANI_OK && gani_image_load(photo_path, &used.photo) == GANI_OK);
+  options.progress = free_what_is_used;
+  options.user_data = &used;
+  CHECK(gani_model_invert(used.model, used.photo, &options, &made) == GANI_OK && used.model == NULL);
+  CHECK(gani_inversion_free(made) == GANI_OK);
+}
+
+static atomic_int lines;
+
+static void count_line(uint32_t level, const char *message, void *user_data) {
+  CHECK(level >= GANI_LOG_ERROR && level <= GANI_LOG_DEBUG && message && user_data == (void *)&lines);
+  if (atomic_fetch_add(&lines, 1) == 0) {
+    FAILS(gani_log_set(GANI_LOG_OFF, NULL, NULL), GANI_ERROR_MISUSE, "log function");
+  }
+}
+
+static void a_log_that_warns(gani_model *model, gani_image *photo) {
+  char no_folder[600];
+  gani_invert_options options = quick();
+  gani_inversion *made = NULL;
+  snprintf(no_folder, sizeof no_folder, "%s/broken.safetensors/below", cache);
+  options.cache = GANI_CACHE_ON;
+  options.cache_folder = no_folder;
+  CHECK(gani_log_set(GANI_LOG_WARNING, count_line, &lines) == GANI_OK);
+  CHECK(gani_model_invert(model, photo, &options, &made) == GANI_OK); /* and only warns */
+  CHECK(gani_log_set(GANI_LOG_OFF, NULL, NULL) == GANI_OK);
+  CHECK(atomic_load(&lines) >= 1);
+  CHECK(gani_inversion_free(made) == GANI_OK);
+}
+
+struct shared {
+  gani_model *model;
+  gani_image *photo;
+  gani_inversion *face;
+  const uint8_t *expected;
+};
+
+/* Inverts, and edits what both threads have, with handles that both use. */
+static void *work(void *argument) {
+  const struct shared *shared = argument;
+  gani_invert_options options = quick();
+  gani_inversion *mine = NULL;
+  uint8_t pixels[3 * 64 * 64];
+  gani_image_desc desc = rgb(pixels, 64, 64);
+  gani_image *image = NULL;
+  gani_edit edit = {"smile", 2.0f};
+  CHECK(gani_image_view(&desc, &image) == GANI_OK);
+  CHECK(gani_model_invert(shared->model, shared->photo, &options, &mine) == GANI_OK);
+  for (int i = 0; i < 5; ++i) {
+    memset(pixels, 0, sizeof pixels);
+    CHECK(gani_inversion_edit(i % 2 ? mine : shared->face, &edit, 1, image) == GANI_OK);
+    CHECK(memcmp(pixels, shared->expected, sizeof pixels) == 0);
+  }
+  /* Errors are each thread's own. */
+  FAILS(gani_inversion_edit(mine, NULL, 1, image), GANI_ERROR_MISUSE, "edits is NULL");
+  CHECK(gani_image_free(image) == GANI_OK && gani_inversion_free(mine) == GANI_OK);
+  return NULL;
+}
+
+static void two_threads(gani_model *model, gani_image *photo, gani_inversion *face) {
+  uint8_t expected[3 * 64 * 64];
+  gani_image_desc desc = rgb(expected, 64, 64);
+  gani_image *image = NULL;
+  gani_edit edit = {"smile", 2.0f};
+  struct shared shared = {model, photo, face, expected};
+  pthread_t threads[2];
+  CHECK(gani_image_view(&desc, &image) == GANI_OK);
+  CHECK(gani_inversion_edit(face, &edit, 1, image) == GANI_OK);
+  for (int i = 0; i < 2; ++i) CHECK(pthread_create(&threads[i], NULL, work, &shared) == 0);
+  for (int i = 0; i < 2; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
+  CHECK(gani_image_free(image) == GANI_OK);
+}
+
+static int count_bundle(const gani_bundle_info *bundle, void *found) {
+  CHECK(bundle->struct_size == sizeof *bundle && bundle->name && bundle->folder);
+  if (strcmp(bundle->name, "ffhq-64") == 0) {
+    CHECK(bundle->problem == NULL && bundle->width == 64 && bundle->height == 64);
+    ++*(int *)found;
+    return 0; /* enough */
+  }
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  gani_model_options options = {.struct_size = sizeof options};
+  gani_invert_options how = quick();
+  gani_model *model = NULL;
+  gani_image *photo = NULL;
+  gani_inversion *face = NULL;
+  int found = 0;
+  if (argc != 3) return 2;
+  photo_path = argv[1];
+  snprintf(cache, sizeof cache, "%s", argv[2]);
+
+  CHECK(strcmp(gani_last_error(), "") == 0);
+  CHECK(gani_bundle_list(count_bundle, &found) == GANI_OK && found == 1);
+  options.model = "ffhq-64";
+  options.device = "cpu";
+  CHECK(gani_model_open(&options, &model) == GANI_OK);
+  CHECK(gani_image_load(photo_path, &photo) == GANI_OK);
+  CHECK(gani_model_invert(model, photo, &how, &face) == GANI_OK);
+
+  null_everywhere(model, photo, face);
+  freed_and_foreign_handles(model, photo, face);
+  every_status(model, photo, face);
+  numbers_that_cannot_be(model, photo);
+  cancelled(model, photo);
+  freed_in_flight();
+  a_log_that_warns(model, photo);
+  two_threads(model, photo, face);
+
+  /* An inversion outlives its model. */
+  CHECK(gani_model_free(model) == GANI_OK);
+  CHECK(gani_inversion_paste(face, NULL, 0, photo, NULL) == GANI_OK);
+  CHECK(gani_inversion_free(face) == GANI_OK && gani_image_free(photo) == GANI_OK);
+  puts("ok");
+  return 0;
+}

@@ -1,0 +1,68 @@
+// wrapper.cpp - gani.hpp: exceptions for errors, exceptions out of callbacks, handles that move and free themselves.
+//
+//   wrapper PHOTO      prints "ok"
+#include <gani.hpp>
+
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+static_assert(!std::is_copy_constructible_v<gani::Model> && std::is_nothrow_move_constructible_v<gani::Model>);
+static_assert(!std::is_copy_constructible_v<gani::Inversion>);
+
+static void require(bool condition, const char *what) {
+  if (!condition) throw std::runtime_error(what);
+}
+
+template <class Call>
+static gani_status status_of(Call call, const std::string &word) {
+  try {
+    call();
+  } catch (const gani::Error &error) {
+    require(std::string(error.what()).find(word) != std::string::npos, error.what());
+    return error.status();
+  }
+  return GANI_OK;
+}
+
+int main(int argc, char **argv) try {
+  if (argc != 2) return 2;
+  require(status_of([] { gani::Model("no-such-model"); }, "no-such-model") == GANI_ERROR_INPUT, "unknown model");
+  require(status_of([] { gani::Image::load("none.png"); }, "none.png") == GANI_ERROR_IO, "missing file");
+
+  gani::Model opened("ffhq-64", "cpu");
+  const gani::Model model = std::move(opened);
+  require(opened.get() == nullptr && model.describe().width == 64, "a moved handle");
+  bool smile = false;
+  for (const gani::Direction &direction : model.directions()) smile |= direction.named && direction.name == "smile";
+  require(smile, "no smile");
+
+  gani::Image photo = gani::Image::load(argv[1]);
+  gani_invert_options options{};
+  options.cache = GANI_CACHE_OFF;
+  options.iterations = 2;
+  options.refine = GANI_NONE;
+  const auto cancel = [](const gani_progress &progress) { return progress.stage != GANI_STAGE_TUNE; };
+  require(status_of([&] { model.invert(photo, options, cancel); }, "cancelled") == GANI_CANCELLED, "not cancelled");
+  std::string thrown;
+  try {
+    model.invert(photo, options, [](const gani_progress &) -> bool { throw std::logic_error("from the callback"); });
+  } catch (const std::logic_error &error) {
+    thrown = error.what();
+  }
+  require(thrown == "from the callback", "an exception was lost");
+
+  const gani::Inversion face = model.invert(photo, options);
+  require(face.describe().has_place == 1 && face.describe().photo_width == photo.describe().width, "its facts");
+  std::vector<std::uint8_t> pixels(4 * 32 * 32);
+  gani::Image small = gani::Image::view(pixels.data(), 32, 32, 4 * 32, GANI_BGRA);
+  face.edit({{"smile", 1.5f}}, small);
+  require(pixels[3] == 255 && pixels[4 * 32 * 16 + 64] != 0, "nothing was drawn");
+  std::cout << "ok\n";
+  return 0;
+} catch (const std::exception &error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}

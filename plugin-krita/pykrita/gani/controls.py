@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Rows of the dialogs."""
+from . import words
+from .qt import QDoubleSpinBox, QFormLayout, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QSlider, Qt, QWidget
+
+STEPS = 100  # of a slider, for each σ
+RANGE = 3.0  # σ either way
+
+
+def group(title, rows):
+    """A titled group of rows, each (label, widget) or a widget alone."""
+    box = QGroupBox(title)
+    form = QFormLayout(box)
+    for row in rows:
+        if isinstance(row, tuple):
+            form.addRow(*row)
+        else:
+            form.addRow(row)
+    return box
+
+
+class Strength(QWidget):
+    """A slider and its number, in σ from −3 to 3; `changed()` is called when they move."""
+
+    def __init__(self, tip, changed, value=0.0):
+        super().__init__()
+        self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+        self.slider.setRange(int(-RANGE * STEPS), int(RANGE * STEPS))
+        self.slider.setMinimumWidth(200)
+        self.number.setRange(-RANGE, RANGE)
+        self.number.setSingleStep(0.1)
+        self.number.setDecimals(2)
+        for widget in (self.slider, self.number):
+            widget.setToolTip(tip)
+        self.number.setValue(value)
+        self.slider.setValue(round(value * STEPS))
+        self.slider.valueChanged.connect(lambda at: self.number.setValue(at / STEPS))
+        self.number.valueChanged.connect(lambda at: self.slider.setValue(round(at * STEPS)))
+        self.number.valueChanged.connect(lambda _: changed())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.number)
+        self.setFocusProxy(self.number)
+
+    def value(self):
+        return self.number.value()
+
+    def set(self, value):
+        self.number.setValue(value)
+
+
+class Sliders(QWidget):
+    """A slider for each direction, and a row for all others."""
+
+    def __init__(self, directions, changed):
+        super().__init__()
+        self.changed, self.rows = changed, {}
+        self.form = QFormLayout(self)
+        self.form.setContentsMargins(0, 0, 0, 0)
+        self.reset = QPushButton("Re&set")
+        self.reset.setToolTip("All sliders to 0, and nothing more")
+        self.reset.clicked.connect(self.clear)
+        self.more = QLineEdit()
+        self.more.setToolTip(words.MORE_HELP)
+        self.more.setPlaceholderText("pca.3=1.5 sefa.0=-2")
+        self.more.editingFinished.connect(changed)
+        self.form.addRow("Mo&re", self.more)
+        self.form.addRow(self.reset)
+        self.meet(list(directions))
+
+    def meet(self, directions):
+        """Has one for each of these from now on; those that stay keep their values."""
+        if list(self.rows) == list(directions):
+            return
+        values = {name: row.value() for name, row in self.rows.items()}
+        for row in self.rows.values():
+            self.form.removeRow(row)
+        self.rows = {}
+        for i, name in enumerate(directions):
+            label, tip = words.label(name)
+            self.rows[name] = Strength(tip, self.changed, values.get(name, 0.0))
+            self.form.insertRow(i, label, self.rows[name])
+
+    def clear(self):
+        self.more.clear()
+        for row in self.rows.values():
+            row.set(0.0)
+        self.changed()
+
+    def edits(self):
+        """What the sliders ask for, [(direction, σ)]; those at 0 ask for nothing."""
+        return [(name, row.value()) for name, row in self.rows.items() if row.value()]

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Qt as Krita has it: Qt 6 from Krita 6 on, Qt 5 before. Enums are written in full, which both understand."""
+try:
+    from PyQt6.QtCore import QByteArray, Qt, QThread, QTimer, pyqtSignal
+    from PyQt6.QtGui import QImage, QPainter, QPixmap, QTransform
+    from PyQt6.QtWidgets import (QApplication, QCheckBox, QComboBox, QDialog, QDialogButtonBox, QDoubleSpinBox, QFormLayout,
+                                 QGroupBox, QHBoxLayout, QLabel, QLineEdit, QMessageBox, QProgressBar, QPushButton,
+                                 QSlider, QSpinBox, QVBoxLayout, QWidget)
+except ImportError:
+    from PyQt5.QtCore import QByteArray, Qt, QThread, QTimer, pyqtSignal
+    from PyQt5.QtGui import QImage, QPainter, QPixmap, QTransform
+    from PyQt5.QtWidgets import (QApplication, QCheckBox, QComboBox, QDialog, QDialogButtonBox, QDoubleSpinBox, QFormLayout,
+                                 QGroupBox, QHBoxLayout, QLabel, QLineEdit, QMessageBox, QProgressBar, QPushButton,
+                                 QSlider, QSpinBox, QVBoxLayout, QWidget)
+
+__all__ = ["QApplication", "QByteArray", "QCheckBox", "QComboBox", "QDialog", "QDialogButtonBox", "QDoubleSpinBox",
+           "QFormLayout", "QGroupBox", "QHBoxLayout", "QImage", "QLabel", "QLineEdit", "QMessageBox", "QPainter", "QPixmap",
+           "QProgressBar", "QPushButton", "QSlider", "QSpinBox", "QThread", "QTimer", "QTransform",
+           "QVBoxLayout", "QWidget", "Qt", "pyqtSignal"]

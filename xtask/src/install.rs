@@ -1,0 +1,132 @@
+//! `cargo xtask install --prefix DIR`: libgani for C and C++ programs, with what CMake and pkg-config need.
+//!
+//! Everything is found relative to the library or the file that asks, so that DIR can be moved.
+
+use crate::steps;
+use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The number in the library's file name.
+const ABI: u32 = gani::GANI_ABI_VERSION;
+
+/// Installs into `prefix` the library `built`, or a release build made now.
+pub fn run(prefix: &Path, built: Option<&Path>) -> Result<(), String> {
+    // Commands run in the root; what the user named is relative to where the user is.
+    let absolute = |path: &Path| std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()));
+    let prefix = absolute(prefix)?;
+    let library = match built {
+        Some(built) => absolute(built)?,
+        None => steps::build_library()?,
+    };
+    let folder = |name: &str| {
+        let path = prefix.join(name);
+        fs::create_dir_all(&path).map_err(|e| format!("cannot create {}: {e}", path.display()))?;
+        Ok::<PathBuf, String>(path)
+    };
+    let (lib, include) = (folder("lib")?, folder("include")?);
+    let name = if cfg!(target_os = "linux") {
+        format!("{DLL_PREFIX}gani{DLL_SUFFIX}.{ABI}")
+    } else {
+        format!("{DLL_PREFIX}gani{DLL_SUFFIX}")
+    };
+    copy(&library, &lib.join(&name))?;
+    #[cfg(target_os = "linux")]
+    link(&name, &lib.join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))?;
+    for header in ["gani.h", "gani.hpp"] {
+        copy(&steps::root().join("include").join(header), &include.join(header))?;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    write(&folder("lib/pkgconfig")?.join("gani.pc"), &PKG_CONFIG.replace("@VERSION@", version))?;
+    let cmake = folder("lib/cmake/gani")?;
+    write(&cmake.join("gani-config.cmake"), &CMAKE.replace("@LIBRARY@", &name))?;
+    write(&cmake.join("gani-config-version.cmake"), &CMAKE_VERSION.replace("@VERSION@", version))?;
+    copy_folder(&steps::root().join("models"), &folder("share/gani/models")?)?;
+    println!("libgani {version} is in {}", prefix.display());
+    install_onnx_runtime(&lib)
+}
+
+/// ONNX Runtime beside the library, where this machine has it.
+fn install_onnx_runtime(lib: &Path) -> Result<(), String> {
+    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
+    match Runtime::load(&options) {
+        Ok(runtime) => {
+            let from = runtime.library();
+            copy(from, &lib.join(from.file_name().unwrap_or_default()))?;
+            println!("with ONNX Runtime {}", runtime.version());
+        }
+        Err(error) => println!("without ONNX Runtime, which each user then needs: {error}"),
+    }
+    Ok(())
+}
+
+const PKG_CONFIG: &str = "\
+prefix=${pcfiledir}/../..
+libdir=${prefix}/lib
+includedir=${prefix}/include
+
+Name: gani
+Description: Put a photographed face inside a generator and edit it there
+Version: @VERSION@
+Libs: -L${libdir} -lgani
+Cflags: -I${includedir}
+";
+
+const CMAKE: &str = "\
+# find_package(gani) gives the target gani::gani.
+get_filename_component(gani_prefix \"${CMAKE_CURRENT_LIST_DIR}/../../..\" ABSOLUTE)
+if(NOT TARGET gani::gani)
+  add_library(gani::gani SHARED IMPORTED)
+  set_target_properties(gani::gani PROPERTIES
+    IMPORTED_LOCATION \"${gani_prefix}/lib/@LIBRARY@\"
+    IMPORTED_SONAME \"@LIBRARY@\"
+    INTERFACE_INCLUDE_DIRECTORIES \"${gani_prefix}/include\")
+endif()
+";
+
+const CMAKE_VERSION: &str = "\
+# Versions 0.x agree in their second number.
+set(PACKAGE_VERSION \"@VERSION@\")
+string(REGEX MATCH \"^[0-9]+\\\\.[0-9]+\" gani_series \"${PACKAGE_VERSION}\")
+string(REGEX MATCH \"^[0-9]+\\\\.[0-9]+\" gani_wanted \"${PACKAGE_FIND_VERSION}\")
+if(PACKAGE_VERSION VERSION_GREATER_EQUAL PACKAGE_FIND_VERSION AND gani_series STREQUAL gani_wanted)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+if(PACKAGE_VERSION VERSION_EQUAL PACKAGE_FIND_VERSION)
+  set(PACKAGE_VERSION_EXACT TRUE)
+endif()
+";
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+/// Replaces the file, so that programs that have the old one loaded keep it.
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let _ = fs::remove_file(to);
+    fs::copy(from, to)
+        .map(|_| ())
+        .map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
+    let reading = |e: std::io::Error| format!("cannot read {}: {e}", from.display());
+    for entry in fs::read_dir(from).map_err(reading)? {
+        let path = entry.map_err(reading)?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            fs::create_dir_all(&target).map_err(|e| format!("cannot create {}: {e}", target.display()))?;
+            copy_folder(&path, &target)?;
+        } else {
+            copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn link(name: &str, link: &Path) -> Result<(), String> {
+    let _ = fs::remove_file(link);
+    std::os::unix::fs::symlink(name, link).map_err(|e| format!("cannot create {}: {e}", link.display()))
+}
