@@ -59,6 +59,7 @@ impl Cache {
     pub fn get(&self, key: &str) -> Option<Inversion> {
         let path = self.path(key);
         if !path.is_file() {
+            log::debug!("not inverted before: {} is not there", path.display());
             return None;
         }
         match Inversion::open(&path) {

@@ -1,8 +1,8 @@
 """Runs inside gimp-console, through python-fu-eval: calls gani's procedures and checks pixels. `cargo xtask test-hosts`.
 
-Prints `PASS name` or `FAIL name: why` for each check. The environment tells: PHOTO, LIBRARY (ONNX Runtime's file, which is
-moved away and back), CACHE (the cache's folder).
+Prints `PASS name` or `FAIL name: why` for each check. Files lie where `xtask/src/hosts.rs` puts them.
 """
+import glob
 import os
 import signal
 import threading
@@ -10,6 +10,9 @@ import time
 
 from gi.repository import Gegl, Gio
 
+PHOTO = "/w/astronaut.png"
+LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back
+CACHE = "/w/home/.cache/gani/inversions"
 EDIT, VARIATIONS = "plug-in-gani-edit-face", "plug-in-gani-face-variations"
 INNER = (150, 0, 170, 190)  # x, y, width, height well inside the astronaut's face square
 
@@ -19,7 +22,7 @@ def check(name, good, why=""):
 
 
 def load():
-    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(os.environ["PHOTO"]))
+    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(PHOTO))
 
 
 def call(image, procedure=EDIT, **arguments):
@@ -90,10 +93,9 @@ def mistakes():
         answer = call(image)
         fails(f"{width} × {height} pixels", (answer[0], answer[1].lower(), answer[2]), word)
         image.delete()
-    library = os.environ["LIBRARY"]
-    os.rename(library, library + ".away")
+    os.rename(LIBRARY, LIBRARY + ".away")
     fails("without ONNX Runtime", call(load()), "ONNX Runtime", "ORT_DYLIB_PATH")
-    os.rename(library + ".away", library)
+    os.rename(LIBRARY + ".away", LIBRARY)
 
 
 def plug_ins():
@@ -130,7 +132,7 @@ def killed():
     thread.join()
     check("it was killed in mid-run", len(shot) == 1 and status != Gimp.PDBStatusType.SUCCESS, f"{shot} {status}")
     check("a kill changes nothing", pixels(layer) == before and len(image.get_layers()) == 1)
-    check("a kill leaves nothing in the cache", not os.path.isdir(os.environ["CACHE"]) or not os.listdir(os.environ["CACHE"]))
+    check("a kill leaves nothing in the cache", not os.path.isdir(CACHE) or not os.listdir(CACHE))
 
 
 def new_layer():
@@ -220,7 +222,7 @@ def variations():
 
 
 def unwritable_cache():
-    cache = os.environ["CACHE"]
+    cache = CACHE
     os.rename(cache, cache + ".away")
     with open(cache, "w") as file:
         file.write("no folder")
