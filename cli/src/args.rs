@@ -1,6 +1,6 @@
 //! The command line, as `clap` reads it.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use gani_core::edit::Layers;
 use gani_core::method::Method;
 use gani_core::photo::FaceChoice;

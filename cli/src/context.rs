@@ -77,7 +77,7 @@ impl Context {
 
     /// The model named on the command line, or `default`, or the best one installed.
     pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
-        let name = self.common.model.as_deref().or(default).unwrap_or_else(bundle::preferred);
+        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::preferred());
         let model = Model::open(name, self.runtime()?.clone())?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
