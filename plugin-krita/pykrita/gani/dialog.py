@@ -22,10 +22,10 @@ class FaceDialog(QDialog):
 
     def __init__(self, parent, document, layer):
         """For a layer of a document. Raises library.Failed where it cannot be edited."""
-        super().__init__(parent)
-        self.document, self.layer, self.place, self.edited = document, layer, None, None
         bundles = [b for b in engine.bundles() if not b.problem]
-        pixels, self.space = picture.read(document, layer)
+        pixels, space = picture.read(document, layer)
+        super().__init__(parent)
+        self.document, self.layer, self.space, self.place, self.edited = document, layer, space, None, None
         self.worker = Worker(pixels)
         self.worker.news.connect(self.hear, Qt.ConnectionType.QueuedConnection)
         self.setWindowTitle(self.TITLE)
