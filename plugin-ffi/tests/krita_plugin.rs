@@ -16,7 +16,9 @@ fn the_krita_plug_in_knows_the_header_and_works_with_the_library() {
     python.env("PYTHONPATH", plug_in.join("pykrita")).env("PYTHONDONTWRITEBYTECODE", "1");
     python.env("GANI_LIBRARY", std::env::current_exe().unwrap().with_file_name(name));
     python.env("XDG_CACHE_HOME", cache.path());
-    let output = python.output().unwrap_or_else(|e| panic!("{python:?}: {e}; the plug-in's tests need Python 3.8 or later"));
+    let output = python
+        .output()
+        .unwrap_or_else(|e| panic!("{python:?}: {e}; the plug-in's tests need Python 3.8 or later"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("Ran 0 tests"), "{said}");
 }
