@@ -56,10 +56,14 @@ pub enum Command {
     Edit(EditArgs),
     /// Make images with the generator
     Generate(GenerateArgs),
+    /// Compare methods over the faces of a folder: fidelity, drift, edits, time, on one page
+    Evaluate(EvaluateArgs),
     /// Compare two images: MSE, LPIPS, MS-SSIM, ID
     Metrics(MetricsArgs),
     /// Make a bundle from published checkpoints, or from any generator as ONNX
     Import(ImportArgs),
+    /// What a checkpoint, network, bundle or inversion holds
+    Inspect(InspectArgs),
     /// Bundles on this machine
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
@@ -150,6 +154,61 @@ pub struct GenerateArgs {
 }
 
 #[derive(Args)]
+pub struct EvaluateArgs {
+    /// The folder of photographs
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Methods to compare, with a preset where that is not `best`: gani,gani:paper,pti
+    #[arg(
+        long,
+        value_name = "METHOD[:PRESET],…",
+        value_delimiter = ',',
+        default_value = "gani,pti,w,w+,encoder"
+    )]
+    pub methods: Vec<Contender>,
+    /// Only the first N photographs, by name
+    #[arg(long, value_name = "N")]
+    pub n: Option<usize>,
+    /// The photographs are aligned face crops already
+    #[arg(long)]
+    pub aligned: bool,
+    /// Steps of every method, instead of their own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub iterations: Option<u32>,
+    /// Folder for report.html, .json and .csv; a second run goes on where the first one ended
+    #[arg(short, long = "out", visible_alias = "output", value_name = "REPORT")]
+    pub output: PathBuf,
+}
+
+/// A method with its preset, to be compared with others.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// The method.
+    pub method: Method,
+    /// Its preset; only `gani` differs by it.
+    pub preset: Preset,
+}
+
+impl Contender {
+    /// `gani:fast`; without the preset where that is the default.
+    pub fn label(&self) -> String {
+        match self.preset {
+            Preset::Best => self.method.name().into(),
+            preset => format!("{}:{}", self.method.name(), preset.name()),
+        }
+    }
+}
+
+impl std::str::FromStr for Contender {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (method, preset) = text.split_once(':').unwrap_or((text, Preset::Best.name()));
+        Ok(Contender { method: method.parse()?, preset: preset.parse()? })
+    }
+}
+
+#[derive(Args)]
 pub struct MetricsArgs {
     /// The result
     pub a: PathBuf,
@@ -227,6 +286,15 @@ impl std::str::FromStr for NamedFile {
 /// A name that `--set NAME=SIGMA` can say, and that is not one of gani's own.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A checkpoint (.pt, .pth, .pkl), network (.onnx, .xml), bundle (folder or name) or inversion (.safetensors)
+    pub file: PathBuf,
+    /// Count what running its networks once costs: operations, parameters, bytes moved
+    #[arg(long)]
+    pub cost: bool,
 }
 
 #[derive(Args)]

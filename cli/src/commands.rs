@@ -3,8 +3,10 @@
 pub mod completions;
 pub mod doctor;
 pub mod edit;
+pub mod evaluate;
 pub mod generate;
 pub mod import;
+pub mod inspect;
 pub mod invert;
 pub mod metrics;
 pub mod models;

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 mod progress;
+mod report;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -20,8 +21,10 @@ fn main() -> ExitCode {
         Command::Invert(args) => commands::invert::run(&context, &args),
         Command::Edit(args) => commands::edit::run(&context, &args),
         Command::Generate(args) => commands::generate::run(&context, &args),
+        Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
+        Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Doctor => commands::doctor::run(&context),
         Command::Plugin(args) => commands::plugin::run(&context, &args),

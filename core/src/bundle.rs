@@ -277,11 +277,11 @@ impl Bundle {
         })
     }
 
-    /// LPIPS of two images, for evaluation: `a`, `b` `[1, 3, 256, 256]` in `[-1, 1]` → `distance` `[1]`.
-    pub fn lpips_distance(&self) -> Result<Option<Graph>> {
-        let Some(lpips) = self.network("lpips", [LOSS_SIZE; 2])? else { return Ok(None) };
+    /// LPIPS of two images of `size` (height, width), for evaluation: `a`, `b` `[1, 3, H, W]` in `[-1, 1]` → `distance` `[1]`.
+    pub fn lpips_distance(&self, size: [usize; 2]) -> Result<Option<Graph>> {
+        let Some(lpips) = self.network("lpips", size)? else { return Ok(None) };
         let builder = Builder::new();
-        let input = |name| builder.input(name, &[1, 3, LOSS_SIZE, LOSS_SIZE]);
+        let input = |name| builder.input(name, &[1, 3, size[0], size[1]]);
         let a = builder.inline(&lpips.graph, &[("image", input("a"))])?;
         let b = builder.inline(&lpips.graph, &[("image", input("b"))])?;
         let terms = a.into_iter().zip(b).map(|(a, b)| (a - b).square().sum_all());

@@ -91,6 +91,28 @@ pub fn measure(
     })
 }
 
+/// Compares two images `[1,3,H,W]` in `[-1,1]` of one size without reducing them; `lpips` is made for that size.
+///
+/// MS-SSIM is left out where a side is too short for it.
+///
+/// # Errors
+/// As [`measure`], and [`Error::Input`] where the sizes differ.
+pub fn measure_as_is(
+    result: ArrayView4<'_, f32>,
+    target: ArrayView4<'_, f32>,
+    network: Option<&Session>,
+    cancel: &Cancel,
+) -> Result<Metrics> {
+    let mse = mse(result, target)?;
+    let large = result.shape()[2].min(result.shape()[3]) >= ms_ssim::SMALLEST;
+    Ok(Metrics {
+        mse,
+        lpips: network.map(|n| lpips(n, result, target, cancel)).transpose()?,
+        ms_ssim: if large { ms_ssim(result, target)? } else { None },
+        id: None,
+    })
+}
+
 /// Mean squared error of two arrays of one shape, summed in f64.
 ///
 /// # Errors

@@ -33,6 +33,8 @@ struct Loaded {
     directions: OnceLock<Directions>,
     faces: OnceLock<Option<(FaceFinder, Session)>>,
     lpips: OnceLock<Option<Session>>,
+    lpips_at_full_size: OnceLock<Option<Session>>,
+    encoder: OnceLock<Option<(Session, [usize; 2])>>,
     mapping: OnceLock<Session>,
 }
 
@@ -142,12 +144,40 @@ impl Model {
         target: ArrayView4<'_, f32>,
         cancel: &Cancel,
     ) -> Result<Metrics> {
-        let lpips = get_or_try(&self.loaded.lpips, || {
-            self.bundle.lpips_distance()?.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+        let networks = metrics::Networks { lpips: self.lpips()?, identity: self.identity()? };
+        metrics::measure(result, target, &networks, cancel)
+    }
+
+    /// As [`Model::measure`], without the identity, and with images of the generator's size compared as they are.
+    ///
+    /// # Errors
+    /// As [`metrics::measure`]; MS-SSIM is left out below the size that it needs.
+    pub fn measure_at_full_size(
+        &self,
+        result: ArrayView4<'_, f32>,
+        target: ArrayView4<'_, f32>,
+        cancel: &Cancel,
+    ) -> Result<Metrics> {
+        let lpips = get_or_try(&self.loaded.lpips_at_full_size, || {
+            let graph = self.bundle.lpips_distance(self.bundle.image_size())?;
+            graph.map(|graph| session(&self.runtime, "LPIPS at full size", graph)).transpose()
         })?;
+        metrics::measure_as_is(result, target, lpips.as_ref(), cancel)
+    }
+
+    /// LPIPS of two images at 256 px, where the bundle has it.
+    pub(crate) fn lpips(&self) -> Result<Option<&Session>> {
+        let lpips = get_or_try(&self.loaded.lpips, || {
+            let graph = self.bundle.lpips_distance([metrics::SIZE; 2])?;
+            graph.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+        })?;
+        Ok(lpips.as_ref())
+    }
+
+    /// What tells persons apart, for bundles of faces.
+    pub(crate) fn identity(&self) -> Result<Option<Identity<'_>>> {
         let faces = self.face_networks()?.as_ref();
-        let identity = faces.map(|(faces, features)| Identity { faces, features });
-        metrics::measure(result, target, &metrics::Networks { lpips: lpips.as_ref(), identity }, cancel)
+        Ok(faces.map(|(faces, features)| Identity { faces, features }))
     }
 
     fn mapping(&self) -> Result<&Session> {
@@ -182,14 +212,22 @@ impl Model {
     /// The encoder's estimate of w for a crop `[1,3,S,S]`, repeated for every style layer; the mean w where the bundle
     /// has no encoder.
     pub fn encode(&self, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Array2<f32>> {
-        let Some(encoder) = self.bundle.encoder()? else {
+        let encoder = get_or_try(&self.loaded.encoder, || {
+            let Some(graph) = self.bundle.encoder()? else { return Ok(None) };
+            let &[_, 3, height, width] = graph.input_shape("image")? else {
+                return Err(Error::Model(format!(
+                    "the encoder of `{}` takes images {:?}, not [1, 3, H, W]; an encoder of six channels is for --method \
+                     restyle",
+                    self.bundle.name(),
+                    graph.input_shape("image")?
+                )));
+            };
+            Ok(Some((session(&self.runtime, "encoder", graph)?, [height, width])))
+        })?;
+        let Some((encoder, [height, width])) = encoder else {
             return self.broadcast(&self.bundle.w_avg()?.into_dyn());
         };
-        let &[_, _, height, width] = encoder.input_shape("image")? else {
-            return Err(Error::Model("the encoder's input is no image".into()));
-        };
-        let small = metrics::resize(crop, height, width);
-        let encoder = session(&self.runtime, "encoder", encoder)?;
+        let small = metrics::resize(crop, *height, *width);
         self.broadcast(&first_output(encoder.run(&[("image", small.view().into_dyn())], cancel)?)?)
     }
 

@@ -36,6 +36,16 @@ impl Settings {
         };
         Settings { project, ..self }
     }
+
+    /// Sets how many steps `method` makes; encoders make none.
+    pub fn set_iterations(&mut self, method: Method, steps: usize) {
+        match method {
+            Method::Gani => self.tune.iterations = steps,
+            Method::Pti => self.pti.iterations = steps,
+            Method::W | Method::WPlus => self.project.steps = steps,
+            Method::Encoder | Method::Restyle => {}
+        }
+    }
 }
 
 /// A named choice of [`Settings`].

@@ -1,78 +1,201 @@
-//! PyTorch checkpoints (`.pt`, `.pth`) as named f32 tensors. The pickle inside is parsed, never executed.
+//! PyTorch checkpoints as named tensors: `.pt` and `.pth` of every age, and NVlabs's `.pkl`. Nothing in them is executed.
+//!
+//! A file is a pickle ([`pickle`]) in one of three containers: a zip archive ([`zip`]), the format before PyTorch 1.6
+//! ([`legacy`]), or the bare pickle that NVlabs writes, with every storage inside. Opening reads the pickle, names what it
+//! holds ([`names`]) and checks that every tensor lies within the file ([`view`]); elements are read when a tensor is
+//! first asked for, so that a file takes no more memory than the tensors in use.
+//!
+//! # Limits
+//! Opening takes at most 256 MiB beside the tensors: a pickle has at most 2²¹ instructions and 32 MiB of text, nests at
+//! most 1,024 marks and 64 dicts; a file names at most 65,536 tensors. All tensors together have at most as many elements
+//! as the file has bytes, and 2²⁴ more.
 
-use crate::{DType, Data, Error, Result, Tensor};
-use half::{bf16, f16};
+mod element;
+mod legacy;
+mod names;
+mod pickle;
+mod source;
+mod view;
+mod zip;
+
+pub use element::Element;
+
+use crate::{Error, Result, Tensor};
+use names::Contents;
+use pickle::{Budget, Pickle, Place, View};
+use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use view::Stored;
 
-/// The tensors of a checkpoint by their dotted path, such as `g_ema.conv1.conv.weight`.
+/// The name of the tensor of a file that is one tensor.
+pub const SINGLE: &str = "tensor";
+
+/// Elements that a file's tensors may have beyond its bytes, where views repeat elements.
+const MAX_REPEATED: u64 = 1 << 24;
+
+/// The container that a checkpoint came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// The zip archive of PyTorch since 1.6.
+    Zip,
+    /// The stream of pickles and storages of PyTorch before 1.6.
+    Legacy,
+    /// A bare pickle with storages inside: NVlabs's `.pkl`.
+    Pickle,
+    /// Tensors in memory.
+    #[default]
+    Memory,
+}
+
+/// A value of a checkpoint that is no tensor: an option it was trained with, an attribute of a module.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // each variant is its Python type
+pub enum Setting {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// The tensors of a checkpoint by their dotted path, such as `g_ema.conv1.conv.weight` or `G_ema.synthesis.b4.const`.
+///
+/// Cloning shares everything.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
-    name: String,
     prefix: String,
-    tensors: BTreeMap<String, Tensor>,
+    file: Arc<File>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    name: String,
+    format: Format,
+    source: Option<Source>,
+    tensors: BTreeMap<String, Entry>,
+    settings: BTreeMap<String, Setting>,
+    /// Elements read so far.
+    read: AtomicU64,
+}
+
+/// A tensor that is read once, when it is first asked for.
+#[derive(Debug)]
+struct Entry {
+    stored: Option<Stored>,
+    tensor: OnceLock<Tensor>,
 }
 
 impl Checkpoint {
-    /// Reads a file that `torch.save` has written: a state dict, or dicts of them.
+    /// Opens a file that `torch.save` has written – a tensor, a state dict, dicts of them, a module – or a pickle that
+    /// holds them, as NVlabs publishes (`G_ema.synthesis.b4.const`, `G_ema.mapping.w_avg`).
     ///
-    /// Floating-point tensors become f32, integers i64.
+    /// Floating-point tensors are read as f32, integers and truth values as i64. A file that is a single tensor holds it
+    /// as [`SINGLE`].
     ///
     /// # Errors
-    /// [`Error::Model`] where the file is no checkpoint, or is truncated; [`Error::Io`] where it cannot be read.
+    /// [`Error::Model`] where the file is no checkpoint, is truncated, or asks for a class or function that could run
+    /// code, which it names; [`Error::Limits`] where it is larger than the limits above; [`Error::Unsupported`] for kinds
+    /// of tensors or of files that are not read; [`Error::Io`] where it cannot be read.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        // Tell a missing file from a broken one.
-        std::fs::metadata(path).map_err(|source| Error::Io {
-            path: path.into(),
-            doing: "reading",
-            source,
-        })?;
-        let name = path.display().to_string();
-        let reader = pytorch_reader::PytorchReader::new(path)
-            .map_err(|e| Error::Model(format!("{name}: not a PyTorch checkpoint, or truncated ({e})")))?;
-        let tensors: Result<_> = reader
-            .into_tensors()
-            .into_iter()
-            .map(|(key, t)| {
-                let bytes =
-                    t.read().map_err(|e| Error::Model(format!("{name}: `{key}` is truncated ({e})")))?;
-                let tensor = tensor(t.dtype(), t.shape(), &bytes)
-                    .ok_or_else(|| Error::Model(format!("{name}: `{key}` is inconsistent")))?;
-                Ok((key, tensor))
-            })
-            .collect();
-        Ok(Checkpoint { name, prefix: String::new(), tensors: tensors? })
+        Checkpoint::open(Source::open(path)?)
+    }
+
+    /// As [`Checkpoint::read`], of bytes in memory; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Checkpoint> {
+        Checkpoint::open(Source::memory(name, bytes))
+    }
+
+    fn open(source: Source) -> Result<Checkpoint> {
+        let (format, pickle) = parse(&source)?;
+        let Contents { views, settings } = names::contents(&source, &pickle)?;
+        let tensor = |(name, view): (String, View)| {
+            let stored = Some(Stored::new(&source, &name, &view, &pickle)?);
+            Ok((name, Entry { stored, tensor: OnceLock::new() }))
+        };
+        let tensors = views.into_iter().map(tensor).collect::<Result<_>>()?;
+        let (name, read) = (source.name.clone(), AtomicU64::new(0));
+        let file = File { name, format, source: Some(source), tensors, settings, read };
+        Ok(Checkpoint { prefix: String::new(), file: Arc::new(file) })
     }
 
     /// A checkpoint from tensors in memory; `name` is for messages.
     pub fn from_tensors(name: &str, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Checkpoint {
-        Checkpoint { name: name.into(), prefix: String::new(), tensors: tensors.into_iter().collect() }
+        let entry = |(key, tensor): (String, Tensor)| (key, Entry { stored: None, tensor: tensor.into() });
+        let tensors = tensors.into_iter().map(entry).collect();
+        let file = File { name: name.into(), tensors, ..File::default() };
+        Checkpoint { prefix: String::new(), file: Arc::new(file) }
     }
 
     /// The same tensors, looked up below `prefix` (`g_ema.`), where there are any.
     pub fn below(mut self, prefix: &str) -> Checkpoint {
-        if self.tensors.keys().any(|k| k.starts_with(prefix)) {
+        if self.file.tensors.keys().any(|k| k.starts_with(prefix)) {
             self.prefix = prefix.into();
         }
         self
     }
 
+    /// The file's name, for messages.
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// The container that it came in.
+    pub fn format(&self) -> Format {
+        self.file.format
+    }
+
     /// Names under the prefix, without it, in alphabetical order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().filter_map(|k| k.strip_prefix(&self.prefix))
+        self.file.tensors.keys().filter_map(|k| k.strip_prefix(&self.prefix))
+    }
+
+    /// Shape of the tensor called `key` under the prefix, without reading it; `None` where there is none.
+    pub fn shape(&self, key: &str) -> Option<&[usize]> {
+        self.entry(key).map(Entry::shape)
+    }
+
+    /// Type of its elements in the file; `None` where there is no such tensor, or it never was in a file.
+    pub fn element(&self, key: &str) -> Option<Element> {
+        self.entry(key).and_then(|e| e.stored.as_ref()).map(|s| s.element)
+    }
+
+    /// What the file holds beside tensors, by dotted path: options such as `opts.stylegan_size`, and the attributes of
+    /// pickled modules such as `G_ema.synthesis.b4.conv1.conv_clamp`. The prefix does not apply.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.file.settings.iter().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// The setting at the whole path `key`.
+    pub fn setting(&self, key: &str) -> Option<&Setting> {
+        self.file.settings.get(key)
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        // Most lookups have a prefix; the others need no copy.
+        match self.prefix.is_empty() {
+            true => self.file.tensors.get(key),
+            false => self.file.tensors.get(&format!("{}{key}", self.prefix)),
+        }
     }
 
     /// The tensor called `key` under the prefix.
     ///
     /// # Errors
-    /// [`Error::Model`] naming the key that the file lacks.
+    /// [`Error::Model`] naming the key that the file lacks; [`Error::Io`], [`Error::Limits`] where it cannot be read.
     pub fn get(&self, key: &str) -> Result<&Tensor> {
-        self.tensors.get(&format!("{}{key}", self.prefix)).ok_or_else(|| {
+        let entry = self.entry(key).ok_or_else(|| {
             self.bad(format!(
                 "has no `{}{key}`: another kind of checkpoint, or an incomplete one",
                 self.prefix
             ))
-        })
+        })?;
+        self.file.tensor(entry)
     }
 
     /// The tensor called `key` as f32 values, checked to be of `shape`.
@@ -80,18 +203,11 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Model`] naming the key and both shapes.
     pub fn values(&self, key: &str, shape: &[usize]) -> Result<&[f32]> {
-        let tensor = self.get(key)?;
-        if tensor.shape() != shape {
-            return Err(
-                self.bad(format!("`{key}` has the shape {:?}; {shape:?} was expected", tensor.shape()))
-            );
+        if let Some(found) = self.shape(key).filter(|found| *found != shape) {
+            return Err(self.bad(format!("`{key}` has the shape {found:?}; {shape:?} was expected")));
         }
+        let tensor = self.get(key)?;
         tensor.as_f32().ok_or_else(|| self.bad(format!("`{key}` does not hold floating-point numbers")))
-    }
-
-    /// The file, as messages name it.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// `key` as the file spells it, with the prefix.
@@ -108,40 +224,62 @@ impl Checkpoint {
 
     /// A tensor outside the prefix, such as `latent_avg` beside `g_ema`.
     pub fn top(&self, key: &str) -> Option<&Tensor> {
-        self.tensors.get(key)
+        self.file.tensors.get(key).and_then(|entry| self.file.tensor(entry).ok())
     }
 
     pub(crate) fn bad(&self, reason: String) -> Error {
-        Error::Model(format!("{}: {reason}", self.name))
+        Error::Model(format!("{}: {reason}", self.file.name))
     }
 }
 
-fn tensor(dtype: pytorch_reader::DType, shape: &[usize], bytes: &[u8]) -> Option<Tensor> {
-    use pytorch_reader::DType as P;
-    fn floats<const N: usize>(bytes: &[u8], f: fn([u8; N]) -> f32) -> Data {
-        let (chunks, _) = bytes.as_chunks::<N>();
-        Data::F32(chunks.iter().map(|&c| f(c)).collect())
+impl Entry {
+    fn shape(&self) -> &[usize] {
+        match (&self.stored, self.tensor.get()) {
+            (Some(stored), _) => &stored.shape,
+            (None, Some(tensor)) => tensor.shape(),
+            (None, None) => &[],
+        }
     }
-    fn ints<const N: usize>(bytes: &[u8], f: fn([u8; N]) -> i64) -> Data {
-        let (chunks, _) = bytes.as_chunks::<N>();
-        Data::I64(chunks.iter().map(|&c| f(c)).collect())
+}
+
+impl File {
+    fn tensor<'f>(&'f self, entry: &'f Entry) -> Result<&'f Tensor> {
+        if let Some(tensor) = entry.tensor.get() {
+            return Ok(tensor);
+        }
+        let (Some(source), Some(stored)) = (&self.source, &entry.stored) else {
+            return Err(Error::Model(format!("{}: a tensor is nowhere", self.name)));
+        };
+        let limit = source.len + MAX_REPEATED;
+        if self.read.fetch_add(stored.cost(), Ordering::Relaxed) + stored.cost() > limit {
+            return Err(source.limit(format!(
+                "its tensors have more than {limit} elements, which is no list of weights for {} bytes",
+                source.len
+            )));
+        }
+        let tensor = stored.read(source)?;
+        Ok(entry.tensor.get_or_init(|| tensor))
     }
-    let data = match dtype {
-        P::F32 => floats(bytes, f32::from_ne_bytes),
-        P::F64 => floats(bytes, |b| f64::from_ne_bytes(b) as f32),
-        P::F16 => floats(bytes, |b| f16::from_ne_bytes(b).to_f32()),
-        P::BF16 => floats(bytes, |b| bf16::from_ne_bytes(b).to_f32()),
-        P::I64 => ints(bytes, i64::from_ne_bytes),
-        P::U64 => ints(bytes, |b| u64::from_ne_bytes(b) as i64),
-        P::I32 => ints(bytes, |b| i32::from_ne_bytes(b).into()),
-        P::U32 => ints(bytes, |b| u32::from_ne_bytes(b).into()),
-        P::I16 => ints(bytes, |b| i16::from_ne_bytes(b).into()),
-        P::U16 => ints(bytes, |b| u16::from_ne_bytes(b).into()),
-        P::I8 => ints(bytes, |b: [u8; 1]| i8::from_ne_bytes(b).into()),
-        P::U8 | P::Bool => ints(bytes, |b: [u8; 1]| b[0].into()),
-    };
-    debug_assert!(matches!(data, Data::F32(_) | Data::I64(_)) || dtype == P::Bool);
-    Tensor::new(shape, data).filter(|t| matches!(t.dtype(), DType::F32 | DType::I64))
+}
+
+/// Recognises the container by its first bytes.
+fn parse(source: &Source) -> Result<(Format, Pickle)> {
+    let mut start = [0; legacy::MAGIC.len()];
+    let known = source.len.min(start.len() as u64) as usize;
+    source.read_at(0, &mut start[..known])?;
+    match start {
+        _ if start.starts_with(b"PK") => Ok((Format::Zip, zip::read(source)?)),
+        legacy::MAGIC => Ok((Format::Legacy, legacy::read(source)?)),
+        // A pickle of protocol 2 or later; older ones only to name what they would run.
+        [0x80 | b'(' | b'c' | b'}' | b']' | b'd' | b'l', ..] => {
+            let pickle = pickle::read(source, 0, source.len, &mut Budget::new())?;
+            if pickle.storages.iter().any(|s| matches!(s.place, Place::Key(_))) {
+                return Err(source.bad("damaged: its tensors refer to storages that it does not hold"));
+            }
+            Ok((Format::Pickle, pickle))
+        }
+        _ => Err(source.bad("neither a PyTorch checkpoint nor a pickle, or damaged; get the file again")),
+    }
 }
 
 #[cfg(test)]

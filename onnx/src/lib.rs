@@ -19,6 +19,7 @@
 //! [`OPSET`]. Nothing here executes a graph; any ONNX Runtime does.
 
 pub mod checkpoint;
+pub mod cost;
 mod error;
 mod eval;
 pub mod expr;

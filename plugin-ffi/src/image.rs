@@ -62,7 +62,7 @@ impl View {
         if width == 0 || height == 0 {
             return Err(Fault::Misuse(format!("an image of {width} × {height} pixels has none")));
         }
-        if desc.stride % size != 0 || desc.pixels.addr() % align != 0 {
+        if !desc.stride.is_multiple_of(size) || !desc.pixels.addr().is_multiple_of(align) {
             return Err(Fault::Misuse(format!("pixels and stride must be multiples of {size} bytes")));
         }
         let row = width.saturating_mul(layout.channels() * size);

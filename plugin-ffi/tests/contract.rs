@@ -55,12 +55,15 @@ pub struct Facts {
 /// A refusal: whose fault, and the text.
 pub type Failure = (&'static str, String);
 
+/// A direction's name, whether it has a meaning, and its σ.
+pub type Slider = (String, bool, f32);
+
 /// What a host does. Two implementations; the tests below do not know which one they run.
 pub trait Api {
     type Model;
     type Face;
     fn open(model: &str, device: &str) -> Result<Self::Model, Failure>;
-    fn directions(model: &Self::Model) -> Vec<(String, bool, f32)>;
+    fn directions(model: &Self::Model) -> Vec<Slider>;
     fn size(model: &Self::Model) -> u32;
     fn generate(model: &Self::Model, seed: u64, psi: f32) -> Vec<u8>;
     fn invert(
@@ -83,7 +86,7 @@ fn astronaut() -> Picture {
 }
 
 /// The story from the first look to the saved file; returns what it made, to compare the two sides.
-fn story<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<(String, bool, f32)>) {
+fn story<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<Slider>) {
     let folder = tempfile::tempdir().unwrap();
     let model = A::open("ffhq-64", "cpu").unwrap();
     assert_eq!(A::size(&model), 64);

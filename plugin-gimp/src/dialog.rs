@@ -196,7 +196,8 @@ impl Panel<'_> {
         let label = if stage == Stage::Inverting { c"Sto_p" } else { c"_Invert this face" };
         let pressable = matches!(stage, Stage::Found | Stage::Inverting);
         self.widgets.button(self.toolkit, label, pressable);
-        self.widgets.fraction(self.toolkit, if matches!(stage, Stage::Ready | Stage::Showing) { 1.0 } else { 0.0 });
+        self.widgets
+            .fraction(self.toolkit, if matches!(stage, Stage::Ready | Stage::Showing) { 1.0 } else { 0.0 });
     }
 
     /// Shows the edited face, or the original where there is none or it is asked for.

@@ -22,7 +22,8 @@ pub fn take_warnings() -> Vec<String> {
 
 impl Log for Kept {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level() && (metadata.target().starts_with("gani") || metadata.level() <= Level::Warn)
+        metadata.level() <= log::max_level()
+            && (metadata.target().starts_with("gani") || metadata.level() <= Level::Warn)
     }
 
     fn log(&self, record: &Record<'_>) {

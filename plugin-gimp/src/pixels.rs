@@ -1,7 +1,7 @@
 //! Pixels between GIMP and gani's core: RGBA in the layer's own colour space, in one of three depths.
 
-use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
 use gani_core::photo::Region;
+use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
 use gani_core::{Error, Result};
 
 /// What a channel is stored as.

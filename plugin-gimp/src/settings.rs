@@ -1,7 +1,7 @@
 //! The arguments that both procedures share, and edits as their sliders say them.
 
-use crate::host::handles::Config;
 use crate::host::Host;
+use crate::host::handles::Config;
 use crate::procedure::{Argument, Kind, Stop};
 use gani_core::edit::Edit;
 use gani_core::photo::FaceChoice;
@@ -51,8 +51,18 @@ pub const SETTINGS: &[Argument] = &[
     Argument {
         name: c"face",
         label: c"_Which face",
-        help: c"0: the largest face, or the one that is selected; 1: the leftmost, 2: the next one to the right, and so on",
-        kind: Kind::Whole { from: 0, to: 100, default: 0 },
+        help: c"Automatic: the one that is selected, or else the largest",
+        kind: Kind::Choice(&[
+            (c"largest", c"Automatic"),
+            (c"1", c"1st from the left"),
+            (c"2", c"2nd from the left"),
+            (c"3", c"3rd from the left"),
+            (c"4", c"4th from the left"),
+            (c"5", c"5th from the left"),
+            (c"6", c"6th from the left"),
+            (c"7", c"7th from the left"),
+            (c"8", c"8th from the left"),
+        ]),
     },
 ];
 
@@ -66,7 +76,11 @@ pub const OUTPUT: Argument = Argument {
 
 /// The sliders: the directions of gani's face models, σ either way.
 pub const DIRECTIONS: &[Argument] = &[
-    slider(c"smile", c"S_mile", c"Right: more of a smile; left: more serious. In standard deviations of the model's faces"),
+    slider(
+        c"smile",
+        c"S_mile",
+        c"Right: more of a smile; left: more serious. In standard deviations of the model's faces",
+    ),
     slider(c"age", c"_Age", c"Right: older; left: younger"),
     slider(c"yaw", c"_Turn", c"Turns the head to the side"),
     slider(c"pitch", c"_Nod", c"Lifts or lowers the head"),
@@ -78,7 +92,7 @@ pub const DIRECTIONS: &[Argument] = &[
 /// The row for all other directions.
 pub const MORE: Argument = Argument {
     name: c"more",
-    label: c"Mo_re",
+    label: c"_Further edits",
     help: c"Other directions with their strengths, for example: pca.3=1.5 sefa.0=-2",
     kind: Kind::Text,
 };
@@ -95,15 +109,11 @@ pub fn direction(name: &str) -> String {
 impl Settings {
     /// Those of a call.
     pub fn read(host: Host, config: Config) -> Result<Settings, Stop> {
-        let face = match usize::try_from(host.whole(config, c"face")) {
-            Ok(n) if n > 0 => FaceChoice::Nth(n),
-            _ => FaceChoice::Largest,
-        };
         Ok(Settings {
             model: host.text(config, MODEL.name).trim().to_string(),
             preset: host.text(config, c"preset").parse()?,
             device: host.text(config, c"device").parse()?,
-            face,
+            face: host.text(config, c"face").parse()?,
         })
     }
 

@@ -22,7 +22,7 @@ pub const PROCEDURE: Procedure = Procedure {
 const VARIATIONS: &[Argument] = &[
     Argument {
         name: c"direction",
-        label: c"Di_rection",
+        label: c"Dir_ection",
         help: c"What changes from layer to layer",
         kind: Kind::Choice(&[
             (c"smile", c"Smile"),

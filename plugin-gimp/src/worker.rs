@@ -2,11 +2,11 @@
 
 use crate::host::Host;
 use crate::host::picture::Picture;
+use crate::log;
 use crate::pixels::Rgba;
 use crate::procedure::Stop;
 use crate::settings::Settings;
 use crate::studio::Studio;
-use crate::log;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use gani_core::Error;
 use gani_core::edit::Edit;
@@ -149,5 +149,7 @@ impl Drop for Worker {
 }
 
 fn died() -> Stop {
-    Stop::Failed("gani's plug-in met an internal error; nothing was changed. Please report what its log says.".into())
+    Stop::Failed(
+        "gani's plug-in met an internal error; nothing was changed. Please report what its log says.".into(),
+    )
 }

@@ -78,7 +78,7 @@ def mistakes():
     before = pixels(image.get_layers()[0])
     fails("a missing model says how to get it", call(image, model="ffhq-1024"), "gani models fetch ffhq-1024")
     fails("an unknown model names those that there are", call(image, model="faces"), "ffhq-64")
-    fails("a face that is not there", call(image, face=9), "only one face")
+    fails("a face that is not there", call(image, face="8"), "only one face")
     fails("an edit that is none", call(image, more="smile"), "NAME=SIGMA")
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 450, 60, 60)
     fails("a selection without a face", call(image), "selection")

@@ -19,6 +19,8 @@ os.makedirs("/w/shots", exist_ok=True)
 
 def check(name, good, why=""):
     print("PASS" if good else "FAIL", name if good else f"{name}: {why}", flush=True)
+    if not good:
+        shot("failed-" + name.replace(" ", "-"))
     return good
 
 
@@ -85,12 +87,13 @@ def plug_ins():
 
 def opened():
     """Edit Face… from the menu, as its user opens it."""
-    main = window("GNU Image Manipulation Program", 60)
-    if not check("GIMP opens", main):
+    main = window("astronaut", 90)
+    if not check("GIMP opens the picture", main):
         return False
-    time.sleep(2)
+    quiet("xdotool", "windowsize", "--sync", main, "1480", "960")
     quiet("xdotool", "windowactivate", "--sync", main)
-    press("alt+r", "r")
+    time.sleep(2)
+    press("alt+r", "Up", "Right")  # Portrait is the last entry
     shot("menu")
     press("e")
     dialog = window("Edit Face", 60)
@@ -111,6 +114,7 @@ def edited():
     deadline = time.time() + 60
     while after == before and time.time() < deadline:
         after = ask("answer = state()", 60)
+    time.sleep(2)
     shot("layer")
     check("OK makes a layer", len(after.get("layers", [])) == 2, f"{before} {after}")
     check("the layer below is as it was", after.get("base") == before.get("base"), f"{before} {after}")
@@ -138,7 +142,7 @@ def cancelled():
     shot("progress")
     working = plug_ins()
     check("it works in the background", working, "no plug-in runs")
-    main = window("GNU Image Manipulation Program", 10)
+    main = window("astronaut", 10)
     quiet("xdotool", "windowactivate", "--sync", main)
     press("Escape")
     result = answer(60)

@@ -99,7 +99,7 @@ fn lpips_features_give_the_published_distance() {
     let published = read::from_file(path.as_ref(), &[("a", shape), ("b", shape)]).unwrap();
     let features = session(&lpips::shift_tolerant(&published, 256).unwrap());
     let published = session(&published);
-    let stored = session(&Bundle::open("ffhq-64").unwrap().lpips_distance().unwrap().unwrap());
+    let stored = session(&Bundle::open("ffhq-64").unwrap().lpips_distance([256; 2]).unwrap().unwrap());
     let (a, b) = (picture(256, 0), picture(256, 3));
     let expected = f64::from(run(&published, &[("a", &a), ("b", &b)])[0].sum());
     let of = |x: &ArrayD<f32>| -> Vec<ArrayD<f32>> {

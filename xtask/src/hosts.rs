@@ -1,7 +1,7 @@
 //! `cargo xtask test-hosts`: gani's plug-ins in real editors, inside a Debian of their own, with and without windows.
 
-mod root;
 mod report;
+mod root;
 
 use crate::{dist, steps};
 use report::Report;
@@ -101,7 +101,7 @@ fn furnish(work: &Path, library: &Path) -> Result<(), String> {
         fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let gimprc = work.join("home/.config/GIMP/3.0/gimprc");
-    let quiet = "(show-welcome-dialog no)\n(check-updates no)\n(config-version \"3.0.4\")\n";
+    let quiet = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(config-version \"3.0.4\")\n";
     fs::write(&gimprc, quiet).map_err(unwritten(&gimprc))?;
     let name = library.file_name().unwrap_or_default();
     let debug = steps::target().join("debug");
@@ -115,8 +115,14 @@ fn furnish(work: &Path, library: &Path) -> Result<(), String> {
         (root.join("plugin-krita/pykrita/gani.desktop"), "gani/plug-ins/pykrita/gani.desktop".into()),
         (root.join("tests/data/astronaut.png"), "astronaut.png".into()),
     ];
-    for (folder, to) in [("tests/hosts", ""), ("plugin-krita/pykrita/gani", "gani/plug-ins/pykrita/gani"), ("models/common", "gani/models/common"), ("models/ffhq-64", "gani/models/ffhq-64")] {
-        let entries = fs::read_dir(root.join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;
+    for (folder, to) in [
+        ("tests/hosts", ""),
+        ("plugin-krita/pykrita/gani", "gani/plug-ins/pykrita/gani"),
+        ("models/common", "gani/models/common"),
+        ("models/ffhq-64", "gani/models/ffhq-64"),
+    ] {
+        let entries =
+            fs::read_dir(root.join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;
         files.extend(entries.flatten().map(|e| (e.path(), Path::new(to).join(e.file_name()))));
     }
     for (from, to) in files.into_iter().filter(|(from, _)| from.is_file()) {

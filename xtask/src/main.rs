@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_import;
 mod demo;
 mod dist;
 mod header;
@@ -39,6 +40,12 @@ enum Task {
     TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    CheckImport {
+        /// A Python with torch and numpy
+        #[arg(long, default_value = "python3")]
+        python: PathBuf,
+    },
     /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
     TestHosts,
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts => hosts::run(),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Dist { built } => dist::run(built.as_deref()),

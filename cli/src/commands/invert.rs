@@ -3,12 +3,13 @@
 use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::progress::Bar;
+use gani_core::evaluate::peak_memory_mb;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
 use gani_core::method::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
-use gani_core::photo::{Alignment, PasteOptions, Photo, image_from_crop, paste};
+use gani_core::photo::{Alignment, FaceChoice, PasteOptions, Photo, image_from_crop, paste};
 use gani_core::preset::Settings;
 use gani_core::{Error, Result, figure};
 use image::DynamicImage;
@@ -49,11 +50,14 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert: its crop `[1,3,h,w]`, where it comes from, and the base name of its results.
-struct Face {
-    crop: Array4<f32>,
-    alignment: Option<Alignment>,
-    name: String,
+/// A face to invert.
+pub struct Face {
+    /// Its crop, `[1,3,S,S]`.
+    pub crop: Array4<f32>,
+    /// Where it lies in the photo, unless that is the crop.
+    pub alignment: Option<Alignment>,
+    /// The base name of its results.
+    pub name: String,
 }
 
 /// Inverts every photo; one that fails does not end the others.
@@ -94,11 +98,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
     let mut settings = model.settings(args.preset, args.domain.as_deref())?.of_method(args.method);
     if let Some(n) = args.iterations {
-        match args.method {
-            Method::Pti => settings.pti.iterations = n as usize,
-            Method::W | Method::WPlus => settings.project.steps = n as usize,
-            _ => settings.tune.iterations = n as usize,
-        }
+        settings.set_iterations(args.method, n as usize);
     }
     if let Some(n) = args.refine {
         settings.refine.set_steps(n as usize);
@@ -120,7 +120,7 @@ fn photo(
     done: &mut Vec<Done>,
 ) -> Result<()> {
     let photo = Photo::load(path)?;
-    for face in faces(context, args, model, &photo)? {
+    for face in faces(context, model, &photo, args.aligned, &args.face)? {
         let files = Files::new(&args.output, &face.name);
         if !names.insert(face.name.clone()) {
             let text = format!(
@@ -150,15 +150,21 @@ fn photo(
     Ok(())
 }
 
-/// The faces that the command line asks for.
-fn faces(context: &Context, args: &InvertArgs, model: &Model, photo: &Photo) -> Result<Vec<Face>> {
+/// The faces of a photo that the command line asks for; the photo itself where it is `aligned`.
+pub fn faces(
+    context: &Context,
+    model: &Model,
+    photo: &Photo,
+    aligned: bool,
+    which: &FaceChoice,
+) -> Result<Vec<Face>> {
     let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if args.aligned {
+    if aligned {
         return Ok(vec![Face { crop: photo.as_crop(model.crop_shape())?, alignment: None, name: stem }]);
     }
     let size = model.crop_size();
     let found = model.faces(photo, &context.cancel)?;
-    let chosen = args.face.pick(photo, &found)?;
+    let chosen = which.pick(photo, &found)?;
     if found.len() > 1 {
         let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
         context.say(&format!(
@@ -270,11 +276,4 @@ fn report(
         metrics: info.metrics,
         metrics_encoder: info.metrics_encoder,
     })
-}
-
-/// The most memory that this process has held, where the system tells (Linux).
-fn peak_memory_mb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
 }

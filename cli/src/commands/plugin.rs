@@ -20,7 +20,11 @@ pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
         PluginHost::Krita => &hosts::KRITA,
     };
     let places = match &args.to {
-        Some(folder) => vec![Place { what: format!("{} (as given)", host.title), folder: folder.clone(), sandboxed: false }],
+        Some(folder) => vec![Place {
+            what: format!("{} (as given)", host.title),
+            folder: folder.clone(),
+            sandboxed: false,
+        }],
         None => host.places(),
     };
     if places.is_empty() {
@@ -75,12 +79,18 @@ fn check(host: &Host, place: &Place) -> Result<String> {
         }
         let source = part.source()?;
         if source.is_file() && read(&source)? != read(&target)? {
-            return Err(Error::Input(format!("{} is of another version than this gani; {fix}", target.display())));
+            return Err(Error::Input(format!(
+                "{} is of another version than this gani; {fix}",
+                target.display()
+            )));
         }
     }
     for (name, source) in support(place)? {
         if !place.folder.join(host.own_folder).join(&name).exists() {
-            return Err(Error::Input(format!("{} cannot be reached from the plug-in; {fix}", source.display())));
+            return Err(Error::Input(format!(
+                "{} cannot be reached from the plug-in; {fix}",
+                source.display()
+            )));
         }
     }
     Ok(format!("works in {}", place.folder.join(host.own_folder).display()))
@@ -155,7 +165,11 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
 /// A link from `target` to `source`; a copy where links cannot be made.
 fn link(source: &Path, target: &Path) -> Result<()> {
     if fs::symlink_metadata(target).is_ok() {
-        let gone = if target.is_dir() && !target.is_symlink() { fs::remove_dir_all(target) } else { fs::remove_file(target) };
+        let gone = if target.is_dir() && !target.is_symlink() {
+            fs::remove_dir_all(target)
+        } else {
+            fs::remove_file(target)
+        };
         gone.map_err(Error::io("replacing", target))?;
     }
     #[cfg(unix)]

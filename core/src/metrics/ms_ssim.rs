@@ -9,7 +9,7 @@ const WEIGHTS: [f64; 5] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 /// At this side the coarsest level still holds one window.
-const SMALLEST: usize = WINDOW << (WEIGHTS.len() - 1);
+pub(super) const SMALLEST: usize = WINDOW << (WEIGHTS.len() - 1);
 
 /// Multi-scale structural similarity of two images `[1, C, H, W]`, 1 for equal ones.
 ///

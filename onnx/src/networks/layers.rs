@@ -11,26 +11,30 @@ const BN_EPS: f32 = 1e-5;
 /// Added to the squared norm: a vector of zeros stays one, with a gradient of zero instead of NaN.
 const TINY: f32 = 1e-12;
 
-/// A batch normalisation as y = factor ⊙ x + shift.
+/// A batch normalisation: y = factor ⊙ (x − mean) + bias.
 pub(super) struct BatchNorm {
     factor: Vec<f32>,
-    shift: Vec<f32>,
+    mean: Vec<f32>,
+    bias: Vec<f32>,
 }
 
 impl BatchNorm {
-    /// Reads one of `n` channels; gain and shift are optional, as in PyTorch's `affine=False`.
+    /// Reads one of `n` channels; gain and bias are optional, as in PyTorch's `affine=False`.
     pub fn read(c: &Checkpoint, prefix: &str, n: usize) -> Result<BatchNorm> {
         let get = |part: &str| c.values(&format!("{prefix}.{part}"), &[n]);
-        let (mean, var) = (get("running_mean")?, get("running_var")?);
-        let learned = |part: &str, default: f32| match c.get(&format!("{prefix}.{part}")) {
-            Ok(_) => get(part).map(<[f32]>::to_vec),
-            Err(_) => Ok(vec![default; n]),
+        let learned = |part: &str, default: f32| match c.shape(&format!("{prefix}.{part}")) {
+            Some(_) => get(part).map(<[f32]>::to_vec),
+            None => Ok(vec![default; n]),
         };
         let (gain, bias) = (learned("weight", 1.0)?, learned("bias", 0.0)?);
-        // y = gain (x − mean)/√(var + ε) + bias
-        let factor: Vec<f32> = gain.iter().zip(var).map(|(g, v)| g / (v + BN_EPS).sqrt()).collect();
-        let shift = bias.iter().zip(mean).zip(&factor).map(|((b, m), f)| b - m * f).collect();
-        Ok(BatchNorm { factor, shift })
+        let factor = gain.iter().zip(get("running_var")?).map(|(g, v)| g / (v + BN_EPS).sqrt()).collect();
+        Ok(BatchNorm { factor, mean: get("running_mean")?.to_vec(), bias })
+    }
+
+    /// What it makes of a constant per channel.
+    fn of(&self, constant: impl Fn(usize) -> f32) -> Vec<f32> {
+        let channel = |i| (constant(i) - self.mean[i]) * self.factor[i] + self.bias[i];
+        (0..self.mean.len()).map(channel).collect()
     }
 
     /// Applies it to x `[N, C, …]`. Before a convolution with a border of zeros it cannot be part of that.
@@ -38,7 +42,7 @@ impl BatchNorm {
         let (b, n) = (x.builder(), self.factor.len());
         let shape: Vec<usize> = (0..x.shape().len()).map(|i| if i == 1 { n } else { 1 }).collect();
         let factor = named(b, &format!("{name}.factor"), &shape, self.factor.clone());
-        x * factor + named(b, &format!("{name}.shift"), &shape, self.shift.clone())
+        x * factor + named(b, &format!("{name}.shift"), &shape, self.of(|_| 0.0))
     }
 }
 
@@ -50,22 +54,24 @@ pub(super) fn conv_bn<'g>(
     bn: &str,
     stride: usize,
 ) -> Result<Expr<'g>> {
-    let shape = c.get(&format!("{key}.weight"))?.shape().to_vec();
+    let weight = c.get(&format!("{key}.weight"))?;
+    let shape = weight.shape();
     let (o, k) = (shape.first().copied().unwrap_or(0), shape.last().copied().unwrap_or(1));
     let norm = BatchNorm::read(c, bn, o)?;
-    let weight = c.values(&format!("{key}.weight"), &shape)?;
-    let rows = weight.chunks_exact(weight.len().div_ceil(o.max(1)).max(1));
+    let weight = c.values(&format!("{key}.weight"), shape)?;
+    let rows = weight.chunks_exact((weight.len() / o.max(1)).max(1));
     let w = rows.zip(&norm.factor).flat_map(|(row, &f)| row.iter().map(move |v| v * f)).collect();
-    let shift = match c.get(&format!("{key}.bias")) {
-        Ok(_) => {
+    let shift = match c.shape(&format!("{key}.bias")) {
+        Some(_) => {
             let bias = c.values(&format!("{key}.bias"), &[o])?;
-            bias.iter().zip(&norm.factor).zip(&norm.shift).map(|((b, f), s)| b * f + s).collect()
+            norm.of(|i| bias[i])
         }
-        Err(_) => norm.shift,
+        None => norm.of(|_| 0.0),
     };
-    let b = x.builder();
-    let w = named(b, &format!("{key}.weight"), &shape, w);
-    let shift = named(b, &format!("{key}.bias"), &[o], shift);
+    // The two are one layer now: `conv1.0` and `conv1.1` are `conv1`.
+    let (b, name) = (x.builder(), key.trim_end_matches(".0"));
+    let w = named(b, &format!("{name}.weight"), shape, w);
+    let shift = named(b, &format!("{name}.bias"), &[o], shift);
     Ok(convolved(x, w, Some(shift), stride, k / 2))
 }
 

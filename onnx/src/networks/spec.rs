@@ -63,13 +63,12 @@ impl Spec {
         };
         for (key, dims) in &self.entries {
             let (shape, name) = (expected(dims), file.full(key));
-            match file.get(key) {
-                Err(_) => return Err(self.missing(file, &name, &shape)),
-                Ok(tensor) if tensor.shape() != shape => {
-                    let found = tensor.shape();
+            match file.shape(key) {
+                None => return Err(self.missing(file, &name, &shape)),
+                Some(found) if found != shape => {
                     return Err(file.bad(format!("`{name}` has the shape {found:?}; {shape:?} was expected")));
                 }
-                Ok(_) => {}
+                Some(_) => {}
             }
         }
         Ok(())
@@ -79,7 +78,7 @@ impl Spec {
     fn widths(&self, file: &Checkpoint) -> HashMap<&str, usize> {
         let mut votes: HashMap<&str, BTreeMap<usize, usize>> = HashMap::new();
         for (key, dims) in &self.entries {
-            let Some(shape) = file.get(key).ok().map(|t| t.shape()).filter(|s| s.len() == dims.len()) else {
+            let Some(shape) = file.shape(key).filter(|s| s.len() == dims.len()) else {
                 continue;
             };
             for (dim, &size) in dims.iter().zip(shape) {
@@ -96,8 +95,7 @@ impl Spec {
     fn missing(&self, file: &Checkpoint, name: &str, shape: &[usize]) -> Error {
         let known = |key: &str| self.entries.iter().any(|(k, _)| k == key);
         let parent = |key: &str| key.rsplit_once('.').map_or(String::new(), |(p, _)| p.to_owned());
-        let stray =
-            file.keys().filter(|k| !known(k)).filter(|k| file.get(k).is_ok_and(|t| t.shape() == shape));
+        let stray = file.keys().filter(|k| !known(k)).filter(|k| file.shape(k) == Some(shape));
         // The one in the same layer is the likelier one.
         let stray = stray.min_by_key(|k| parent(&file.full(k)) != parent(name));
         let hint = match stray {

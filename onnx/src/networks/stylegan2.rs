@@ -10,7 +10,7 @@ mod layout;
 pub use layout::Layout;
 
 use super::{Network, named, recognise};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Setting};
 use crate::expr::ConvAttrs;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result, Tensor};
 use std::f32::consts::SQRT_2;
@@ -38,11 +38,15 @@ pub struct StyleGan2 {
 /// [`Error::Model`] naming a key that is missing or of an unexpected shape, and [`Error::Unsupported`] for a
 /// class-conditional generator.
 pub fn build(file: &Checkpoint) -> Result<StyleGan2> {
+    // NVlabs' `.pkl` files say so beside the tensors; no layer has another bound than the others.
+    let clamp = file.settings().filter(|(key, _)| key.ends_with("conv_clamp")).find_map(|(_, v)| match v {
+        Setting::Int(bound) => Some(*bound as f32),
+        Setting::Float(bound) => Some(*bound as f32),
+        _ => None,
+    });
     let found = recognise(file).into_iter().find(|f| f.network == Network::StyleGan2);
     let found = found.ok_or_else(|| file.bad("holds no StyleGAN2 generator that gani knows".into()))?;
     let inside = file.clone().below(&found.prefix);
-    let clamp = inside.keys().find(|k| k.ends_with("conv_clamp")).map(|k| inside.get(k)).transpose()?;
-    let clamp = clamp.and_then(|t| t.to_f64().first().map(|&v| v as f32));
     let checkpoint = layout::checked(&inside)?;
     let synthesis = Synthesis::new(&checkpoint, clamp)?;
     let b = Builder::new();

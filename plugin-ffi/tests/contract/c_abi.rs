@@ -1,6 +1,6 @@
 //! The contract through the functions that C calls.
 
-use crate::{Api, Facts, Failure, News, Picture, Wishes};
+use crate::{Api, Facts, Failure, News, Picture, Slider, Wishes};
 use gani::*;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::mem::size_of;
@@ -110,7 +110,7 @@ unsafe extern "C" fn on_progress(progress: *const gani_progress, user_data: *mut
 unsafe extern "C" fn on_direction(direction: *const gani_direction, user_data: *mut c_void) -> c_int {
     // SAFETY: the library's struct and strings, and the list that `directions` below handed over.
     unsafe {
-        let list = &mut *user_data.cast::<Vec<(String, bool, f32)>>();
+        let list = &mut *user_data.cast::<Vec<Slider>>();
         let name = CStr::from_ptr((*direction).name).to_str().unwrap();
         list.push((name.into(), (*direction).named == 1, (*direction).sigma));
     }
@@ -134,8 +134,8 @@ impl Api for CAbi {
         made(gani_model_free, |to| unsafe { gani_model_open(&options, to) })
     }
 
-    fn directions(model: &Self::Model) -> Vec<(String, bool, f32)> {
-        let mut list: Vec<(String, bool, f32)> = Vec::new();
+    fn directions(model: &Self::Model) -> Vec<Slider> {
+        let mut list: Vec<Slider> = Vec::new();
         // SAFETY: the list outlives the call.
         check(unsafe { gani_model_directions(model.0, Some(on_direction), (&raw mut list).cast()) }).unwrap();
         list

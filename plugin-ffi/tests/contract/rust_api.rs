@@ -1,6 +1,6 @@
 //! The contract through gani-core.
 
-use crate::{Api, Facts, Failure, News, Picture, Wishes};
+use crate::{Api, Facts, Failure, News, Picture, Slider, Wishes};
 use gani_core::Error;
 use gani_core::cache::Cache;
 use gani_core::edit::Edit;
@@ -60,7 +60,7 @@ impl Api for RustApi {
         open().map_err(failure)
     }
 
-    fn directions(model: &Model) -> Vec<(String, bool, f32)> {
+    fn directions(model: &Model) -> Vec<Slider> {
         let all = model.directions().unwrap();
         let named = all.named.iter().map(|d| (d.name.clone(), true, d.sigma));
         named.chain(all.pca.iter().map(|d| (d.name.clone(), false, d.sigma))).collect()

@@ -78,7 +78,7 @@ impl Widgets {
                 toolkit.argument(dialog, edits, argument)?;
             }
             let settings = toolkit.frame(c"Model and output", right)?;
-            toolkit.models(settings)?;
+            toolkit.models(dialog, settings)?;
             for argument in layout.settings.iter().copied().flatten() {
                 toolkit.argument(dialog, settings, argument)?;
             }
@@ -97,8 +97,22 @@ impl Widgets {
         unsafe {
             let pressed = on_pressed as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
             let toggled = on_toggled as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
-            (gtk.g_signal_connect_data)(self.button.object(), c"clicked".as_ptr(), pressed, data, null_mut(), 0);
-            (gtk.g_signal_connect_data)(self.before.object(), c"toggled".as_ptr(), toggled, data, null_mut(), 0);
+            (gtk.g_signal_connect_data)(
+                self.button.object(),
+                c"clicked".as_ptr(),
+                pressed,
+                data,
+                null_mut(),
+                0,
+            );
+            (gtk.g_signal_connect_data)(
+                self.before.object(),
+                c"toggled".as_ptr(),
+                toggled,
+                data,
+                null_mut(),
+                0,
+            );
             let timer = (gtk.g_timeout_add)(TICK, on_tick, data);
             let confirmed = (gtk.gimp_procedure_dialog_run)(self.dialog) != 0;
             (gtk.g_source_remove)(timer);
@@ -197,7 +211,7 @@ impl Toolkit {
     }
 
     /// The row with the installed models.
-    fn models(&self, rows: Widget) -> Option<()> {
+    fn models(&self, dialog: Widget, rows: Widget) -> Option<()> {
         const BOTH_WAYS_AND_NOW: u32 = 1 | 2; // G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE
         let gtk = &self.gtk;
         let row = self.row(6)?;
@@ -216,7 +230,20 @@ impl Toolkit {
                 (gtk.gtk_combo_box_text_append)(combo, c_text(&name).as_ptr(), text.as_ptr());
             }
             let (model, active) = (MODEL.name.as_ptr(), c"active-id".as_ptr());
-            (gtk.g_object_bind_property)(self.config.object(), model, combo.object(), active, BOTH_WAYS_AND_NOW);
+            (gtk.g_object_bind_property)(
+                self.config.object(),
+                model,
+                combo.object(),
+                active,
+                BOTH_WAYS_AND_NOW,
+            );
+            // As wide as the labels of GIMP's own rows, of which the preset's is one.
+            let preset = (gtk.gimp_procedure_dialog_get_widget)(dialog, c"preset".as_ptr(), G_TYPE_NONE)?;
+            let same_width = (gtk.gtk_size_group_new)(1)?;
+            for label in [label, (gtk.gimp_labeled_get_label)(preset)?] {
+                (gtk.gtk_size_group_add_widget)(same_width, label);
+            }
+            (gtk.g_object_unref)(same_width.object());
             (gtk.gtk_box_pack_start)(row, label, 0, 0, 0);
             (gtk.gtk_box_pack_start)(row, combo, 1, 1, 0);
             (gtk.gtk_box_pack_start)(rows, row, 0, 0, 0);

@@ -134,7 +134,8 @@ pub struct PlugInClass {
 }
 
 /// `GimpRunImageFunc`.
-pub type RunImage = unsafe extern "C" fn(Procedure, c_int, Image, *mut Option<Drawable>, Config, Opaque) -> Option<Values>;
+pub type RunImage =
+    unsafe extern "C" fn(Procedure, c_int, Image, *mut Option<Drawable>, Config, Opaque) -> Option<Values>;
 
 /// `G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS`.
 pub const READ_WRITE: c_uint = 1 | 2 | 32 | 64 | 128;

@@ -54,7 +54,9 @@ impl Call {
             )
         };
         if !is_layer {
-            return Err(Stop::Failed(format!("“{name}” is no layer: select the layer with the face, not a mask or channel")));
+            return Err(Stop::Failed(format!(
+                "“{name}” is no layer: select the layer with the face, not a mask or channel"
+            )));
         }
         let name = format!("the layer “{name}”");
         let size = [width, height].map(|side| u32::try_from(side).unwrap_or(0));
@@ -65,7 +67,8 @@ impl Call {
         let mut selection = None;
         if selected {
             // SAFETY: a plain question about a living image.
-            let channel = unsafe { (gimp.gimp_image_get_selection)(self.image) }.ok_or_else(|| missing("selection"))?;
+            let channel =
+                unsafe { (gimp.gimp_image_get_selection)(self.image) }.ok_or_else(|| missing("selection"))?;
             let space = self.space(channel)?;
             let format = self.named_format(c"Y u8", space)?;
             let mut mask = Array2::zeros((size[1] as usize, size[0] as usize));
@@ -85,8 +88,12 @@ impl Call {
         let (group, locked) =
             unsafe { ((gimp.gimp_item_is_group)(item) != 0, (gimp.gimp_item_get_lock_content)(item) != 0) };
         match (group, locked) {
-            (true, _) => Err(Stop::Failed("A layer group cannot be changed itself: choose a new layer as output.".into())),
-            (_, true) => Err(Stop::Failed("The layer's pixels are locked: unlock them, or choose a new layer as output.".into())),
+            (true, _) => Err(Stop::Failed(
+                "A layer group cannot be changed itself: choose a new layer as output.".into(),
+            )),
+            (_, true) => Err(Stop::Failed(
+                "The layer's pixels are locked: unlock them, or choose a new layer as output.".into(),
+            )),
             _ => Ok(()),
         }
     }
@@ -107,10 +114,13 @@ impl Call {
         let gimp = self.host.gimp();
         let (mut x, mut y, mut width, mut height) = (0, 0, 0, 0);
         // SAFETY: out pointers point to locals.
-        let meets =
-            unsafe { (gimp.gimp_drawable_mask_intersect)(self.drawable, &mut x, &mut y, &mut width, &mut height) };
+        let meets = unsafe {
+            (gimp.gimp_drawable_mask_intersect)(self.drawable, &mut x, &mut y, &mut width, &mut height)
+        };
         if meets == 0 || width < 1 || height < 1 {
-            return Err(Stop::Failed("The selection does not meet the layer: select the face, or nothing.".into()));
+            return Err(Stop::Failed(
+                "The selection does not meet the layer: select the face, or nothing.".into(),
+            ));
         }
         let bounds = Rect { x, y, width, height };
         let format = self.format(self.drawable, patch.after.depth())?;
@@ -152,7 +162,13 @@ impl Call {
     }
 
     /// A new layer with the patch, on top of `group` or above the layer; masked by the selection.
-    pub fn add_layer(&self, name: &str, patch: &Patch, group: Option<Layer>, visible: bool) -> Result<Layer, Stop> {
+    pub fn add_layer(
+        &self,
+        name: &str,
+        patch: &Patch,
+        group: Option<Layer>,
+        visible: bool,
+    ) -> Result<Layer, Stop> {
         let (gimp, pixels) = (self.host.gimp(), &patch.layer);
         let (width, height) = (pixels.width as c_int, pixels.height as c_int);
         let normal = 28; // GIMP_LAYER_MODE_NORMAL
@@ -168,8 +184,10 @@ impl Call {
             layer
         };
         match group {
-            // SAFETY: the group is a layer of this image.
-            Some(group) => _ = unsafe { (gimp.gimp_image_insert_layer)(self.image, layer, Some(group.item()), 0) },
+            Some(group) => {
+                // SAFETY: the group is a layer of this image.
+                unsafe { (gimp.gimp_image_insert_layer)(self.image, layer, Some(group.item()), 0) };
+            }
             None => self.insert_above(layer),
         }
         let format = self.format(layer.drawable(), pixels.depth())?;
@@ -179,7 +197,8 @@ impl Call {
             (gimp.gimp_drawable_update)(layer.drawable(), 0, 0, width, height);
             if (gimp.gimp_selection_is_empty)(self.image) == 0 {
                 let from_selection = 4; // GIMP_ADD_MASK_SELECTION
-                let mask = (gimp.gimp_layer_create_mask)(layer, from_selection).ok_or_else(|| missing("layer mask"))?;
+                let mask = (gimp.gimp_layer_create_mask)(layer, from_selection)
+                    .ok_or_else(|| missing("layer mask"))?;
                 (gimp.gimp_layer_add_mask)(layer, mask);
             }
             (gimp.gimp_item_set_visible)(layer.item(), c_int::from(visible));
@@ -215,8 +234,10 @@ impl Call {
         let gimp = self.host.gimp();
         // SAFETY: babl objects live for the process; names are C strings.
         let name = unsafe {
-            let format = (gimp.gimp_drawable_get_format)(self.drawable).ok_or_else(|| missing("pixel format"))?;
-            let component = (gimp.babl_format_get_type)(format, 0).ok_or_else(|| missing("component type"))?;
+            let format =
+                (gimp.gimp_drawable_get_format)(self.drawable).ok_or_else(|| missing("pixel format"))?;
+            let component =
+                (gimp.babl_format_get_type)(format, 0).ok_or_else(|| missing("component type"))?;
             CStr::from_ptr((gimp.babl_get_name)(component))
         };
         Ok(match name.to_bytes() {
@@ -248,7 +269,8 @@ impl Call {
 
     fn named_format(&self, name: &CStr, space: Babl) -> Result<Babl, Stop> {
         // SAFETY: babl knows these names.
-        unsafe { (self.host.gimp().babl_format_with_space)(name.as_ptr(), space) }.ok_or_else(|| missing("pixel format"))
+        unsafe { (self.host.gimp().babl_format_with_space)(name.as_ptr(), space) }
+            .ok_or_else(|| missing("pixel format"))
     }
 }
 
@@ -256,7 +278,9 @@ impl Buffer {
     /// Fills `bytes`, which hold `rect` in `format` exactly; what lies beyond the buffer reads as zeros.
     fn read(&self, rect: Rect, format: Babl, bytes: &mut [u8]) {
         // SAFETY: the callers sized `bytes` by the same rectangle and format; rows follow without gaps.
-        unsafe { (self.host.gimp().gegl_buffer_get)(self.buffer, &rect, 1.0, format, bytes.as_mut_ptr(), 0, 0) };
+        unsafe {
+            (self.host.gimp().gegl_buffer_get)(self.buffer, &rect, 1.0, format, bytes.as_mut_ptr(), 0, 0)
+        };
     }
 
     /// Writes `bytes`, which hold `rect` in `format` exactly.

@@ -33,7 +33,10 @@ pub fn serve(arguments: Vec<String>) -> Result<i32, String> {
         let mut about = GTypeQuery { gtype: 0, name: null(), class_size: 0, instance_size: 0 };
         (gimp.g_type_query)(parent, &mut about);
         if (about.class_size as usize) < size_of::<PlugInClass>() {
-            return Err(format!("this GIMP's GimpPlugInClass has {} bytes: a newer gani may know it", about.class_size));
+            return Err(format!(
+                "this GIMP's GimpPlugInClass has {} bytes: a newer gani may know it",
+                about.class_size
+            ));
         }
         let class = (gimp.g_type_register_static_simple)(
             parent,
@@ -101,14 +104,35 @@ unsafe extern "C" fn create(plug_in: PlugIn, name: Text) -> Option<Procedure> {
         (gimp.gimp_procedure_set_menu_label)(p, about.menu_label.as_ptr());
         (gimp.gimp_procedure_add_menu_path)(p, c"<Image>/Filters/Portrait".as_ptr());
         (gimp.gimp_procedure_set_documentation)(p, about.summary.as_ptr(), about.help.as_ptr(), name);
-        (gimp.gimp_procedure_set_attribution)(p, c"gani".as_ptr(), c"MIT or Apache-2.0".as_ptr(), c"2026".as_ptr());
+        (gimp.gimp_procedure_set_attribution)(
+            p,
+            c"gani".as_ptr(),
+            c"MIT or Apache-2.0".as_ptr(),
+            c"2026".as_ptr(),
+        );
         for argument in about.arguments.iter().copied().flatten() {
             declare(host, p, argument);
         }
-        let (name, label, help) = (c"layer", c"Layer", c"The new layer or layer group; none where the drawable was changed");
-        (gimp.gimp_procedure_add_layer_return_value)(p, name.as_ptr(), label.as_ptr(), help.as_ptr(), 1, READ_WRITE);
-        let (name, label, help) = (c"from-cache", c"From the cache", c"Whether the face had been inverted before");
-        (gimp.gimp_procedure_add_boolean_return_value)(p, name.as_ptr(), label.as_ptr(), help.as_ptr(), 0, READ_WRITE);
+        let (name, label, help) =
+            (c"layer", c"Layer", c"The new layer or layer group; none where the drawable was changed");
+        (gimp.gimp_procedure_add_layer_return_value)(
+            p,
+            name.as_ptr(),
+            label.as_ptr(),
+            help.as_ptr(),
+            1,
+            READ_WRITE,
+        );
+        let (name, label, help) =
+            (c"from-cache", c"From the cache", c"Whether the face had been inverted before");
+        (gimp.gimp_procedure_add_boolean_return_value)(
+            p,
+            name.as_ptr(),
+            label.as_ptr(),
+            help.as_ptr(),
+            0,
+            READ_WRITE,
+        );
         Some(p)
     }
 }
@@ -131,11 +155,21 @@ unsafe fn declare(host: Host, p: Procedure, argument: &'static Argument) {
                 (gimp.gimp_procedure_add_string_argument)(p, name, label, help, c"".as_ptr(), READ_WRITE)
             }
             Kind::Choice(choices) => {
-                let (Some(choice), Some((first, _))) = ((gimp.gimp_choice_new)(), choices.first()) else { return };
+                let (Some(choice), Some((first, _))) = ((gimp.gimp_choice_new)(), choices.first()) else {
+                    return;
+                };
                 for (id, (nick, label)) in choices.iter().enumerate() {
                     (gimp.gimp_choice_add)(choice, nick.as_ptr(), id as c_int, label.as_ptr(), null());
                 }
-                (gimp.gimp_procedure_add_choice_argument)(p, name, label, help, choice, first.as_ptr(), READ_WRITE)
+                (gimp.gimp_procedure_add_choice_argument)(
+                    p,
+                    name,
+                    label,
+                    help,
+                    choice,
+                    first.as_ptr(),
+                    READ_WRITE,
+                )
             }
         }
     }
@@ -176,7 +210,8 @@ unsafe extern "C" fn run(
         Ok(Err(Stop::Cancelled)) => host.finish(procedure, Status::Cancel, None),
         Ok(Err(Stop::Failed(text))) => host.finish(procedure, Status::ExecutionError, Some(&text)),
         Err(_) => {
-            let text = "gani's plug-in met an internal error; nothing was changed. Please report what its log says.";
+            let text =
+                "gani's plug-in met an internal error; nothing was changed. Please report what its log says.";
             host.finish(procedure, Status::ExecutionError, Some(text))
         }
     }

@@ -64,7 +64,10 @@ mod tests {
         assert_eq!((report.passed, report.failures.len()), (2, 0));
         report.read("two", "PASS a\nFAIL b: why\n(x:1): Gtk-CRITICAL **: bad\n", Duration::ZERO);
         report.read("three", "", Duration::ZERO);
-        assert_eq!(report.failures, ["two: b: why", "two: (x:1): Gtk-CRITICAL **: bad", "three: nothing passed"]);
+        assert_eq!(
+            report.failures,
+            ["two: b: why", "two: (x:1): Gtk-CRITICAL **: bad", "three: nothing passed"]
+        );
         assert!(report.finish().unwrap_err().contains("3 checks"));
     }
 }

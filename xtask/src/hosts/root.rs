@@ -14,7 +14,7 @@ const PACKAGES: &str = "gimp,krita,python3-gi,gir1.2-gimp-3.0,python3-pyqt5,adwa
 const ENTER: &str = r#"
 root=$1 work=$2; shift 2
 mkdir -p "$root/w"
-mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --bind "$work" "$root/w" || exit 125
+mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount --rbind /dev "$root/dev" && mount --bind "$work" "$root/w" || exit 125
 chmod 700 "$work/run"
 exec chroot "$root" env -i PATH=/usr/bin:/bin HOME=/w/home XDG_RUNTIME_DIR=/w/run LC_ALL=C.UTF-8 "$@""#;
 
@@ -41,9 +41,21 @@ impl Root {
                 folder.display()
             ));
         }
-        if Command::new("mmdebstrap").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        if Command::new("mmdebstrap")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_err()
+        {
             steps::run(Command::new("apt-get").args(["update", "-qq"]))?;
-            steps::run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends", "mmdebstrap"]))?;
+            steps::run(Command::new("apt-get").args([
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "mmdebstrap",
+            ]))?;
         }
         // The mirror that this machine's apt uses already.
         let mirrors = steps::read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
@@ -57,7 +69,10 @@ impl Root {
                 .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={PACKAGES}")])
                 .args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
                 .args(["--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io"])
-                .args(["doc", "man", "locale"].map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")))
+                .args(
+                    ["doc", "man", "locale"]
+                        .map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
+                )
                 .arg("trixie")
                 .arg(&part)
                 .arg(mirror),
@@ -85,11 +100,13 @@ impl Root {
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("cannot run timeout and unshare: {error}"))?;
-        let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("");
+        let text = [&output.stdout, &output.stderr]
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .join("");
         match output.status.code() {
-            Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => {
-                Err(format!("a namespace for the editors cannot be made; test-hosts wants to run as root: {text}"))
-            }
+            Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => Err(format!(
+                "a namespace for the editors cannot be made; test-hosts wants to run as root: {text}"
+            )),
             Some(124 | 137) => Ok(format!("{text}\nFAIL it did not end within {} s\n", limit.as_secs())),
             Some(0) => Ok(text),
             code => Ok(format!("{text}\nFAIL it ended with {code:?}\n")),

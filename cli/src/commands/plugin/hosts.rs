@@ -53,11 +53,18 @@ pub const GIMP: Host = Host {
     roots: |folders| {
         let flatpak = folders.home.join(".var/app/org.gimp.GIMP/config/GIMP");
         let snap = folders.home.join("snap/gimp/current/.config/GIMP");
-        let all = [(folders.config.join("GIMP"), "", false), (flatpak, " (Flatpak)", true), (snap, " (Snap)", true)];
+        let all = [
+            (folders.config.join("GIMP"), "", false),
+            (flatpak, " (Flatpak)", true),
+            (snap, " (Snap)", true),
+        ];
         all.into_iter().flat_map(|(root, kind, sandboxed)| gimp_versions(&root, kind, sandboxed)).collect()
     },
     // GIMP wants an executable in a folder of its own name.
-    parts: &[Part { source: "gani-gimp{exe}", target: if cfg!(windows) { "gani-gimp/gani-gimp.exe" } else { "gani-gimp/gani-gimp" } }],
+    parts: &[Part {
+        source: "gani-gimp{exe}",
+        target: if cfg!(windows) { "gani-gimp/gani-gimp.exe" } else { "gani-gimp/gani-gimp" },
+    }],
     own_folder: "gani-gimp",
     afterwards: "Start GIMP (again): Filters, Portrait, Edit Face.",
 };
@@ -71,7 +78,11 @@ pub const KRITA: Host = Host {
         [(folders.data.join("krita"), "Krita", false), (flatpak, "Krita (Flatpak)", true)]
             .into_iter()
             .filter(|(root, ..)| root.is_dir())
-            .map(|(root, what, sandboxed)| Place { what: what.into(), folder: root.join("pykrita"), sandboxed })
+            .map(|(root, what, sandboxed)| Place {
+                what: what.into(),
+                folder: root.join("pykrita"),
+                sandboxed,
+            })
             .collect()
     },
     parts: &[
@@ -118,14 +129,21 @@ impl Host {
     /// Where it was looked for.
     pub fn searched(&self) -> Vec<String> {
         let Some(folders) = Folders::of_user() else { return vec!["nowhere: set HOME".into()] };
-        [folders.config, folders.data, folders.home.join(".var/app")].iter().map(|f| f.display().to_string()).collect()
+        [folders.config, folders.data, folders.home.join(".var/app")]
+            .iter()
+            .map(|f| f.display().to_string())
+            .collect()
     }
 }
 
 impl Folders {
     fn of_user() -> Option<Folders> {
         let dirs = directories::BaseDirs::new()?;
-        Some(Folders { home: dirs.home_dir().into(), config: dirs.config_dir().into(), data: dirs.data_dir().into() })
+        Some(Folders {
+            home: dirs.home_dir().into(),
+            config: dirs.config_dir().into(),
+            data: dirs.data_dir().into(),
+        })
     }
 }
 
@@ -135,11 +153,15 @@ impl Part {
     /// # Errors
     /// [`Error::Input`] naming the folders searched.
     pub fn source(&self) -> Result<PathBuf> {
-        let name = self.source.replace("{exe}", EXE_SUFFIX).replace("{lib}", &format!("{DLL_PREFIX}gani{DLL_SUFFIX}"));
+        let name = self
+            .source
+            .replace("{exe}", EXE_SUFFIX)
+            .replace("{lib}", &format!("{DLL_PREFIX}gani{DLL_SUFFIX}"));
         let exe = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok()).unwrap_or_default();
         let bin = exe.parent().unwrap_or(Path::new("."));
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("plugin-krita");
-        let folders = [bin.to_owned(), bin.join("../lib"), bin.join("../lib/gani"), bin.join("../plug-ins"), checkout];
+        let folders =
+            [bin.to_owned(), bin.join("../lib"), bin.join("../lib/gani"), bin.join("../plug-ins"), checkout];
         folders.iter().map(|folder| folder.join(&name)).find(|path| path.exists()).ok_or_else(|| {
             let folders: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
             Error::Input(format!(
@@ -159,7 +181,13 @@ mod tests {
     fn every_gimp_3_of_the_user_is_found() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().to_owned();
-        for folder in ["c/GIMP/2.10", "c/GIMP/3.0", "c/GIMP/3.2", "c/GIMP/3.x", ".var/app/org.gimp.GIMP/config/GIMP/3.2"] {
+        for folder in [
+            "c/GIMP/2.10",
+            "c/GIMP/3.0",
+            "c/GIMP/3.2",
+            "c/GIMP/3.x",
+            ".var/app/org.gimp.GIMP/config/GIMP/3.2",
+        ] {
             std::fs::create_dir_all(home.join(folder)).unwrap();
         }
         let folders = Folders { config: home.join("c"), data: home.join("d"), home };

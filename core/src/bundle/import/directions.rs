@@ -61,7 +61,11 @@ impl Work<'_> {
             )));
         }
         if all.named.is_empty() {
-            self.missing("named directions", "edits go along pca.K and sefa.K; --direction NAME=F adds one");
+            let others = if all.pca.is_empty() { "sefa.K" } else { "pca.K and sefa.K" };
+            self.missing(
+                "named directions",
+                &format!("edits go along {others}; --direction NAME=F adds one"),
+            );
         }
         if !(all.named.is_empty() && all.pca.is_empty()) {
             all.write(&self.folder.join("directions.npz"))?;
@@ -141,6 +145,13 @@ fn components(path: &Path, [mean, comp, std]: [&Tensor; 3], width: usize) -> Res
     }
     let (comp, std) = (floats(path, comp)?, floats(path, std)?);
     let component = |(i, (row, sigma)): (usize, (&[f32], f32))| {
+        let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if (norm - 1.0).abs() > 0.01 {
+            return Err(Error::Input(format!(
+                "{}: component {i} has the length {norm}, not 1: these are no components of GANSpace",
+                path.display()
+            )));
+        }
         let unit = unit(path, &[width], row.to_vec(), width)?;
         Ok(Direction { name: format!("pca.{i}"), unit, sigma })
     };

@@ -5,7 +5,7 @@ use super::generator::{Latents, is_onnx, renamed};
 use crate::bundle::{LOSS_SIZE, Loss, Network as Entry, Store};
 use crate::objective::Distance;
 use crate::{Error, Result};
-use gani_onnx::checkpoint::Checkpoint;
+use gani_onnx::checkpoint::{Checkpoint, Setting};
 use gani_onnx::networks::{Found, Network, arcface, e4e, lpips, moco, parsing, recognise};
 use gani_onnx::{Graph, Tensor, read};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,12 @@ impl Work<'_> {
         } else {
             let file = Checkpoint::read(path)?;
             let found = expect(&file, "--encoder", &[Network::E4e, Network::WEncoder])?;
+            if let Some(Setting::Text(kind)) = file.setting("opts.encoder_type").filter(|k| **k == psp()) {
+                return Err(Error::Unsupported(format!(
+                    "{}: a {kind}, pSp's encoder, which has e4e's keys but adds its styles otherwise; give an e4e checkpoint",
+                    path.display()
+                )));
+            }
             let own = Tensor::f32(&[w.mean.len()], w.mean.to_vec());
             // The mean latent that it was trained with; the generator's where it has none of its own.
             let latent = file.top("latent_avg").cloned().or(own).unwrap_or_else(|| Tensor::scalar(0.0));
@@ -166,7 +172,11 @@ impl Work<'_> {
         let file = format!("{kind}.onnx");
         Store::Full.write(&graph, &self.folder.join(&file))?;
         self.read(kind, path, &text)?;
-        let size = only_size(&graph, &self.folder.join(&file));
+        // Where a face lies in the picture is stated for one size; other features are taken at any that they can take.
+        let size = match (kind, self.manifest.domain.as_str()) {
+            ("identity", "celeba-hq") => graph.input_shape("image")?.last().copied(),
+            _ => only_size(&graph, &self.folder.join(&file)),
+        };
         self.manifest.losses.push(Loss { kind: kind.into(), file, output: None, distance, size });
         Ok(())
     }
@@ -192,6 +202,11 @@ pub(super) fn evaluation(work: &mut Work<'_>, watch: Watch<'_>) -> Result<Option
 
 fn holds(path: &Path, network: Network) -> Result<bool> {
     Ok(recognise(&Checkpoint::read(path)?).iter().any(|f| f.network == network))
+}
+
+/// What pSp's checkpoints call their encoder.
+fn psp() -> Setting {
+    Setting::Text("GradualStyleEncoder".into())
 }
 
 /// The first of `wanted` that the file holds.

@@ -1,0 +1,11 @@
+//! `.onnx` files: whatever is read is also written, and read again to the same graph.
+#![no_main]
+
+use gani_onnx::{read, write};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(graph) = read::from_bytes("fuzz.onnx", data.to_vec(), None, &[]) else { return };
+    let bytes = write::to_bytes(&graph).expect("a graph that was read can be written");
+    read::from_bytes("again.onnx", bytes, None, &[]).expect("a graph that was written can be read");
+});

@@ -1,0 +1,12 @@
+//! Checkpoints of PyTorch since 1.6: a zip archive of a pickle and one file for each storage.
+#![no_main]
+
+use gani_onnx::checkpoint::Checkpoint;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(checkpoint) = Checkpoint::from_bytes("fuzz.pt", data.to_vec()) else { return };
+    for key in checkpoint.keys() {
+        let _ = checkpoint.get(key);
+    }
+});

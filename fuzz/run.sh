@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Fuzzes each target in turn: run.sh SECONDS TARGET… ; logs in fuzz/logs. docs/fuzzing.md says more.
+# Limits: 10 s for an input, 256 MiB in one allocation, 2 GiB in all.
+set -uo pipefail
+cd "$(dirname "$0")"
+export RUSTC_BOOTSTRAP=1 # sanitizer and coverage flags on a stable compiler
+seconds=$1
+shift
+mkdir -p logs
+for target in "$@"; do
+    nice -n 19 cargo fuzz run "$target" -- -max_total_time="$seconds" -max_len=65536 -timeout=10 -malloc_limit_mb=256 \
+        -rss_limit_mb=2048 -print_final_stats=1 >"logs/$target.log" 2>&1
+    echo "$target: exit $?, $(grep -c ^artifact_prefix "logs/$target.log") findings, $(grep number_of_executed "logs/$target.log")"
+done

@@ -1,0 +1,93 @@
+//! The format of PyTorch before 1.6, which also holds single storages inside plain pickles: a magic number, a protocol
+//! version, facts of the system, the object, the list of storage keys – all pickles – and then each storage's element
+//! count and elements.
+
+use super::element::Element;
+use super::pickle::{self, Budget, Node, Pickle, Place, Storage};
+use super::source::Source;
+use crate::Result;
+use std::collections::HashMap;
+
+/// The magic number 0x1950a86a20f9469cfc6c as a pickle of protocol 2.
+pub(super) const MAGIC: [u8; 15] =
+    [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
+
+/// The only version of the protocol that there was.
+const PROTOCOL: i64 = 1001;
+
+/// A whole file.
+pub(super) fn read(source: &Source) -> Result<Pickle> {
+    stream(source, 0, source.len, &mut Budget::new())
+}
+
+/// The one storage that the bytes from `at` to `end` hold: what `_load_from_bytes` is given.
+pub(super) fn storage(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Storage> {
+    let pickle = stream(source, at, end, budget)?;
+    match (&pickle.nodes[pickle.root as usize], &pickle.storages[..]) {
+        (Node::Storage(0), [storage]) => Ok(storage.clone()),
+        _ => Err(source.bad(format!("damaged: the bytes at {at} hold no storage"))),
+    }
+}
+
+fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pickle> {
+    let damaged = |what: &str, at: u64| source.bad(format!("damaged: {what} (byte {at})"));
+    if end - at < MAGIC.len() as u64 || source.array::<{ MAGIC.len() }>(at)? != MAGIC {
+        return Err(damaged("no legacy file of PyTorch begins here", at));
+    }
+    let version = pickle::read(source, at + MAGIC.len() as u64, end, budget)?;
+    match version.nodes[version.root as usize] {
+        Node::Int(PROTOCOL) => {}
+        _ => return Err(damaged("the protocol's version is not 1001", at)),
+    }
+    let system = pickle::read(source, version.end, end, budget)?;
+    if is_big_endian(&system) {
+        return Err(source.unsupported("its numbers are big-endian; load and save it on a common machine"));
+    }
+    let mut object = pickle::read(source, system.end, end, budget)?;
+    let keys = pickle::read(source, object.end, end, budget)?;
+    let Node::List(listed) = &keys.nodes[keys.root as usize] else {
+        return Err(damaged("the list of storages is none", object.end));
+    };
+
+    // The size of each storage's elements, from whoever refers to it.
+    let mut elements: HashMap<&str, Option<Element>> = HashMap::new();
+    for storage in &object.storages {
+        if let Place::Key(key) = &storage.place {
+            elements.insert(key, storage.element);
+        }
+    }
+    let mut found: HashMap<String, (u64, u64)> = HashMap::new();
+    let mut next = keys.end;
+    for &id in listed {
+        let key = match &keys.nodes[id as usize] {
+            Node::Text(key) => key,
+            _ => return Err(damaged("a storage has no key", object.end)),
+        };
+        let element =
+            elements.get(&key[..]).ok_or_else(|| damaged("a storage belongs to no tensor", next))?;
+        if end - next < 8 {
+            return Err(source.truncated(next));
+        }
+        let count = u64::from_le_bytes(source.array(next)?);
+        let size = count.checked_mul(element.map_or(1, Element::size) as u64);
+        let behind = size.and_then(|size| (next + 8).checked_add(size)).filter(|&behind| behind <= end);
+        found.insert(key.clone(), (next + 8, count));
+        next = behind.ok_or_else(|| source.truncated(next))?;
+    }
+    for storage in &mut object.storages {
+        let Place::Key(key) = &storage.place else { continue };
+        let &(at, count) =
+            found.get(key).ok_or_else(|| source.bad(format!("damaged: it lacks the storage `{key}`")))?;
+        (storage.place, storage.count) = (Place::At(at), storage.count.min(count));
+    }
+    object.end = next;
+    Ok(object)
+}
+
+fn is_big_endian(system: &Pickle) -> bool {
+    let Node::Dict(facts) = &system.nodes[system.root as usize] else { return false };
+    facts.iter().any(|&(key, value)| {
+        matches!(&system.nodes[key as usize], Node::Text(t) if t == "little_endian")
+            && matches!(system.nodes[value as usize], Node::Bool(false))
+    })
+}

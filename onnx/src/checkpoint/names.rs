@@ -1,0 +1,145 @@
+//! Names of what a checkpoint holds: keys of nested dicts, lists and modules, joined with dots.
+
+use super::pickle::{Id, Node, Pickle, View};
+use super::source::Source;
+use super::{SINGLE, Setting};
+use crate::Result;
+use std::collections::BTreeMap;
+
+/// How deep dicts may nest.
+const MAX_DEPTH: usize = 64;
+/// Bytes of a name.
+const MAX_NAME: usize = 1024;
+/// Tensors, and settings, of one file.
+const MAX_COUNT: usize = 1 << 16;
+/// Values that are looked at: those that several names share count as often as they are met.
+const MAX_VISITS: usize = 1 << 21;
+/// A text longer than this is no setting, and lists longer than [`MAX_LIST`] are data.
+const MAX_TEXT: usize = 1024;
+const MAX_LIST: usize = 16;
+
+/// What a checkpoint holds, by name.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub views: BTreeMap<String, View>,
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// Names everything that a pickle holds.
+pub(super) fn contents(source: &Source, pickle: &Pickle) -> Result<Contents> {
+    let mut walk =
+        Walk { source, pickle, path: String::new(), depth: 0, visits: 0, found: Contents::default() };
+    walk.value(pickle.root)?;
+    Ok(walk.found)
+}
+
+struct Walk<'p> {
+    source: &'p Source,
+    pickle: &'p Pickle,
+    path: String,
+    depth: usize,
+    visits: usize,
+    found: Contents,
+}
+
+impl<'p> Walk<'p> {
+    fn node(&self, id: Id) -> &'p Node {
+        &self.pickle.nodes[id as usize]
+    }
+
+    fn value(&mut self, id: Id) -> Result<()> {
+        match self.node(id) {
+            Node::Tensor(view) => {
+                let name = if self.path.is_empty() { SINGLE.into() } else { self.path.clone() };
+                self.found.views.insert(name, self.pickle.views[*view].clone());
+            }
+            Node::Dict(pairs) => self.pairs(pairs)?,
+            Node::List(items) => {
+                self.visit(items.len())?;
+                for (i, &item) in items.iter().enumerate() {
+                    let scalar = !matches!(
+                        self.node(item),
+                        Node::Tensor(_) | Node::Dict(_) | Node::List(_) | Node::Object(_)
+                    );
+                    if !scalar || items.len() <= MAX_LIST {
+                        self.within(&i.to_string(), item)?;
+                    }
+                }
+            }
+            Node::Object(Some(state)) => self.object(*state)?,
+            Node::None => self.setting(Setting::None),
+            Node::Bool(v) => self.setting(Setting::Bool(*v)),
+            Node::Int(v) => self.setting(Setting::Int(*v)),
+            Node::Float(v) => self.setting(Setting::Float(*v)),
+            Node::Text(v) if v.len() <= MAX_TEXT => self.setting(Setting::Text(v.clone())),
+            _ => {}
+        }
+        if self.found.views.len() > MAX_COUNT || self.found.settings.len() > MAX_COUNT {
+            return Err(self.source.limit(format!("more than {MAX_COUNT} tensors or settings")));
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, count: usize) -> Result<()> {
+        self.visits += count;
+        match self.visits > MAX_VISITS {
+            true => Err(self.source.limit(format!("more than {MAX_VISITS} values in nested dicts"))),
+            false => Ok(()),
+        }
+    }
+
+    /// The value `id` under `key`.
+    fn within(&mut self, key: &str, id: Id) -> Result<()> {
+        let outside = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.source.limit(format!("its dicts nest deeper than {MAX_DEPTH} levels")));
+        }
+        if self.path.len() > MAX_NAME {
+            return Err(self.source.limit(format!("a name is longer than {MAX_NAME} bytes")));
+        }
+        self.value(id)?;
+        self.depth -= 1;
+        self.path.truncate(outside);
+        Ok(())
+    }
+
+    fn pairs(&mut self, pairs: &[(Id, Id)]) -> Result<()> {
+        self.visit(pairs.len())?;
+        for &(key, value) in pairs {
+            match self.node(key) {
+                Node::Text(key) => self.within(key, value)?,
+                Node::Int(key) => self.within(&key.to_string(), value)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A module's parameters, buffers and parts by their own names, as in `state_dict()`; its public attributes as
+    /// settings; the arguments that NVlabs's classes were made with.
+    fn object(&mut self, state: Id) -> Result<()> {
+        let Node::Dict(attributes) = self.node(state) else { return Ok(()) };
+        self.visit(attributes.len())?;
+        for &(key, value) in attributes {
+            let Node::Text(key) = self.node(key) else { continue };
+            match (&key[..], self.node(value)) {
+                ("_parameters" | "_buffers" | "_modules", Node::Dict(pairs)) => self.pairs(pairs)?,
+                ("_init_args" | "_init_kwargs", _) => self.within(key, value)?,
+                (private, _) if private.starts_with('_') || private == "training" => {}
+                _ => self.within(key, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn setting(&mut self, setting: Setting) {
+        if !self.path.is_empty() {
+            self.found.settings.insert(self.path.clone(), setting);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What a graph costs to run once, counted from its static shapes: parameters, floating-point operations, bytes moved.
+//!
+//! ```
+//! use gani_onnx::{Builder, Tensor, cost};
+//! let b = Builder::new();
+//! let w = b.weight("w", Tensor::f32(&[4, 8], vec![0.5; 32]).unwrap());
+//! b.output("y", b.input("x", &[2, 4]).matmul(w));
+//! let cost = cost::of(&b.finish()?);
+//! assert_eq!((cost.parameters, cost.flops), (32, 2 * 2 * 4 * 8));
+//! # Ok::<(), gani_onnx::Error>(())
+//! ```
+
+use crate::DType;
+use crate::graph::{Graph, Node, Value};
+use std::collections::{BTreeMap, HashSet};
+
+/// What running a graph once takes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// Elements of the floating-point weights; scalars and shapes are none.
+    pub parameters: u64,
+    /// Floating-point operations; a multiplication with its addition is two.
+    pub flops: u64,
+    /// Bytes that nodes read and write, each node on its own: what moves where nothing is fused or cached.
+    pub bytes: u64,
+    /// The same by op, without the parameters.
+    pub ops: BTreeMap<String, OpCost>,
+}
+
+/// The share of one op.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OpCost {
+    /// How many nodes.
+    pub nodes: u64,
+    /// Their floating-point operations.
+    pub flops: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Counts a graph.
+pub fn of(graph: &Graph) -> Cost {
+    let mut cost = Cost::default();
+    let mut seen = HashSet::new();
+    for node in graph.nodes() {
+        let (flops, bytes) = (flops(graph, node), bytes(graph, node));
+        let op = cost.ops.entry(node.op.clone()).or_default();
+        (op.nodes, op.flops, op.bytes) =
+            (op.nodes + 1, op.flops.saturating_add(flops), op.bytes.saturating_add(bytes));
+        (cost.flops, cost.bytes) = (cost.flops.saturating_add(flops), cost.bytes.saturating_add(bytes));
+        for &value in node.inputs.iter().flatten().filter(|v| seen.insert(**v)) {
+            let weight = graph.constant(value).filter(|t| t.dtype().is_float() && t.len() > 1);
+            cost.parameters += weight.map_or(0, |t| t.len() as u64);
+        }
+    }
+    cost
+}
+
+/// Number of elements of a value; stops at the largest number rather than overflow.
+fn elements(graph: &Graph, value: Value) -> u64 {
+    graph.info(value).shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
+}
+
+fn flops(graph: &Graph, node: &Node) -> u64 {
+    let shape = |v: Option<Value>| v.map_or(&[][..], |v| &graph.info(v).shape);
+    let input = |i: usize| node.inputs.get(i).copied().flatten();
+    let count = |v: Option<Value>| v.map_or(0, |v| elements(graph, v));
+    let out = count(node.outputs.first().copied());
+    let product = |dims: &[usize]| dims.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64));
+    // Each element of the bias is added once for every output that has it.
+    let bias = if input(2).is_some() { out } else { 0 };
+    match node.op.as_str() {
+        // out[n, o, y] = Σ over the weight's [i, ky, kx] of row o
+        "Conv" => {
+            out.saturating_mul(2 * product(shape(input(1)).get(1..).unwrap_or_default())).saturating_add(bias)
+        }
+        // in[n, i, y] goes to the weight's [o, ky, kx] of row i
+        "ConvTranspose" => {
+            let taps = product(shape(input(1)).get(1..).unwrap_or_default());
+            count(input(0)).saturating_mul(2 * taps).saturating_add(bias)
+        }
+        "MatMul" => out.saturating_mul(2 * shape(input(0)).last().map_or(1, |&k| k as u64)),
+        "Gemm" => {
+            let axis = usize::from(node.attrs.get_int("transA", 0) == 0);
+            out.saturating_mul(2 * shape(input(0)).get(axis).map_or(1, |&k| k as u64)).saturating_add(bias)
+        }
+        "MaxPool" | "AveragePool" => {
+            let window = node.attrs.get_ints("kernel_shape").unwrap_or_default();
+            window.iter().fold(out, |n, &k| n.saturating_mul(k.unsigned_abs()))
+        }
+        // Each element is looked at once …
+        op if op.starts_with("Reduce") || op.starts_with("Global") || op.starts_with("Arg") => {
+            count(input(0))
+        }
+        // … or for the mean, for the variance, and for what comes of both.
+        "BatchNormalization" => 2 * out,
+        "InstanceNormalization" | "LayerNormalization" | "Softmax" | "LogSoftmax" => 5 * out,
+        // Two neighbours an axis.
+        "Resize" if node.attrs.get_str("mode", "nearest") == "linear" => 6 * out,
+        op if MOVES.contains(&op) => 0,
+        _ => out,
+    }
+}
+
+/// Ops that only move or rename.
+const MOVES: [&str; 22] = [
+    "Cast",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "DepthToSpace",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Identity",
+    "Pad",
+    "Reshape",
+    "Resize",
+    "Shape",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Of these the result is the argument under another shape: nothing moves.
+const VIEWS: [&str; 5] = ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
+
+fn bytes(graph: &Graph, node: &Node) -> u64 {
+    if VIEWS.contains(&node.op.as_str()) {
+        return 0;
+    }
+    let all = node.inputs.iter().flatten().chain(&node.outputs);
+    all.fold(0, |n, &v| n.saturating_add(elements(graph, v).saturating_mul(size(graph.info(v).dtype))))
+}
+
+/// Bytes of an element.
+fn size(dtype: DType) -> u64 {
+    match dtype {
+        DType::F64 | DType::I64 => 8,
+        DType::F32 | DType::I32 => 4,
+        DType::F16 => 2,
+        DType::Bool => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attrs, Builder, Tensor};
+
+    fn weight<'g>(b: &'g Builder, name: &str, shape: &[usize]) -> crate::Expr<'g> {
+        b.weight(name, Tensor::f32(shape, vec![0.5; shape.iter().product()]).unwrap())
+    }
+
+    #[test]
+    fn convolutions_and_products_are_counted_as_their_sums() {
+        let b = Builder::new();
+        let x = b.input("x", &[1, 4, 10, 10]);
+        // [1,4,10,10] → [1,6,8,8]: 6·8·8 sums of 4·3·3 products, and a bias.
+        let (w, bias) = (weight(&b, "w", &[6, 4, 3, 3]), weight(&b, "b", &[6]));
+        let y = b.op("Conv", &[Some(x), Some(w), Some(bias)], Attrs::new())[0];
+        // Depthwise: 6·6·6 sums of 3·3.
+        let d = weight(&b, "d", &[6, 1, 3, 3]);
+        let z = b.op("Conv", &[Some(y), Some(d), None], Attrs::new().int("group", 6))[0];
+        // Each of 6·6·6 elements goes to 2·2·2 places.
+        let t = weight(&b, "t", &[6, 2, 2, 2]);
+        let up = Attrs::new().ints("strides", &[2, 2]);
+        let y = b.op("ConvTranspose", &[Some(z), Some(t), None], up)[0];
+        b.output("y", y.relu());
+        let cost = of(&b.finish().unwrap());
+        let conv = 6 * 64 * (2 * 36 + 1) + 216 * 18;
+        let transposed = 216 * 2 * 8;
+        assert_eq!(cost.ops["Conv"].flops, conv);
+        assert_eq!(cost.ops["ConvTranspose"].flops, transposed);
+        assert_eq!(cost.ops["Relu"], OpCost { nodes: 1, flops: 2 * 144, bytes: 2 * 4 * 2 * 144 });
+        assert_eq!(cost.flops, conv + transposed + 2 * 144);
+        assert_eq!(cost.parameters, 216 + 6 + 54 + 48);
+        let moved = (400 + 216 + 6 + 384) + (384 + 54 + 216) + (216 + 48 + 288) + 2 * 288;
+        assert_eq!(cost.bytes, 4 * moved);
+    }
+
+    #[test]
+    fn a_weight_that_is_used_twice_counts_once_and_views_move_nothing() {
+        let b = Builder::new();
+        let x = b.input("x", &[3, 4]);
+        let w = weight(&b, "w", &[4, 4]);
+        let y = x.matmul(w).matmul(w);
+        b.output("y", y.reshape(&[12]));
+        let cost = of(&b.finish().unwrap());
+        assert_eq!((cost.parameters, cost.flops), (16, 2 * 2 * 3 * 4 * 4));
+        assert_eq!(cost.ops["Reshape"].bytes, 0);
+    }
+}
