@@ -179,6 +179,7 @@ def edit(document, layer, before, picture):
     texts = []
     yield until("progress", lambda: texts.append(dialog.status.text()) or "left" in texts[-1] and dialog.edited)
     shot("progress", dialog)
+    check("the face on its way fills its place", dialog.view.pixmap().width() == dialog.view.width())
     dialog.button.click()
     check("Stop says so", dialog.status.text() == "Stopped. Nothing was changed.", dialog.status.text())
     yield pause(1)

@@ -179,7 +179,7 @@ class FaceDialog(QDialog):
             self.bar.setValue(int(1000 * fraction))
 
     def on_underway(self, pixels, side):
-        self.edited = pixmap(pixels, side)
+        self.edited = pixmap(pixels, side, VIEW)
         self.draw()
 
     def on_found(self, directions, place):
@@ -198,7 +198,7 @@ class FaceDialog(QDialog):
         self.preview()
 
     def on_shown(self, pixels):
-        self.edited = pixmap(pixels, VIEW)
+        self.edited = pixmap(pixels, VIEW, VIEW)
         self.draw()
 
     def on_rendered(self, patches):
