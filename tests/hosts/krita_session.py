@@ -267,6 +267,9 @@ def selection(document, picture):
     dialog.sliders.rows["age"].set(3)
     dialog.ok.click()
     yield until("the layer", lambda: len(names(document)) == 2)
+    yield pause(1)
+    patched = pixels(document.topLevelNodes()[1])[3::4]
+    check("the layer is opaque in the selection only", patched.count(b"\xff") == width * height, patched.count(b"\xff"))
     bounds = changed(picture, seen(document))
     check("nothing changes outside the selection", bounds is not None and bounds[0] >= x and bounds[1] >= y
           and bounds[2] <= x + width and bounds[3] <= y + height, bounds)
@@ -345,8 +348,11 @@ def other_space(window, model, depth, profile):
     yield until("a {} face".format(name), is_at(dialog, "READY", "FOUND", "IDLE"), 60)
     dialog.ok.click() if dialog.ok.isEnabled() else None
     yield until("a {} layer".format(name), lambda: len(names(document)) == 2 or is_at(dialog, "IDLE")(), 300)
-    good = check("{}: a layer appears".format(name), len(names(document)) == 2, dialog.status.text())
-    if good:
+    appeared = len(names(document)) == 2
+    # A dialog that is done is gone, with its labels.
+    check("{}: a layer appears".format(name), appeared, "" if appeared else dialog.status.text())
+    yield pause(1)
+    if appeared:
         place = dialog.place
         bounds = changed(picture, seen(document))
         check("{}: the face changes and nothing else".format(name), bounds and within(bounds, place), (bounds, place))
