@@ -8,4 +8,5 @@ except ImportError:  # outside of Krita the tests use the files that need none
 if Krita is not None:
     from .extension import GaniExtension
 
-    Krita.instance().addExtension(GaniExtension(Krita.instance()))
+    EXTENSION = GaniExtension(Krita.instance())
+    Krita.instance().addExtension(EXTENSION)

@@ -22,10 +22,10 @@ class FaceDialog(QDialog):
 
     def __init__(self, parent, document, layer):
         """For a layer of a document. Raises library.Failed where it cannot be edited."""
-        super().__init__(parent)
-        self.document, self.layer, self.place, self.edited = document, layer, None, None
         bundles = [b for b in engine.bundles() if not b.problem]
-        pixels, self.space = picture.read(document, layer)
+        pixels, space = picture.read(document, layer)
+        super().__init__(parent)
+        self.document, self.layer, self.space, self.place, self.edited = document, layer, space, None, None
         self.worker = Worker(pixels)
         self.worker.news.connect(self.hear, Qt.ConnectionType.QueuedConnection)
         self.setWindowTitle(self.TITLE)
@@ -179,7 +179,7 @@ class FaceDialog(QDialog):
             self.bar.setValue(int(1000 * fraction))
 
     def on_underway(self, pixels, side):
-        self.edited = pixmap(pixels, side)
+        self.edited = pixmap(pixels, side, VIEW)
         self.draw()
 
     def on_found(self, directions, place):
@@ -198,7 +198,7 @@ class FaceDialog(QDialog):
         self.preview()
 
     def on_shown(self, pixels):
-        self.edited = pixmap(pixels, VIEW)
+        self.edited = pixmap(pixels, VIEW, VIEW)
         self.draw()
 
     def on_rendered(self, patches):

@@ -2,12 +2,14 @@
 """Pictures for the dialogs."""
 import math
 
-from .qt import QImage, QPainter, QPixmap, QTransform
+from .qt import QImage, QPainter, QPixmap, Qt, QTransform
 
 
-def pixmap(pixels, side):
-    """RGB bytes [side, side, 3] as a pixmap."""
-    return QPixmap.fromImage(QImage(pixels, side, side, 3 * side, QImage.Format.Format_RGB888))
+def pixmap(pixels, side, shown):
+    """RGB bytes [side, side, 3] as a pixmap of shown × shown pixels."""
+    image = QImage(pixels, side, side, 3 * side, QImage.Format.Format_RGB888)
+    smooth = Qt.TransformationMode.SmoothTransformation
+    return QPixmap.fromImage(image.scaled(shown, shown, Qt.AspectRatioMode.IgnoreAspectRatio, smooth))
 
 
 def before(document, place, side):
