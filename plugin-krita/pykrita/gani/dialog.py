@@ -98,7 +98,7 @@ class FaceDialog(QDialog):
         whole.addWidget(self.buttons)
 
     def build_settings(self, bundles):
-        models = [("Best installed", "")] + [("{}: {} px".format(b.name, b.size), b.name) for b in bundles]
+        models = [("Best installed", "")] + [("{}: {} px".format(b.name, b.width), b.name) for b in bundles]
         self.model = self.choice("model", models, words.MODEL_HELP)
         self.preset = self.choice("preset", words.PRESETS, words.PRESET_HELP)
         self.device = self.choice("device", words.DEVICES, words.DEVICE_HELP)
@@ -178,8 +178,8 @@ class FaceDialog(QDialog):
         if fraction is not None:
             self.bar.setValue(int(1000 * fraction))
 
-    def on_underway(self, pixels, side):
-        self.edited = pixmap(pixels, side, VIEW)
+    def on_underway(self, pixels, width, height):
+        self.edited = pixmap(pixels, width, height, VIEW)
         self.draw()
 
     def on_found(self, directions, place):
@@ -198,7 +198,7 @@ class FaceDialog(QDialog):
         self.preview()
 
     def on_shown(self, pixels):
-        self.edited = pixmap(pixels, VIEW, VIEW)
+        self.edited = pixmap(pixels, VIEW, VIEW, VIEW)
         self.draw()
 
     def on_rendered(self, patches):

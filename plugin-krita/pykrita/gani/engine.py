@@ -5,12 +5,12 @@ from collections import namedtuple
 
 from . import library as L
 
-# A bundle on this machine: its name, the side of its faces in pixels, why it cannot be used ("" where it can).
-Bundle = namedtuple("Bundle", "name size problem")
+# A bundle on this machine: its name, the size of its images in pixels, why it cannot be used ("" where it can).
+Bundle = namedtuple("Bundle", "name width height problem")
 
 # News of an inversion: a L.STAGE_…, steps done and to do, seconds left (negative while unknown), and, mostly None, how the
-# face looks so far: RGB bytes [side, side, 3].
-News = namedtuple("News", "stage step steps seconds_left preview side")
+# face looks so far: RGB bytes [height, width, 3].
+News = namedtuple("News", "stage step steps seconds_left preview width height")
 
 
 class Pixels:
@@ -61,7 +61,7 @@ def bundles():
 
     def each(info, _):
         info = info.contents
-        found.append(Bundle(info.name.decode(), info.size, (info.problem or b"").decode("utf-8", "replace")))
+        found.append(Bundle(info.name.decode(), info.width, info.height, (info.problem or b"").decode("utf-8", "replace")))
         return 1
 
     L.check(library, library.gani_bundle_list(L.BUNDLE_FN(each), None))
@@ -104,9 +104,9 @@ class Model:
         def tell(told, _):
             try:
                 told = told.contents
-                side = told.preview_size
-                preview = C.string_at(told.preview, 3 * side * side) if told.preview else None
-                news = News(told.stage, told.step, told.steps, told.seconds_left, preview, side)
+                width, height = told.preview_width, told.preview_height
+                preview = C.string_at(told.preview, 3 * width * height) if told.preview else None
+                news = News(told.stage, told.step, told.steps, told.seconds_left, preview, width, height)
                 return int(bool(progress(news)))
             except Exception as error:  # must not pass through the library
                 trouble.append(error)

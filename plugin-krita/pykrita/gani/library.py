@@ -5,6 +5,7 @@ tests/test_library.py holds every name, field, number and size here against gani
 """
 import ctypes as C
 import os
+import re
 import sys
 
 ABI_VERSION = 1
@@ -21,7 +22,8 @@ SAMPLE_BYTES = {U8: 1, U16: 2, F32: 4}
 
 class BundleInfo(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("title", C.c_char_p), ("licence", C.c_char_p),
-                ("folder", C.c_char_p), ("problem", C.c_char_p), ("size", C.c_uint32)]
+                ("folder", C.c_char_p), ("problem", C.c_char_p), ("width", C.c_uint32),
+                ("height", C.c_uint32)]
 
 
 class ModelOptions(C.Structure):
@@ -42,7 +44,7 @@ class ImageDesc(C.Structure):
 class Progress(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("stage", C.c_uint32), ("step", C.c_uint32), ("steps", C.c_uint32),
                 ("loss", C.c_float), ("seconds_left", C.c_double), ("preview", C.c_void_p),
-                ("preview_size", C.c_uint32)]
+                ("preview_width", C.c_uint32), ("preview_height", C.c_uint32)]
 
 
 PROGRESS_FN = C.CFUNCTYPE(C.c_int, C.POINTER(Progress), C.c_void_p)
@@ -169,4 +171,5 @@ def check(library, status):
     if status == CANCELLED:
         raise Cancelled()
     if status != OK:
-        raise Failed(sentence(library.gani_last_error().decode("utf-8", "replace")))
+        text = library.gani_last_error().decode("utf-8", "replace")
+        raise Failed(sentence(re.sub("^gani_[a-z_]+: ", "", text)))  # the function's name says nothing to users

@@ -17,7 +17,8 @@ LOOK_EVERY = 10  # tuning steps between two looks at the face on its way
 class Studio:
     """The worker's state; each order brings it as far as is needed.
 
-    picture: engine.Pixels. tell(kind, *what) is told working(text, fraction or None) and underway(RGB bytes, side).
+    picture: engine.Pixels. tell(kind, *what) is told working(text, fraction or None) and underway(RGB bytes, width,
+    height).
     """
 
     def __init__(self, picture, tell):
@@ -52,7 +53,7 @@ class Studio:
 
         def watch(news):
             if news.preview is not None:
-                self.tell("underway", news.preview, news.side)
+                self.tell("underway", news.preview, news.width, news.height)
             else:
                 self.tell("working", *words.progress(news, time.monotonic() - started))
             return not cancelled()

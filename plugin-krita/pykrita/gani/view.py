@@ -5,11 +5,11 @@ import math
 from .qt import QImage, QPainter, QPixmap, Qt, QTransform
 
 
-def pixmap(pixels, side, shown):
-    """RGB bytes [side, side, 3] as a pixmap of shown × shown pixels."""
-    image = QImage(pixels, side, side, 3 * side, QImage.Format.Format_RGB888)
+def pixmap(pixels, width, height, shown):
+    """RGB bytes [height, width, 3] as a pixmap of at most shown × shown pixels."""
+    image = QImage(pixels, width, height, 3 * width, QImage.Format.Format_RGB888)
     smooth = Qt.TransformationMode.SmoothTransformation
-    return QPixmap.fromImage(image.scaled(shown, shown, Qt.AspectRatioMode.IgnoreAspectRatio, smooth))
+    return QPixmap.fromImage(image.scaled(shown, shown, Qt.AspectRatioMode.KeepAspectRatio, smooth))
 
 
 def before(document, place, side):

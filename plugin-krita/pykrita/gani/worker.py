@@ -13,7 +13,7 @@ class Worker(QThread):
     """Carries orders out, one after the other, with a Studio.
 
     news(ticket, kind, what): ticket is the threading.Event of the order, set where the order was abandoned meanwhile.
-    Kinds: working (text, fraction or None), underway (RGB bytes, side), found (directions, corners or
+    Kinds: working (text, fraction or None), underway (RGB bytes, width, height), found (directions, corners or
     None), inverted (corners,), shown
     (RGB bytes,), rendered (patches,), failed (text,).
     """
