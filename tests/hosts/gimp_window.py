@@ -177,11 +177,13 @@ def cancelled():
         press("Escape")
         result = answer(60)
         check("Cancel in the dialog", result.get("status") == "cancel", result)
-    ask(f"answer = call({EDIT!r}, preset='best', output='drawable')")
+    ask(f"answer = call({EDIT!r})")
     dialog = window("Edit Face", 60)
     if not check("the dialog opens a third time", dialog):
         return
-    check("the dialog shows the new face", settled(preview(dialog), colours=1000))
+    ready = settled(preview(dialog), colours=1000)
+    press("alt+q", "Down", "alt+u", "Down")  # Best, in which this face is new; Change this layer
+    check("the dialog shows the new face", settled(preview(dialog), unlike=ready, colours=1000))
     shot("new-face")
     press("alt+o")
     check("the dialog is gone in mid-run", until(lambda: dialog not in windows(), 20))
