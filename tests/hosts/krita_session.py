@@ -13,7 +13,7 @@ from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QMessageBox
 
 from .krita_tools import (K, SHOTS, SIDE, Stuck, added, changed, check, chosen, closed, gani, is_at, layers, menu_entries, names,
-                          opened, pixels, seen, shot, shown, still, still_screen, undone, until, within)
+                          opened, pixels, seen, shorten_inversions, shot, shown, still, still_screen, undone, until, within)
 
 PHOTO = "/w/astronaut.png"
 SELECTED = (200, 60, 40, 80)  # x, y, width, height inside the astronaut's face square
@@ -48,6 +48,7 @@ def script():
     yield from mask(document, layer)
     yield from mistakes(document, layer)
     yield from variations(document, layer, picture)
+    shorten_inversions()
     for space in SPACES:
         yield from other_space(window, *space)
     yield from sizes(window)
@@ -255,9 +256,13 @@ def other_space(window, model, depth, profile):
     else:
         yield until("a face in {}".format(name), is_at(dialog, "READY", "FOUND", "IDLE"))
         check("{}: a face is found".format(name), is_at(dialog, "READY", "FOUND")(), dialog.status.text())
+        dialog.button.click()
+        yield until("its inversion", is_at(dialog, "READY", "IDLE"), 300)
+        check("{}: it is inverted".format(name), is_at(dialog, "READY")(), dialog.status.text())
+        place = dialog.place
         dialog.ok.click()
         yield added(document, dialog)
-        after, place = seen(document), dialog.place
+        after = seen(document)
         bounds = changed(picture, after)
         check("{}: the face changes and nothing else".format(name), bounds and within(bounds, place), (bounds, place))
         layer = layers(document)[1]

@@ -25,6 +25,17 @@ def gani(name):
     return sys.modules["gani." + name]
 
 
+def shorten_inversions():
+    """From now on faces are inverted with few steps: enough to see where their pixels go."""
+    library = gani("library")
+
+    class ShortOptions(library.InvertOptions):
+        def __init__(self, **given):
+            super().__init__(refine=2, iterations=10, **given)
+
+    library.InvertOptions = ShortOptions
+
+
 def opened(action="gani_edit_face"):
     """Triggers an action, as the menu does; returns the dialog."""
     K.action(action).trigger()
