@@ -12,7 +12,7 @@ use gani_core::photo::{Alignment, PasteOptions, Photo, Region, image_from_crop, 
 use gani_core::retouch::{Found, Retouch, Subject};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use gani_core::{Result, metrics};
-use ndarray::ArrayView4;
+use ndarray::{ArcArray, ArrayView4, Ix4};
 use std::time::{Duration, Instant};
 
 /// Tuning steps between two looks at the face on its way.
@@ -27,12 +27,15 @@ pub struct Studio {
     model: Option<Model>,
     found: Option<(Settings, Found)>,
     face: Option<Retouch>,
+    /// What was rendered last: OK follows a look at the same edits.
+    rendered: Option<(Vec<Edit>, ArcArray<f32, Ix4>)>,
 }
 
 impl Studio {
     /// A picture to work on, and whom to tell.
     pub fn new(picture: Picture, tell: Sender<News>) -> Studio {
-        Studio { picture, tell, cache: Cache::of_user(), photo: None, model: None, found: None, face: None }
+        let cache = Cache::of_user();
+        Studio { picture, tell, cache, photo: None, model: None, found: None, face: None, rendered: None }
     }
 
     /// Does what is ordered and tells the results.
@@ -49,20 +52,25 @@ impl Studio {
                 self.say(News::Inverted);
             }
             Order::Show(edits) => {
-                if let Some(face) = &self.face {
-                    self.say(News::Shown(view(face.image(&edits, cancel)?.view())));
+                if let Some(image) = self.image(&edits, cancel)? {
+                    self.say(News::Shown(view(image.view())));
                 }
             }
             Order::Render(settings, all) => {
                 self.find(&settings, cancel)?;
                 self.invert(cancel)?;
                 let Some(face) = &self.face else { return Ok(()) };
+                let from_cache = face.from_cache;
+                let pixels = &self.picture.pixels;
+                let place = *face.inversion.place_in(&self.picture.name, [pixels.width, pixels.height])?;
                 let mut patches = Vec::new();
                 for (i, edits) in all.iter().enumerate() {
                     self.working("Rendering the face", Some(i as f64 / all.len() as f64));
-                    patches.push(self.patch(face, edits, cancel)?);
+                    if let Some(image) = self.image(edits, cancel)? {
+                        patches.push(self.patch(image.view(), &place)?);
+                    }
                 }
-                self.say(News::Rendered(Rendered { patches, from_cache: face.from_cache }));
+                self.say(News::Rendered(Rendered { patches, from_cache }));
             }
         }
         Ok(())
@@ -75,6 +83,7 @@ impl Studio {
         }
         let before = self.found.take().map(|(settings, _)| settings);
         self.face = None;
+        self.rendered = None;
         if before.is_none_or(|b| (b.model_name(), b.device) != (settings.model_name(), settings.device)) {
             self.model = None;
         }
@@ -136,17 +145,26 @@ impl Studio {
         Ok(())
     }
 
-    /// The part of the layer around the face, with the edited face in it.
-    fn patch(&self, face: &Retouch, edits: &[Edit], cancel: &Cancel) -> Result<Patch> {
+    /// The face with edits, once it is inverted.
+    fn image(&mut self, edits: &[Edit], cancel: &Cancel) -> Result<Option<ArcArray<f32, Ix4>>> {
+        let Some(face) = &self.face else { return Ok(None) };
+        if let Some((_, image)) = self.rendered.as_ref().filter(|(known, _)| known == edits) {
+            return Ok(Some(image.clone()));
+        }
+        let image = face.image(edits, cancel)?.into_shared();
+        self.rendered = Some((edits.to_vec(), image.clone()));
+        Ok(Some(image))
+    }
+
+    /// The part of the layer around `place`, with the face's `image` in it.
+    fn patch(&self, image: ArrayView4<'_, f32>, place: &Alignment) -> Result<Patch> {
         let pixels = &self.picture.pixels;
-        let place = *face.inversion.place_in(&self.picture.name, [pixels.width, pixels.height])?;
-        let image = face.image(edits, cancel)?;
-        let region = around(&place, pixels.width, pixels.height);
+        let region = around(place, pixels.width, pixels.height);
         let (x, y) = (f64::from(region.x), f64::from(region.y));
         let place = Alignment { quad: place.quad.map(|p| [p[0] - x, p[1] - y]) };
         let before = pixels.part(region)?;
         let mut after = before.clone();
-        paste_into(&mut after.image_mut()?, image.view(), &place, &PasteOptions::default())?;
+        paste_into(&mut after.image_mut()?, image, &place, &PasteOptions::default())?;
         let mut layer = after.clone();
         layer.clear_where_not(|x, y| holds(&place, x, y));
         Ok(Patch { at: [region.x, region.y], before, after, layer })

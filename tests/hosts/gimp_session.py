@@ -24,15 +24,13 @@ def state():
     return {"layers": [layer.get_name() for layer in layers], "base": GLib.compute_checksum_for_data(GLib.ChecksumType.SHA256, data)}
 
 
-def call(name, **arguments):
-    """Runs a procedure interactively; returns its status when it ends."""
+def call(name):
+    """Runs a procedure interactively, with what its dialog was last left with; returns its status when it ends."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
     config.set_property("image", image())
     config.set_core_object_array("drawables", [image().get_layers()[-1]])
-    for key, value in arguments.items():
-        config.set_property(key.replace("_", "-"), value)
     started = time.time()
     status = procedure.run(config).index(0)
     return {"status": status.value_nick, "error": Gimp.get_pdb().get_last_error(), "seconds": time.time() - started}

@@ -5,11 +5,10 @@ screenshots stay in /w/shots.
 """
 import json
 import os
-import shutil
-import signal
 import subprocess
-import sys
 import time
+
+from PIL import ImageGrab
 
 SCREEN = ":87"
 EDIT = "plug-in-gani-edit-face"
@@ -35,22 +34,61 @@ def quiet(*command):
 def press(*keys):
     for key in keys:
         quiet("xdotool", "key", key)
-        time.sleep(0.4)
+        time.sleep(0.2)
 
 
 def shot(name):
     quiet("import", "-window", "root", f"/w/shots/{name}.png")
 
 
+def until(condition, seconds):
+    """What the condition returns once it holds, or at last."""
+    deadline = time.time() + seconds
+    while not (value := condition()) and time.time() < deadline:
+        time.sleep(0.2)
+    return value
+
+
 def window(title, seconds):
     """The window with this title, once it is there."""
-    deadline = time.time() + seconds
-    while time.time() < deadline:
-        found = quiet("xdotool", "search", "--onlyvisible", "--name", title).split()
-        if found:
-            return found[0]
-        time.sleep(0.2)
-    return None
+    found = until(lambda: quiet("xdotool", "search", "--onlyvisible", "--name", title).split(), seconds)
+    return found[0] if found else None
+
+
+def windows():
+    """All that are seen, menus too."""
+    return set(quiet("xdotool", "search", "--onlyvisible", "--name", ".*").split())
+
+
+def seen(left, top, width, height):
+    """The pixels of a part of the screen."""
+    return ImageGrab.grab(bbox=(left, top, left + width, top + height), xdisplay=SCREEN).tobytes()
+
+
+def place(of):
+    """Left, top, width and height of a window."""
+    lines = quiet("xdotool", "getwindowgeometry", "--shell", of).splitlines()
+    numbers = dict(line.split("=") for line in lines)
+    return [int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")]
+
+
+def settled(part, unlike=b"", colours=0, seconds=60):
+    """A part of the screen once it differs from what it was, has enough colours, and keeps still for a while; None if it never does."""
+    last = [b"", time.time()]
+
+    def still():
+        now = seen(*part)
+        if now != last[0]:
+            last[:] = now, time.time()
+        return now != unlike and len(set(zip(*[iter(now)] * 3))) >= colours and time.time() - last[1] > 1.5
+
+    return last[0] if until(still, seconds) else None
+
+
+def preview(dialog):
+    """Where a dialog shows the face: the middle of its left column."""
+    left, top, _, _ = place(dialog)
+    return left + 60, top + 60, 280, 280
 
 
 def ask(code, seconds=None):
@@ -89,38 +127,45 @@ def opened():
     """Edit Face… from the menu, as its user opens it."""
     main = window("astronaut", 90)
     if not check("GIMP opens the picture", main):
-        return False
+        return None
     quiet("xdotool", "windowsize", "--sync", main, "1480", "960")
     quiet("xdotool", "windowactivate", "--sync", main)
-    time.sleep(2)
-    press("alt+r", "Up", "Right")  # Portrait is the last entry
+    settled(place(main))
+    for keys in (["alt+r"], ["Up", "Right"]):  # Portrait is the last entry
+        before = windows()
+        press(*keys)
+        check(f"{keys[-1]} opens a menu", until(lambda: windows() - before, 20))
     shot("menu")
     press("e")
     dialog = window("Edit Face", 60)
-    return check("the menu entry opens the dialog", dialog)
+    return dialog if check("the menu entry opens the dialog", dialog) else None
 
 
 def edited():
     before = ask("answer = state()", 60)
-    if not opened():
+    dialog = opened()
+    if not dialog:
         return
-    time.sleep(4)
+    part = preview(dialog)
+    check("the dialog shows the face", settled(part, colours=1000))
     shot("dialog")
-    press("alt+m", "ctrl+a", "2", "Tab")
-    time.sleep(3)
+    smile = ["alt+m", "ctrl+a", "2", "Tab"]
+    press(*smile)
+    smiling = settled(part, colours=1000)
     shot("smile")
+    press("alt+m", "ctrl+a", "minus", "2", "Tab")
+    check("the picture follows the slider", settled(part, unlike=smiling))
+    press(*smile)
+    check("and comes back with it", until(lambda: seen(*part) == smiling, 30))
     press("alt+o")
-    after = before
-    deadline = time.time() + 60
-    while after == before and time.time() < deadline:
-        after = ask("answer = state()", 60)
-    time.sleep(2)
+    after = until(lambda: (now := ask("answer = state()", 60)) != before and now, 60)
+    check("OK makes a layer", after and len(after.get("layers", [])) == 2, f"{before} {after}")
+    check("the layer below is as it was", after and after.get("base") == before.get("base"), f"{before} {after}")
+    check("the dialog is gone", until(lambda: dialog not in windows(), 20))
+    settled(place(window("astronaut", 10)))
     shot("layer")
-    check("OK makes a layer", len(after.get("layers", [])) == 2, f"{before} {after}")
-    check("the layer below is as it was", after.get("base") == before.get("base"), f"{before} {after}")
     press("ctrl+z")
-    time.sleep(1)
-    undone = ask("answer = state()", 60)
+    undone = until(lambda: (now := ask("answer = state()", 60)) != after and now, 20)
     check("one undo restores", undone == before, f"{before} {undone}")
 
 
@@ -132,28 +177,35 @@ def cancelled():
         press("Escape")
         result = answer(60)
         check("Cancel in the dialog", result.get("status") == "cancel", result)
-    ask(f"answer = call({EDIT!r}, preset='best', output='drawable')")
-    if not window("Edit Face", 60):
+    ask(f"answer = call({EDIT!r})")
+    dialog = window("Edit Face", 60)
+    if not check("the dialog opens a third time", dialog):
         return
-    time.sleep(3)
+    ready = settled(preview(dialog), colours=1000)
+    press("alt+q", "Down", "alt+u", "Down")  # Best, in which this face is new; Change this layer
+    check("the dialog shows the new face", settled(preview(dialog), unlike=ready, colours=1000))
     shot("new-face")
     press("alt+o")
-    time.sleep(6)
-    shot("progress")
-    working = plug_ins()
-    check("it works in the background", working, "no plug-in runs")
+    check("the dialog is gone in mid-run", until(lambda: dialog not in windows(), 20))
     main = window("astronaut", 10)
+    left, top, width, height = place(main)
+    bar = (left, top + height - 40, width, 40)
+    looks = set()
+    check("the status bar shows progress", until(lambda: looks.add(seen(*bar)) or len(looks) > 3, 60), len(looks))
+    shot("progress")
+    check("it works in the background", plug_ins(), "no plug-in runs")
     quiet("xdotool", "windowactivate", "--sync", main)
     press("Escape")
     result = answer(60)
-    check("Escape cancels in mid-run", result.get("status") not in (None, "success") and not plug_ins(), result)
+    check("Escape cancels in mid-run", result.get("status") not in (None, "success"), result)
+    check("a cancelled plug-in ends", until(lambda: not plug_ins(), 20), plug_ins())
     after = ask("answer = state()", 60)
     check("a cancelled run changes nothing", after == before, f"{before} {after}")
 
 
 def main():
     start("Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp")
-    time.sleep(1)
+    check("the screen is there", until(lambda: quiet("xdotool", "getmouselocation"), 30))
     start("openbox")
     gimp = start("dbus-run-session", "--", "gimp-3.0", "--no-splash", "/w/astronaut.png", "--batch-interpreter=python-fu-eval",
                  "-b", 'exec(open("/w/gimp_session.py").read())', log="/w/window.log")

@@ -47,7 +47,10 @@ enum Task {
         python: PathBuf,
     },
     /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
-    TestHosts,
+    TestHosts {
+        /// This editor alone
+        editor: Option<hosts::Editor>,
+    },
     /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
     Install {
         /// The folder that gets lib/, include/ and share/
@@ -78,7 +81,7 @@ fn main() -> ExitCode {
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
         Task::CheckImport { python } => check_import::check(&python),
-        Task::TestHosts => hosts::run(),
+        Task::TestHosts { editor } => hosts::run(editor),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Dist { built } => dist::run(built.as_deref()),
         Task::Regenerate { assets } => regenerate(assets.as_deref()),
