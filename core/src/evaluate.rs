@@ -81,35 +81,62 @@ impl Probe {
         inversion: &Inversion,
         cancel: &Cancel,
     ) -> Result<Vec<Editability>> {
-        let generators = [&self.untuned, tuned];
-        let unedited = generators.map(|g| g.image(inversion.ws.view(), cancel));
-        let [before, after] = unedited;
-        let unedited = [before?, after?];
-        let directions = self.model.directions()?.named.clone();
-        let measure = |direction: &Direction| {
-            let (mut moved, mut identity) = ([None; 2], [None; 2]);
-            for (i, generator) in generators.into_iter().enumerate() {
-                let edited = |strength| {
-                    let edit = Edit { direction: direction.name.clone(), strength };
-                    let ws = generator.moved(&inversion.ws, &[edit], None)?;
-                    generator.image(ws.view(), cancel)
-                };
-                let (less, more) = (edited(-STRENGTH)?, edited(STRENGTH)?);
-                let seen = |image: &Array4<f32>| attribute(&self.model, image.view(), direction, cancel);
-                if let Some((less, more)) = seen(&less)?.zip(seen(&more)?) {
-                    moved[i] = Some((more - less) / f64::from(2.0 * STRENGTH));
-                }
-                let kept = |image: &Array4<f32>| match self.model.identity()? {
-                    Some(network) => network.compare(image.view(), unedited[i].view(), cancel),
-                    None => Ok(None),
-                };
-                identity[i] = kept(&less)?.zip(kept(&more)?).map(|(a, b)| (a + b) / 2.0);
-            }
-            let moved = moved[0].zip(moved[1]).map(|(before, after)| [before, after]);
-            Ok(Editability { direction: direction.name.clone(), moved, identity })
+        let directions = &self.model.directions()?.named;
+        let before = self.effects(&self.untuned, inversion, directions, cancel)?;
+        // Methods that leave the weights alone leave the edits alone.
+        let after = match inversion.changes.is_empty() {
+            true => before.clone(),
+            false => self.effects(tuned, inversion, directions, cancel)?,
         };
-        directions.iter().map(measure).collect()
+        let both = directions.iter().zip(before.into_iter().zip(after));
+        Ok(both
+            .map(|(direction, (before, after))| Editability {
+                direction: direction.name.clone(),
+                moved: before.moved.zip(after.moved).map(|(before, after)| [before, after]),
+                identity: [before.identity, after.identity],
+            })
+            .collect())
     }
+
+    /// What every direction does with one generator.
+    fn effects(
+        &self,
+        generator: &Editor,
+        inversion: &Inversion,
+        directions: &[Direction],
+        cancel: &Cancel,
+    ) -> Result<Vec<Effect>> {
+        let features = |image: &Array4<f32>| match self.model.identity()? {
+            Some(network) => network.features_of(image.view(), cancel),
+            None => Ok(None),
+        };
+        let unedited = features(&generator.image(inversion.ws.view(), cancel)?)?;
+        let effect = |direction: &Direction| {
+            let edited = |strength| {
+                let edit = Edit { direction: direction.name.clone(), strength };
+                let ws = generator.moved(&inversion.ws, &[edit], None)?;
+                generator.image(ws.view(), cancel)
+            };
+            let (less, more) = (edited(-STRENGTH)?, edited(STRENGTH)?);
+            let seen = |image: &Array4<f32>| attribute(&self.model, image.view(), direction, cancel);
+            let ends = seen(&less)?.zip(seen(&more)?);
+            let kept = |image: &Array4<f32>| -> Result<Option<f64>> {
+                Ok(features(image)?.zip(unedited.as_ref()).map(|(a, b)| metrics::cosine(&a, b)))
+            };
+            Ok(Effect {
+                moved: ends.map(|(less, more)| (more - less) / f64::from(2.0 * STRENGTH)),
+                identity: kept(&less)?.zip(kept(&more)?).map(|(a, b)| (a + b) / 2.0),
+            })
+        };
+        directions.iter().map(effect).collect()
+    }
+}
+
+/// What a direction does with one generator, see [`Editability`].
+#[derive(Clone, Copy)]
+struct Effect {
+    moved: Option<f64>,
+    identity: Option<f64>,
 }
 
 fn small(image: ArrayView4<'_, f32>) -> Array4<f32> {

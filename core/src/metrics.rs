@@ -7,7 +7,7 @@ mod identity;
 mod ms_ssim;
 mod resize;
 
-pub use identity::Identity;
+pub use identity::{Identity, cosine};
 pub use ms_ssim::ms_ssim;
 pub use resize::resize;
 

@@ -31,8 +31,9 @@ impl Identity<'_> {
         Ok(result.zip(target).map(|(a, b)| cosine(&a, &b)))
     }
 
-    /// The features of the largest face of an image `[1,3,H,W]` in `[-1,1]`, as the network gives them.
-    fn features_of(&self, image: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Option<Vec<f32>>> {
+    /// The features of the largest face of an image `[1,3,H,W]` in `[-1,1]`, as the network gives them; `None` where it
+    /// shows none. [`cosine`] compares two.
+    pub fn features_of(&self, image: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Option<Vec<f32>>> {
         let photo = Photo::from_pixels(
             Path::new("the compared image"),
             DynamicImage::ImageRgb8(image_from_crop(image)),
@@ -54,7 +55,7 @@ impl Identity<'_> {
 }
 
 /// 1 for the same direction, 0 where either has no length.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot =
         |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
