@@ -8,117 +8,24 @@ import sys
 import time
 import traceback
 
-from krita import Extension, Krita
+from krita import Extension, Selection
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QMessageBox
 
-PHOTO, SHOTS = "/w/astronaut.png", "/w/shots"
-SIDE = 512  # of the photo
+from .krita_tools import (K, SHOTS, SIDE, Stuck, added, changed, check, chosen, closed, gani, is_at, layers, menu_entries, names,
+                          opened, pixels, seen, shorten_inversions, shot, shown, still, still_screen, undone, until, within)
+
+PHOTO = "/w/astronaut.png"
 SELECTED = (200, 60, 40, 80)  # x, y, width, height inside the astronaut's face square
-K = Krita.instance()
+# Colour model, depth, profile; the first is handed to gani as it is, the others are converted.
+SPACES = (("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc"), ("RGBA", "U16", "sRGB-elle-V2-srgbtrc.icc"),
+          ("RGBA", "F32", "sRGB-elle-V2-g10.icc"), ("RGBA", "F16", "sRGB-elle-V2-g10.icc"),
+          ("RGBA", "U8", "ClayRGB-elle-V2-srgbtrc.icc"), ("CMYKA", "U8", None))
 
 
-def check(name, good, why=""):
-    print("PASS" if good else "FAIL", name if good else "{}: {}".format(name, why), flush=True)
-    return good
-
-
-def plug_in():
-    """gani's extension."""
-    return sys.modules["gani"].EXTENSION
-
-
-def gani(name):
-    return sys.modules["gani." + name]
-
-
-def pixels(node):
-    return bytes(node.pixelData(0, 0, SIDE, SIDE))
-
-
-def seen(document):
-    """The picture as it is seen, in its own colour space."""
-    document.refreshProjection()
-    document.waitForDone()
-    return bytes(document.pixelData(0, 0, SIDE, SIDE))
-
-
-def names(document):
-    return [node.name() for node in document.topLevelNodes()]
-
-
-def changed(before, after):
-    """Bounds (left, top, right, bottom) of the pixels that differ, and how many rows they are in."""
-    size = len(before) // (SIDE * SIDE)
-    columns, rows = set(), []
-    for y in range(SIDE):
-        a, b = before[y * SIDE * size:(y + 1) * SIDE * size], after[y * SIDE * size:(y + 1) * SIDE * size]
-        if a != b:
-            rows.append(y)
-            columns |= {x for x in range(SIDE) if a[x * size:(x + 1) * size] != b[x * size:(x + 1) * size]}
-    return (min(columns), rows[0], max(columns) + 1, rows[-1] + 1) if rows else None
-
-
-def within(bounds, place):
-    """Whether bounds lie in the square with these corners, but for the pixels on its edges."""
-    return (bounds[0] >= min(x for x, _ in place) - 1 and bounds[1] >= min(y for _, y in place) - 1
-            and bounds[2] <= max(x for x, _ in place) + 1 and bounds[3] <= max(y for _, y in place) + 1)
-
-
-def shot(name, widget=None):
-    if widget is not None:
-        widget.grab().save("{}/krita-{}.png".format(SHOTS, name))
-    else:
-        os.system("import -window root {}/krita-{}.png".format(SHOTS, name))
-
-
-def menu_entries(window):
-    """Texts under Tools, Scripts."""
-    found = []
-
-    def walk(menu, path):
-        for action in menu.actions():
-            text = action.text().replace("&", "")
-            if action.menu():
-                walk(action.menu(), path + [text])
-            else:
-                found.append("/".join(path + [text]))
-
-    for top in window.qwindow().menuBar().actions():
-        if top.menu():
-            walk(top.menu(), [top.text().replace("&", "")])
-    return found
-
-
-class Stuck(Exception):
-    """Something did not come within its time."""
-
-
-def until(what, condition, seconds=120):
-    """For the script: goes on when the condition holds."""
-    return what, condition, time.monotonic() + seconds
-
-
-def pause(seconds):
-    end = time.monotonic() + seconds
-    return until("a moment", lambda: time.monotonic() > end)
-
-
-def opened(action="gani_edit_face"):
-    """Triggers an action, as the menu does; returns the dialog."""
-    K.action(action).trigger()
-    return plug_in().dialog
-
-
-def is_at(dialog, *stages):
-    return lambda: dialog.stage in [getattr(gani("dialog"), stage) for stage in stages]
-
-
-def use_model(dialog, name="ffhq-64"):
-    dialog.model.setCurrentIndex(dialog.model.findData(name))
-
-
-def script(window):
+def script():
+    yield until("Krita's window", lambda: K.activeWindow() and K.activeWindow().qwindow().isVisible())
+    window = K.activeWindow()
     entries = menu_entries(window)
     for text in ("Edit Face...", "Face Variations..."):
         check("{} is in Tools, Scripts".format(text), "Tools/Scripts/" + text in entries,
@@ -129,25 +36,22 @@ def script(window):
     box.accept()
 
     document = K.openDocument(PHOTO)
-    document.setBatchmode(True)
-    window.addView(document)
-    K.setActiveDocument(document)
-    yield until("the picture", lambda: K.activeDocument() is not None and K.activeDocument().activeNode() is not None)
-    document = K.activeDocument()
-    layer = document.topLevelNodes()[0]
+    yield from shown(window, document)
+    layer = layers(document)[0]
     before, picture = pixels(layer), seen(document)
 
-    yield from missing_library()
+    missing_library()
+    yield from stopped(document, layer, before, picture)
     yield from edit(document, layer, before, picture)
-    yield from again(document, layer, picture)
-    yield from selection(document, picture)
-    yield from mistakes(document)
-    yield from variations(document, picture)
-    for model, depth, profile in (("RGBA", "U16", "sRGB-elle-V2-srgbtrc.icc"), ("RGBA", "F32", "sRGB-elle-V2-g10.icc"),
-                                  ("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc"),
-                                  ("CMYKA", "U8", "")):
-        yield from other_space(window, model, depth, profile)
-    yield from too_large(window)
+    yield from again(document, layer)
+    yield from selection(document, layer, picture)
+    yield from mask(document, layer)
+    yield from mistakes(document, layer)
+    yield from variations(document, layer, picture)
+    shorten_inversions()
+    for space in SPACES:
+        yield from other_space(window, *space)
+    yield from sizes(window)
     check("Krita is alive", True)
 
 
@@ -159,86 +63,82 @@ def missing_library():
     box = opened()
     check("a missing library says how to get it",
           isinstance(box, QMessageBox) and "was not found" in box.text() and "gani plugin install krita" in box.text())
-    box.show()
-    yield pause(0.5)
     shot("no-library", box)
     box.accept()
     os.rename(own + ".away", own)
     library._loaded = loaded
 
 
-def edit(document, layer, before, picture):
+def use_model(dialog, name="ffhq-64"):
+    dialog.model.setCurrentIndex(dialog.model.findData(name))
+
+
+def stopped(document, layer, before, picture):
     dialog = opened()
     yield until("the dialog", dialog.isVisible)
     use_model(dialog)
     yield until("the face", is_at(dialog, "FOUND", "IDLE"))
     check("a new face waits to be inverted", is_at(dialog, "FOUND")(), dialog.status.text())
-    yield pause(1)
     shot("new-face", dialog)
     dialog.button.click()
-    texts = []
-    yield until("progress", lambda: texts.append(dialog.status.text()) or "left" in texts[-1] and dialog.edited)
+    yield until("progress", lambda: "left" in dialog.status.text() and dialog.edited)
     shot("progress", dialog)
     check("the face on its way fills its place", dialog.view.pixmap().width() == dialog.view.width())
     dialog.button.click()
     check("Stop says so", dialog.status.text() == "Stopped. Nothing was changed.", dialog.status.text())
-    yield pause(1)
-    check("a stopped run changes nothing", seen(document) == picture and names(document) == [layer.name()])
     dialog.button.click()
     yield until("progress again", lambda: "step" in dialog.status.text())
-    dialog.reject()
+    check("a stopped run changes nothing", seen(document) == picture and names(document) == [layer.name()])
     worker = dialog.worker
+    dialog.reject()
     yield until("the end of the worker", worker.isFinished, 20)
     check("Cancel in mid-run changes nothing", seen(document) == picture and pixels(layer) == before
           and names(document) == [layer.name()])
     cache = os.environ["XDG_CACHE_HOME"] + "/gani/inversions"
     check("a cancelled run leaves nothing in the cache", not os.path.isdir(cache) or not os.listdir(cache))
 
+
+def edit(document, layer, before, picture):
     dialog = opened()
     use_model(dialog)
     yield until("the face again", is_at(dialog, "FOUND"))
     started = time.monotonic()
     dialog.button.click()
     yield until("the inversion", is_at(dialog, "READY", "IDLE"), 400)
-    first = time.monotonic() - started
-    if not check("the face is inverted", is_at(dialog, "READY")(), dialog.status.text()):
-        return
-    yield until("the picture of the face", lambda: dialog.edited)
+    print("TIME first inversion {:.1f} s".format(time.monotonic() - started), flush=True)
+    check("the face is inverted", is_at(dialog, "READY")(), dialog.status.text())
+    yield still("the picture of the face", lambda: dialog.edited)
     plain = dialog.edited
     smile = dialog.sliders.rows["smile"]
     for at in (40, 90, 150, 200):  # as a slider that is dragged
         smile.slider.setValue(at)
     yield until("the smile", lambda: dialog.edited is not plain, 30)
-    yield pause(2)
+    yield still("the smile", lambda: dialog.edited)
     shot("dialog", dialog)
+    yield still_screen()
     shot("window")
     dialog.before.setChecked(True)
-    yield pause(0.3)
     shot("before", dialog)
     dialog.before.setChecked(False)
     place = dialog.place
     dialog.ok.click()
-    yield until("the layer", lambda: len(names(document)) == 2)
-    yield pause(1)
+    yield added(document, dialog)
     check("the layer is above and says what it is", names(document) == [layer.name(), "Edit Face: smile +2"], names(document))
-    shot("layer")
     check("the layer below is as it was", pixels(layer) == before)
     edited = seen(document)
     bounds = changed(picture, edited)
     check("the face changes and nothing outside of its square", bounds and within(bounds, place), (bounds, place))
-    K.action("edit_undo").trigger()
-    yield pause(1)
-    check("one undo restores", names(document) == [layer.name()] and seen(document) == picture, names(document))
-    K.action("edit_redo").trigger()
-    yield pause(1)
+    yield still_screen()
+    shot("layer")
+    yield undone(document)
+    check("one undo restores", seen(document) == picture and pixels(layer) == before)
+    yield undone(document, 2, "edit_redo")
     check("redo brings it back", seen(document) == edited)
-    K.action("edit_undo").trigger()
-    yield pause(1)
-    print("TIME first inversion {:.1f} s".format(first), flush=True)
+    yield undone(document)
 
 
-def again(document, layer, picture):
-    document.setActiveNode(layer)
+def again(document, layer):
+    yield from chosen(document, layer)
     started = time.monotonic()
     dialog = opened()
     check("the model of last time is chosen", dialog.model.currentData() == "ffhq-64")
@@ -247,43 +147,54 @@ def again(document, layer, picture):
     dialog.sliders.rows["age"].set(1.5)
     dialog.sliders.more.setText("pca.3=1")
     dialog.ok.click()
-    yield until("the layer", lambda: len(names(document)) == 2)
+    yield added(document, dialog)
     print("TIME from the menu to the layer, cached {:.1f} s".format(time.monotonic() - started), flush=True)
     check("its name has all edits", names(document)[-1] == "Edit Face: age +1.5, pca.3 +1", names(document))
-    K.action("edit_undo").trigger()
-    yield pause(1)
+    yield undone(document)
 
 
-def selection(document, picture):
-    from krita import Selection
+def selection(document, layer, picture):
     x, y, width, height = SELECTED
-    chosen = Selection()
-    chosen.select(x, y, width, height, 255)
-    document.setSelection(chosen)
-    document.setActiveNode(document.topLevelNodes()[0])
-    yield pause(1)
+    part = Selection()
+    part.select(x, y, width, height, 255)
+    document.setSelection(part)
+    yield until("the selection", lambda: document.selection() is not None)
+    yield from chosen(document, layer)
     dialog = opened()
     yield until("the selected face", is_at(dialog, "READY", "FOUND", "IDLE"))
     dialog.sliders.rows["age"].set(3)
     dialog.ok.click()
-    yield until("the layer", lambda: len(names(document)) == 2)
-    yield pause(1)
-    patched = pixels(document.topLevelNodes()[1])[3::4]
-    check("the layer is opaque in the selection only", patched.count(b"\xff") == width * height, patched.count(b"\xff"))
+    yield added(document, dialog)
+    alpha = pixels(layers(document)[1])[3::4]
+    rows = [alpha[i * SIDE + x:i * SIDE + x + width] for i in range(y, y + height)]
+    check("the layer is opaque in the selection only", alpha.count(0) == SIDE * SIDE - width * height
+          and b"".join(rows) == b"\xff" * (width * height), alpha.count(0))
     bounds = changed(picture, seen(document))
     check("nothing changes outside the selection", bounds is not None and bounds[0] >= x and bounds[1] >= y
           and bounds[2] <= x + width and bounds[3] <= y + height, bounds)
+    yield undone(document)
     document.setSelection(None)
-    K.action("edit_undo").trigger()
-    yield pause(1)
-    K.action("edit_undo").trigger()
-    yield pause(1)
-    document.setSelection(None)
-    yield pause(0.5)
+    yield until("no selection", lambda: document.selection() is None)
+    check("an undo beside a selection restores", seen(document) == picture)
 
 
-def mistakes(document):
-    document.setActiveNode(document.topLevelNodes()[0])
+def mask(document, layer):
+    """A mask is chosen: the layer that it belongs to is meant."""
+    transparency = document.createTransparencyMask("mask")
+    layer.addChildNode(transparency, None)
+    yield from chosen(document, transparency)
+    dialog = opened()
+    yield until("the face of a masked layer", is_at(dialog, "READY", "FOUND", "IDLE"))
+    dialog.ok.click()
+    yield added(document, dialog)
+    check("the layer lies above a mask's layer", names(document) == [layer.name(), "Edit Face (no change)"], names(document))
+    yield undone(document)
+    layer.removeChildNode(transparency)
+    yield until("the mask to be away", lambda: not layer.childNodes())
+
+
+def mistakes(document, layer):
+    yield from chosen(document, layer)
     dialog = opened()
     yield until("the face", is_at(dialog, "READY", "FOUND", "IDLE"))
     dialog.sliders.more.setText("smile")
@@ -303,78 +214,68 @@ def mistakes(document):
     use_model(dialog)
     yield until("the face after all", is_at(dialog, "READY"))
     check("mistakes can be mended", True)
+    worker = dialog.worker
     dialog.reject()
-    yield pause(0.5)
+    yield until("the end of the worker", worker.isFinished, 20)
 
 
-def variations(document, picture):
-    document.setActiveNode(document.topLevelNodes()[0])
+def variations(document, layer, picture):
+    yield from chosen(document, layer)
     dialog = opened("gani_face_variations")
     yield until("the face", is_at(dialog, "READY", "FOUND", "IDLE"))
     dialog.direction.setCurrentIndex(dialog.direction.findData("age"))
     dialog.first.set(-1)
     dialog.last.set(2)
     dialog.layers.setValue(4)
-    yield pause(1)
+    yield still("the picture of the face", lambda: dialog.edited)
     shot("variations", dialog)
     dialog.ok.click()
-    yield until("the group", lambda: len(names(document)) == 2)
-    yield pause(1)
-    group = document.topLevelNodes()[1]
-    check("a layer for each strength", [n.name() for n in group.childNodes()] == ["age −1", "age 0", "age +1", "age +2"],
-          [n.name() for n in group.childNodes()])
-    check("only the strongest is visible", [n.visible() for n in group.childNodes()] == [False, False, False, True])
+    yield added(document, dialog)
+    children = layers(document)[1].childNodes()
+    check("a layer for each strength", [n.name() for n in children] == ["age −1", "age 0", "age +1", "age +2"],
+          [n.name() for n in children])
+    check("only the strongest is visible", [n.visible() for n in children] == [False, False, False, True])
     check("the group shows the face", changed(picture, seen(document)) is not None)
-    K.action("edit_undo").trigger()
-    yield pause(1)
-    check("one undo takes the group away", names(document) == names(document)[:1] and seen(document) == picture,
-          names(document))
+    yield undone(document)
+    check("one undo takes the group away", seen(document) == picture)
 
 
 def other_space(window, model, depth, profile):
     """A picture in another colour space: the face changes, all else keeps its bits."""
-    name = "{} {}".format(model, depth)
+    profile = profile or K.profiles(model, depth)[0]
+    name = "{} {} {}".format(model, depth, profile)
     document = K.openDocument(PHOTO)
-    document.setBatchmode(True)
-    document.setColorSpace(model, depth, profile)
+    check("{}: Krita has it".format(name), document.setColorSpace(model, depth, profile))
     document.waitForDone()
-    window.addView(document)
-    yield pause(1.5)
-    K.setActiveDocument(document)
-    document.setActiveNode(document.topLevelNodes()[0])
-    yield pause(0.5)
+    yield from shown(window, document)
     picture = seen(document)
     dialog = opened()
-    yield until("a {} face".format(name), is_at(dialog, "READY", "FOUND", "IDLE"), 60)
-    dialog.ok.click() if dialog.ok.isEnabled() else None
-    yield until("a {} layer".format(name), lambda: len(names(document)) == 2 or is_at(dialog, "IDLE")(), 300)
-    appeared = len(names(document)) == 2
-    # A dialog that is done is gone, with its labels.
-    check("{}: a layer appears".format(name), appeared, "" if appeared else dialog.status.text())
-    yield pause(1)
-    if appeared:
-        place = dialog.place
-        bounds = changed(picture, seen(document))
-        check("{}: the face changes and nothing else".format(name), bounds and within(bounds, place), (bounds, place))
-        layer = document.topLevelNodes()[1]
-        check("{}: the layer has the picture's colours".format(name),
-              (layer.colorModel(), layer.colorDepth()) == (model, depth), (layer.colorModel(), layer.colorDepth()))
-        document.projection(0, 0, SIDE, SIDE).save("{}/krita-{}.png".format(SHOTS, name.replace(" ", "-").lower()))
+    if isinstance(dialog, QMessageBox):
+        check("{}: gani takes it".format(name), False, dialog.text())
+        dialog.accept()
     else:
-        dialog.reject()
-    document.setModified(False)
-    document.close()
-    yield pause(0.5)
+        yield until("a face in {}".format(name), is_at(dialog, "READY", "FOUND", "IDLE"))
+        check("{}: a face is found".format(name), is_at(dialog, "READY", "FOUND")(), dialog.status.text())
+        dialog.button.click()
+        yield until("its inversion", is_at(dialog, "READY", "IDLE"), 300)
+        check("{}: it is inverted".format(name), is_at(dialog, "READY")(), dialog.status.text())
+        place = dialog.place
+        dialog.ok.click()
+        yield added(document, dialog)
+        after = seen(document)
+        bounds = changed(picture, after)
+        check("{}: the face changes and nothing else".format(name), bounds and within(bounds, place), (bounds, place))
+        layer = layers(document)[1]
+        is_in = layer.colorModel(), layer.colorDepth(), layer.colorProfile()
+        check("{}: the layer has the picture's colours".format(name), is_in == (model, depth, profile), is_in)
+        document.projection(0, 0, SIDE, SIDE).save("{}/krita-{}.png".format(SHOTS, "-".join((model, depth)).lower()))
+    closed(document)
 
 
-def too_large(window):
+def sizes(window):
     for side, word in ((1, "no face was found"), (12000, "too large")):
         document = K.createDocument(side, side, "picture", "RGBA", "U8", "", 72.0)
-        document.setBatchmode(True)
-        window.addView(document)
-        yield pause(2)
-        K.setActiveDocument(document)
-        yield pause(1)
+        yield from shown(window, document)
         dialog = opened()
         if isinstance(dialog, QMessageBox):
             text = dialog.text()
@@ -383,9 +284,7 @@ def too_large(window):
             text = dialog.status.text()
         check("{0} × {0} pixels".format(side), word in text.lower(), text)
         dialog.reject()
-        document.setModified(False)
-        document.close()
-        yield pause(1)
+        closed(document)
 
 
 class Session(Extension):
@@ -397,14 +296,14 @@ class Session(Extension):
 
     def setup(self):
         K.notifier().setActive(True)
-        K.notifier().windowCreated.connect(lambda: QTimer.singleShot(3000, self.start))
+        K.notifier().windowCreated.connect(lambda: QTimer.singleShot(0, self.start))
 
     def createActions(self, window):
         pass
 
     def start(self):
-        self.steps = script(K.activeWindow())
-        self.waiting = pause(0)
+        self.steps = script()
+        self.waiting = next(self.steps)
         self.timer.timeout.connect(self.step)
         self.timer.start(50)
 

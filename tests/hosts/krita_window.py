@@ -1,11 +1,12 @@
 """Runs beside Krita in the Debian root: imports gani-krita.zip with Krita's own importer, starts Krita on a virtual screen with
-gani and `krita_session.py` switched on, and waits.
+gani and `krita_session.py` (with `krita_tools.py`) switched on, and waits.
 
 `cargo xtask test-hosts` starts it. Krita's output, with the session's `PASS`/`FAIL` lines, goes to /w/krita.log.
 """
 import builtins
 import importlib.util
 import os
+import shutil
 import subprocess
 import time
 
@@ -33,8 +34,8 @@ def add_session():
     """The plug-in that drives Krita, and both switched on."""
     os.makedirs(PYKRITA + "/pykrita/gani_session", exist_ok=True)
     os.makedirs("/w/home/.config", exist_ok=True)
-    with open("/w/krita_session.py") as source, open(PYKRITA + "/pykrita/gani_session/__init__.py", "w") as file:
-        file.write(source.read())
+    shutil.copy("/w/krita_session.py", PYKRITA + "/pykrita/gani_session/__init__.py")
+    shutil.copy("/w/krita_tools.py", PYKRITA + "/pykrita/gani_session/")
     with open(PYKRITA + "/pykrita/gani_session.desktop", "w") as file:
         file.write("[Desktop Entry]\nType=Service\nServiceTypes=Krita/PythonPlugin\nX-KDE-Library=gani_session\n"
                    "X-Python-2-Compatible=false\nName=gani's tests\nComment=Drives Krita\n")
@@ -50,7 +51,9 @@ def main():
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.Popen(["Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp"], **quiet)
     os.environ.update(DISPLAY=SCREEN, PYTHONUNBUFFERED="1", XDG_CACHE_HOME=CACHE)
-    time.sleep(1)
+    deadline = time.monotonic() + 30
+    while subprocess.run(["xdotool", "getmouselocation"], **quiet).returncode and time.monotonic() < deadline:
+        time.sleep(0.1)
     subprocess.Popen(["openbox"], **quiet)
     with open("/w/krita.log", "w") as log:
         krita = subprocess.run(["dbus-run-session", "--", "krita", "--nosplash"], stdin=subprocess.DEVNULL, stdout=log,

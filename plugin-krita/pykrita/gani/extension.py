@@ -3,6 +3,7 @@
 from krita import Extension, Krita
 
 from . import library as L
+from . import picture
 from .dialog import EditFace
 from .qt import QApplication, QMessageBox
 from .variations import FaceVariations
@@ -32,10 +33,12 @@ class GaniExtension(Extension):
         window = Krita.instance().activeWindow()
         parent = window.qwindow() if window else None
         document = Krita.instance().activeDocument()
-        layer = document.activeNode() if document else None
         try:
-            if layer is None:
+            if document is None:
                 raise L.Failed("No picture is open: open one with a face and choose the layer with it.")
+            layer = picture.layer_of(document.activeNode())
+            if layer is None:
+                raise L.Failed("No layer is chosen: choose the one with the face.")
             self.dialog = kind(parent, document, layer)
         except L.Failed as error:
             self.dialog = QMessageBox(QMessageBox.Icon.Warning, kind.TITLE, str(error), QMessageBox.StandardButton.Ok, parent)

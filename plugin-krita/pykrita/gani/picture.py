@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Krita's pixels as gani takes them, and patches as new layers. On the main thread only."""
+import re
+
 from krita import Krita
 
 from . import library as L
@@ -13,6 +15,16 @@ DIRECT = {
 }
 MAX_BYTES = 512 << 20  # libgani's limit, known before that many are copied
 SRGB = "sRGB-elle-V2-srgbtrc.icc"  # Krita brings it along
+# Profiles with sRGB's colours (or grey) and its curve; others have that curve too, with other colours.
+ENCODED = re.compile(r"srgb built-in.*|(srgb|gray)-.*srgbtrc\.icc", re.IGNORECASE)
+
+
+def layer_of(node):
+    """The layer that is meant where a node is chosen: itself, or the one that a mask belongs to. None for the picture's own
+    selection mask."""
+    while node is not None and node.type().endswith("mask"):
+        node = node.parentNode()
+    return node if node is not None and node.parentNode() is not None else None
 
 
 def space_of(thing):
@@ -23,8 +35,7 @@ def space_of(thing):
 def working_space(space):
     """The space to hand to gani in place of `space`: itself where its values are sRGB-encoded, else RGB with enough bits."""
     model, depth, profile = space
-    encoded = profile.startswith("sRGB built-in") or profile.lower().endswith("srgbtrc.icc")
-    if (model, depth) in DIRECT and encoded:
+    if (model, depth) in DIRECT and ENCODED.fullmatch(profile):
         return space
     return "RGBA", "F32" if depth.startswith("F") else "U16", SRGB
 

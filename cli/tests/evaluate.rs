@@ -1,0 +1,81 @@
+//! `gani evaluate` on the 64 px model: two methods, two pictures of which one has no face, and a second run.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/astronaut.png");
+
+fn evaluate(photos: &Path, out: &Path, extra: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["--model", "ffhq-64", "--device", "cpu", "--json", "evaluate"])
+        .arg(photos)
+        .args(["--methods", "gani:fast,encoder", "--iterations", "3", "--out"])
+        .arg(out)
+        .args(extra)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn methods_are_compared_and_a_second_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos, out) = (folder.path().join("photos"), folder.path().join("report"));
+    std::fs::create_dir(&photos).unwrap();
+    std::fs::copy(PHOTO, photos.join("astronaut.png")).unwrap();
+    std::fs::write(photos.join("broken.jpg"), "no picture").unwrap();
+    std::fs::write(photos.join("notes.txt"), "not looked at").unwrap();
+
+    let first = evaluate(&photos, &out, &[]);
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert_eq!(first.status.code(), Some(1), "the broken picture is a failure: {said}");
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(report["failed"].as_array().unwrap().len(), 1);
+    assert!(report["failed"][0]["photo"].as_str().unwrap().ends_with("broken.jpg"));
+    let [gani, encoder] = &report["cases"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert_eq!((gani["method"].as_str(), encoder["method"].as_str()), (Some("gani:fast"), Some("encoder")));
+    let mse = |case: &Value| case["metrics"]["mse"].as_f64().unwrap();
+    assert!(mse(gani) < mse(encoder), "tuning made it worse: {} to {}", mse(encoder), mse(gani));
+    // The encoder leaves the generator as it is; tuning does not.
+    assert_eq!(encoder["drift"]["mse"].as_f64(), Some(0.0));
+    assert!(gani["drift"]["lpips"].as_f64().unwrap() > 0.0);
+    for edit in encoder["edits"].as_array().unwrap() {
+        assert_eq!(edit["moved"][0], edit["moved"][1], "{edit}");
+    }
+    assert!(encoder["edits"].as_array().unwrap().iter().any(|e| e["direction"] == "smile"));
+    // A mean of one face has no error.
+    let mean = &report["methods"][0]["means"][3];
+    assert_eq!((mean["mean"].as_f64(), mean["n"].as_u64()), (Some(mse(gani)), Some(1)));
+    assert!(mean["standard_error"].is_null());
+
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("data:image/jpeg;base64,") && !page.contains("DATA<"), "the page lacks its data");
+    let csv = std::fs::read_to_string(out.join("report.csv")).unwrap();
+    let columns = |line: &str| line.split(',').count();
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.lines().all(|line| columns(line) == columns(csv.lines().next().unwrap())), "{csv}");
+
+    // Nothing is measured twice; what changed is.
+    let again = evaluate(&photos, &out, &[]);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(said.matches("kept from before").count(), 2, "{said}");
+    let second: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(second["cases"], report["cases"]);
+    let changed = evaluate(&photos, &out, &["--seed", "1"]);
+    assert_eq!(String::from_utf8_lossy(&changed.stderr).matches("kept from before").count(), 0);
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("report");
+    let empty = evaluate(folder.path(), &out, &[]);
+    assert_eq!(empty.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("no picture"));
+    let unknown = Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["evaluate", ".", "--methods", "gani,magic", "--out", "x"])
+        .output()
+        .unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("restyle"));
+}
