@@ -11,7 +11,7 @@ pub const PROCEDURE: Procedure = Procedure {
     menu_label: c"_Edit Face...",
     summary: c"Change the expression, age or pose of a face",
     help: c"Puts the face inside a generative model, so exactly that the model reproduces it, and moves it there: smile, age, \
-        turn and more. The first edit of a face takes a while; later ones take a second.",
+        turn and more. The first edit of a face takes a while; later ones take seconds.",
     arguments: &[DIRECTIONS, &[MORE], &[MODEL], SETTINGS, &[OUTPUT]],
     run,
 };
