@@ -2,6 +2,7 @@
 
 `krita_window.py` puts it there. Prints `PASS name` or `FAIL name: why` for each check; pictures stay in /w/shots.
 """
+import faulthandler
 import json
 import os
 import sys
@@ -331,4 +332,5 @@ class Session(Extension):
         os._exit(code)
 
 
+faulthandler.enable()  # where Krita aborts, its log has the step
 K.addExtension(Session(K))
