@@ -108,7 +108,7 @@ class FaceDialog(QDialog):
         for changed in (self.model.currentIndexChanged, self.preset.currentIndexChanged,
                         self.device.currentIndexChanged, self.face.valueChanged):
             changed.connect(lambda _: self.find())
-        return group("Model and output", (("Mo&del", self.model), ("&Quality", self.preset), ("De&vice", self.device),
+        return group("Face and model", (("Mo&del", self.model), ("&Quality", self.preset), ("De&vice", self.device),
                                           ("&Which face", self.face)))
 
     def choice(self, name, items, tip):
