@@ -19,7 +19,7 @@ pub fn restyle(model: &Model, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Res
     let refuse = |what: &str| {
         Err(Error::Unsupported(format!(
             "ReStyle feeds the encoder with the photo and its own last result, six channels; the model `{}` {what}: \
-             use --method encoder, or import a ReStyle encoder",
+             use --method encoder",
             model.bundle.name()
         )))
     };

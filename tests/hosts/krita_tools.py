@@ -91,7 +91,7 @@ def shown(window, document):
     window.addView(document)
     K.setActiveDocument(document)
     yield until("the picture", lambda: K.activeDocument() == document and document.activeNode() is not None)
-    yield still_screen()  # Krita ends itself where a picture changes that it has not drawn yet
+    yield still_screen()  # so that nothing changes a picture that is not drawn yet
     yield from chosen(document, document.topLevelNodes()[0])
 
 

@@ -26,8 +26,8 @@ const SHOWN: [&str; 3] = ["smile", "age", "yaw"];
 
 /// Inverts every face by every method, or takes what an earlier run left; one that fails does not end the others.
 pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
-    let bench = Bench::new(context, args)?;
     let photos = photos(&args.folder, args.n)?;
+    let bench = Bench::new(context, args)?;
     let mut report = Report::new(&bench.model, context.runtime()?);
     for (i, path) in photos.iter().enumerate() {
         context.say(&format!("file {} of {}: {}", i + 1, photos.len(), path.display()));
