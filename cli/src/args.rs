@@ -100,13 +100,16 @@ pub struct InvertArgs {
     /// Steps of the method, instead of the preset's or the published ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
-    /// How the photo comes into the generator: gani; pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
+    /// How the photo comes into the generator: gani; direct (its loss, without modules); pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
     /// restyle (the encoder, fed with its own result)
-    #[arg(long, value_name = "gani|pti|w|w+|encoder|restyle", default_value = "gani")]
+    #[arg(long, value_name = "gani|direct|pti|w|w+|encoder|restyle", default_value = "gani")]
     pub method: Method,
     /// Steps that refine the latent before tuning: half in W, half in W+; with --method pti, of the projection
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub refine: Option<u32>,
+    /// One setting in the place of the preset's, by its path in the inversion file, for ablations: tune.module.blocks=2
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub with: Vec<Setting>,
     /// Keep inversions that are already in the folder
     #[arg(long)]
     pub resume: bool,
@@ -158,10 +161,10 @@ pub struct EvaluateArgs {
     /// The folder of photographs
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// Methods to compare, with a preset where that is not `best`: gani,gani:paper,pti
+    /// Methods to compare, with a preset where that is not `best`, and single settings: gani,gani:paper@tune.module.blocks=2,pti
     #[arg(
         long,
-        value_name = "METHOD[:PRESET],…",
+        value_name = "METHOD[:PRESET][@PATH=VALUE…],…",
         value_delimiter = ',',
         default_value = "gani,pti,w,w+,encoder"
     )]
@@ -180,21 +183,37 @@ pub struct EvaluateArgs {
     pub output: PathBuf,
 }
 
-/// A method with its preset, to be compared with others.
+/// A method with its preset and single settings, to be compared with others.
 #[derive(Clone, Debug)]
 pub struct Contender {
+    /// As it was written: `gani:fast`, `gani:paper@tune.module.blocks=2`.
+    pub label: String,
     /// The method.
     pub method: Method,
-    /// Its preset; only `gani` differs by it.
+    /// Its preset.
     pub preset: Preset,
+    /// Settings that differ from the preset's.
+    pub with: Vec<Setting>,
 }
 
-impl Contender {
-    /// `gani:fast`; without the preset where that is the default.
-    pub fn label(&self) -> String {
-        match self.preset {
-            Preset::Best => self.method.name().into(),
-            preset => format!("{}:{}", self.method.name(), preset.name()),
+/// `PATH=VALUE`, one setting.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Where it stands in the settings.
+    pub path: String,
+    /// Its value, as JSON or as a word.
+    pub value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = gani_core::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((path, value)) => Ok(Setting { path: path.into(), value: value.into() }),
+            None => Err(gani_core::Error::Input(format!(
+                "`{text}` is no setting; write PATH=VALUE, for example tune.learning_rate=1e-3"
+            ))),
         }
     }
 }
@@ -203,8 +222,11 @@ impl std::str::FromStr for Contender {
     type Err = gani_core::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (method, preset) = text.split_once(':').unwrap_or((text, Preset::Best.name()));
-        Ok(Contender { method: method.parse()?, preset: preset.parse()? })
+        let mut parts = text.split('@');
+        let name = parts.next().unwrap_or_default();
+        let (method, preset) = name.split_once(':').unwrap_or((name, Preset::Best.name()));
+        let with = parts.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Contender { label: text.into(), method: method.parse()?, preset: preset.parse()?, with })
     }
 }
 

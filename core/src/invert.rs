@@ -151,7 +151,7 @@ pub fn invert(
     let (runtime, mapping) = (&model.runtime, mapping.as_ref());
     let problem = Problem { runtime, objective, target: &features, mapping, w_avg: &w_avg, cancel };
     let fit = match options.method {
-        Method::Gani => fit::gani(&problem, ws, options, &mut watch)?,
+        Method::Gani | Method::Direct => fit::refined_and_tuned(&problem, ws, options, &mut watch)?,
         Method::Pti => fit::pti(&problem, ws, options, &mut watch)?,
         Method::W | Method::WPlus => fit::latent(&problem, ws, options, &mut watch)?,
         Method::Encoder | Method::Restyle => Fit::untuned(ws),

@@ -35,6 +35,7 @@
 pub mod adam;
 pub mod bundle;
 pub mod cache;
+pub mod direct;
 pub mod domain;
 pub mod edit;
 pub mod editor;

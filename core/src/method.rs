@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Method {
     /// Gradient modification modules: this project's own, see [`crate::tune`].
     Gani,
+    /// What [`Method::Gani`] does with the weights themselves in the place of modules, see [`crate::direct`].
+    Direct,
     /// Pivotal tuning: a projection to W, then Adam on the weights, see [`crate::pti`].
     Pti,
     /// Latent optimisation in W, see [`crate::project`].
@@ -24,13 +26,21 @@ pub enum Method {
 
 impl Method {
     /// All, in the order of the documentation.
-    pub const ALL: [Method; 6] =
-        [Method::Gani, Method::Pti, Method::W, Method::WPlus, Method::Encoder, Method::Restyle];
+    pub const ALL: [Method; 7] = [
+        Method::Gani,
+        Method::Direct,
+        Method::Pti,
+        Method::W,
+        Method::WPlus,
+        Method::Encoder,
+        Method::Restyle,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Method::Gani => "gani",
+            Method::Direct => "direct",
             Method::Pti => "pti",
             Method::W => "w",
             Method::WPlus => "w+",

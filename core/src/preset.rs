@@ -40,11 +40,32 @@ impl Settings {
     /// Sets how many steps `method` makes; encoders make none.
     pub fn set_iterations(&mut self, method: Method, steps: usize) {
         match method {
-            Method::Gani => self.tune.iterations = steps,
+            Method::Gani | Method::Direct => self.tune.iterations = steps,
             Method::Pti => self.pti.iterations = steps,
             Method::W | Method::WPlus => self.project.steps = steps,
             Method::Encoder | Method::Restyle => {}
         }
+    }
+
+    /// Changes one setting by its path, as the inversion file writes it: `tune.module.blocks`, `2`. For ablations.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no such setting, with those that there are, or where it takes no such value.
+    pub fn set(&mut self, path: &str, value: &str) -> Result<()> {
+        let no_json = |e: serde_json::Error| Error::Input(format!("`{path}={value}`: {e}"));
+        let mut all = serde_json::to_value(&*self).map_err(no_json)?;
+        let mut at = &mut all;
+        for part in path.split('.') {
+            let names = at.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>().join(", "));
+            at = at.get_mut(part).ok_or_else(|| {
+                let there = names.map_or("it has no parts".into(), |names| format!("there are {names}"));
+                Error::Input(format!("no setting is called `{path}`: at `{part}`, {there}"))
+            })?;
+        }
+        // A word that is no JSON is a name: `full`, `zero`, `instance`.
+        *at = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        *self = serde_json::from_value(all).map_err(no_json)?;
+        Ok(())
     }
 }
 
@@ -135,5 +156,26 @@ pub fn face_weights() -> Weights {
         lambda_lpips: 0.8,
         lambda_identity: 0.1,
         lambda_parsing: 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_changed_by_their_path() {
+        let mut s = Preset::Fast.settings(face_weights(), 300);
+        s.set("tune.module.blocks", "2").unwrap();
+        s.set("tune.module.before", "none").unwrap();
+        s.set("tune.learning_rate", "1e-3").unwrap();
+        assert_eq!((s.tune.module.blocks, s.tune.module.before), (2, Norm::None));
+        assert_eq!(s.tune.learning_rate, 1e-3);
+        let text = |path: &str, value: &str| s.clone().set(path, value).unwrap_err().to_string();
+        let error = text("tune.module.block", "2");
+        assert!(error.contains("blocks, ") && error.contains("`block`"), "{error}");
+        assert!(text("tune.iterations.more", "2").contains("no parts"));
+        assert!(text("tune.iterations", "many").contains("many"));
+        assert!(text("tune.iterations", "-1").contains("-1"));
     }
 }

@@ -3,10 +3,9 @@
 //! tunes every parameter of the generator, and LPIPS sees 1024 px.
 
 use crate::Result;
-use crate::adam::Adam;
+use crate::direct::{Followed, Tuned};
 use crate::objective::{Pixel, Weights};
 use crate::terms::{Problem, StepLosses, Terms};
-use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -51,16 +50,6 @@ const ALPHA: f32 = 30.0;
 /// Truncation ψ of the latents that give its direction.
 const TRUNCATION: f32 = 0.5;
 
-/// The outcome of tuning.
-pub struct Tuned {
-    /// θ' − θ, by weight, in the generator's order.
-    pub changes: Vec<(String, ArrayD<f32>)>,
-    /// Names of the terms of `history`.
-    pub terms: Vec<String>,
-    /// Losses of every step.
-    pub history: Vec<StepLosses>,
-}
-
 /// Tunes θ at the pivot `ws` `[n·512]`; tells `watch` of each step and its loss.
 pub fn pivotal_tuning(
     problem: &Problem<'_>,
@@ -69,14 +58,8 @@ pub fn pivotal_tuning(
     seed: u64,
     mut watch: impl FnMut(usize, f32),
 ) -> Result<Tuned> {
-    let names = &problem.objective.tunable;
     let mut terms = Terms::new(problem, ws, &settings.weights, &settings.weights)?;
-    let theta: Vec<Vec<f32>> = names
-        .iter()
-        .map(|n| terms.edit.with(&format!("theta.{n}"), <[f32]>::to_vec))
-        .collect::<Result<_>>()?;
-    let mut tuned = theta.clone();
-    let mut adams: Vec<Adam> = theta.iter().map(|t| Adam::new(t.len())).collect();
+    let mut weights = Followed::new(problem, &terms)?;
     let lpips = terms.names().iter().position(|n| n == "lpips");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let lambda = [1.0, settings.lambda_local];
@@ -96,24 +79,9 @@ pub fn pivotal_tuning(
         if reached {
             break;
         }
-        for ((name, theta), adam) in names.iter().zip(&mut tuned).zip(&mut adams) {
-            let port = format!("d.{name}");
-            let mut g = terms.edit.with(&port, <[f32]>::to_vec)?;
-            if settings.lambda_local != 0.0 {
-                terms.local.with(&port, |l| g.iter_mut().zip(l).for_each(|(g, l)| *g += lambda[1] * l))?;
-            }
-            adam.step(theta, &g, settings.learning_rate);
-            terms.edit.set(&format!("theta.{name}"), theta)?;
-        }
+        weights.step(&mut terms, lambda, settings.learning_rate)?;
     }
-    let changes = names.iter().zip(tuned).zip(theta).map(|((name, tuned), theta)| {
-        let shape = problem.objective.generator.find_constant(name)?.shape();
-        let change = tuned.iter().zip(&theta).map(|(a, b)| a - b).collect();
-        let change = ArrayD::from_shape_vec(shape, change)
-            .map_err(|e| crate::Error::Model(format!("the weight {name}: {e}")))?;
-        Ok((name.clone(), change))
-    });
-    Ok(Tuned { changes: changes.collect::<Result<_>>()?, terms: terms.names().to_vec(), history })
+    Ok(Tuned { changes: weights.changes(), terms: terms.names().to_vec(), history })
 }
 
 /// w_r = w_p + α (w_z − w_p)/‖w_z − w_p‖, with w_z pulled towards the mean   (Eq. 4). All are `[n·512]`.

@@ -9,7 +9,7 @@ use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel};
 use crate::terms::{Localisation, Problem, StepLosses, Terms, session};
-use ndarray::{Array4, ArrayD};
+use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -38,6 +38,23 @@ pub struct TuneSettings {
     pub local_every: usize,
 }
 
+impl TuneSettings {
+    /// λ1…λ4 of the localisation term.
+    pub(crate) fn local_weights(&self) -> Weights {
+        match self.localisation {
+            Localisation::Full => self.weights.clone(),
+            Localisation::Cheap => self.weights.cheap(),
+        }
+    }
+
+    /// λe and λl of `step`, from 0: λl is 0 where the step has no localisation.
+    pub(crate) fn lambda_at(&self, step: usize) -> [f32; 2] {
+        let every = self.local_every.max(1);
+        let local = if step.is_multiple_of(every) { self.lambda_local * every as f32 } else { 0.0 };
+        [self.lambda_edit, local]
+    }
+}
+
 /// The state of one tuning run.
 pub struct Tuner {
     settings: TuneSettings,
@@ -62,11 +79,7 @@ impl Tuner {
         let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() }).collect();
         let modules = Modules::new(tuned, settings.module);
         let psi = modules.initial(&mut ChaCha8Rng::seed_from_u64(seed));
-        let local_weights = match settings.localisation {
-            Localisation::Full => settings.weights.clone(),
-            Localisation::Cheap => settings.weights.cheap(),
-        };
-        let mut terms = Terms::new(problem, ws, &settings.weights, &local_weights)?;
+        let mut terms = Terms::new(problem, ws, &settings.weights, &settings.local_weights())?;
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
         let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
 
@@ -100,10 +113,9 @@ impl Tuner {
         let s = &self.settings;
         self.apply.run(&self.cancel)?; // θ' = θ ⊙ (1 + M_ψ(g))                        Eq. 2
         let edit = self.terms.run_edit()?; // Le = L(I, G(w, θ'))                       Eq. 5, first term
-        let mut lambda = [s.lambda_edit, 0.0];
+        let lambda = s.lambda_at(self.step);
         let mut local = Vec::new();
-        if s.lambda_local != 0.0 && self.step.is_multiple_of(s.local_every.max(1)) {
-            lambda[1] = s.lambda_local * s.local_every.max(1) as f32;
+        if lambda[1] != 0.0 {
             let w = self.terms.map(z)?; // f(z)
             local = self.terms.run_local(&w)?; // Ll = L(G(f(z), θ), G(f(z), θ'))         Eq. 5, second term
         }
@@ -150,14 +162,9 @@ impl Tuner {
         &self.modules
     }
 
-    /// Names of the terms of [`StepLosses::edit`].
-    pub fn term_names(&self) -> &[String] {
-        self.terms.names()
-    }
-
-    /// The image of the last step, `[1,3,R,R]`.
-    pub fn image(&self) -> Result<Array4<f32>> {
-        self.terms.image()
+    /// The two terms of Eq. 5, as the last step left them.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// θ' − θ under the present ψ, by weight, in the generator's order.
@@ -177,13 +184,9 @@ pub fn tune(
     seed: u64,
     mut watch: impl FnMut(usize, &StepLosses, &Tuner) -> Result<()>,
 ) -> Result<Vec<StepLosses>> {
-    // Its own stream, so that z does not depend on how many numbers ψ took.
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(1);
     let mut history = Vec::with_capacity(tuner.settings.iterations);
-    let dims = tuner.terms.z_len()?;
-    for step in 1..=tuner.settings.iterations {
-        let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(dims).collect(); // z ~ N(0, 1)
+    let samples = samples(seed, tuner.terms.z_len()?);
+    for (step, z) in (1..=tuner.settings.iterations).zip(samples) {
         let losses = tuner.step(&z)?;
         watch(step, &losses, tuner)?;
         history.push(losses);
@@ -191,12 +194,20 @@ pub fn tune(
     Ok(history)
 }
 
+/// z ~ N(0, 1) `[dims]`, one for each step.
+pub(crate) fn samples(seed: u64, dims: usize) -> impl Iterator<Item = Vec<f32>> {
+    // Its own stream, so that z does not depend on how many numbers ψ took.
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(1);
+    std::iter::repeat_with(move || StandardNormal.sample_iter(&mut rng).take(dims).collect())
+}
+
 fn ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {
     Ranger::new(psi, RangerOptions { learning_rate: settings.learning_rate, ..Default::default() })
 }
 
 /// The step size's factor: 1, then down a half cosine over the last steps.
-fn cooling(step: usize, settings: &TuneSettings) -> f64 {
+pub(crate) fn cooling(step: usize, settings: &TuneSettings) -> f64 {
     let steps = settings.iterations as f64;
     let left = (steps - step as f64) / (steps * settings.cool_down).max(1.0);
     0.5 * (1.0 - (std::f64::consts::PI * left.min(1.0)).cos())

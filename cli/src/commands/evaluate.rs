@@ -53,11 +53,11 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
         for (face, contender) in faces.iter().flat_map(|f| args.methods.iter().map(move |m| (f, m))) {
             match bench.case(&photo, face, contender) {
                 Ok(case) => report.cases.push(case),
-                Err(e) => report.failed.push(failed(e, contender.label())?),
+                Err(e) => report.failed.push(failed(e, contender.label.clone())?),
             }
         }
     }
-    report.summarise(args.methods.iter().map(Contender::label));
+    report.summarise(args.methods.iter().map(|m: &Contender| m.label.clone()));
     report.write(&args.output)?;
     context.print(&report.figures_alone(), &report.text(&args.output))?;
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
@@ -103,7 +103,9 @@ impl<'c> Bench<'c> {
             }
             Err(e) => return Err(e),
         };
-        Ok(Bench { context, args, model, probe, folder })
+        let bench = Bench { context, args, model, probe, folder };
+        args.methods.iter().try_for_each(|m| bench.options(m).map(drop))?;
+        Ok(bench)
     }
 
     /// One face by one method: from an earlier run where nothing has changed since, else measured now.
@@ -113,10 +115,10 @@ impl<'c> Bench<'c> {
         let options = self.options(contender)?;
         let key = Cache::key(model, face.crop.view(), &options)?;
         let name = photo.path.extension().unwrap_or_default().to_string_lossy();
-        let base = format!("{}.{name}.{}", face.name, contender.label().replace(':', "-"));
+        let base = format!("{}.{name}.{}", face.name, contender.label.replace([':', '/'], "-"));
         let kept = self.folder.join(format!("{base}.json"));
         if let Some(case) = Case::open(&kept).filter(|case| case.key == key) {
-            context.say(&format!("  {}, {}: kept from before", face.name, contender.label()));
+            context.say(&format!("  {}, {}: kept from before", face.name, contender.label));
             return Ok(case);
         }
         reset_peak_memory();
@@ -138,7 +140,7 @@ impl<'c> Bench<'c> {
             key,
             photo: photo.path.clone(),
             face: face.name.clone(),
-            method: contender.label(),
+            method: contender.label.clone(),
             metrics: inversion.info.metrics,
             full_size: model.measure_at_full_size(image.view(), target.view(), cancel)?,
             drift,
@@ -159,11 +161,13 @@ impl<'c> Bench<'c> {
         Ok(case)
     }
 
-    fn options(&self, &Contender { method, preset }: &Contender) -> Result<InvertOptions> {
+    fn options(&self, contender: &Contender) -> Result<InvertOptions> {
+        let &Contender { method, preset, .. } = contender;
         let mut settings = self.model.settings(preset, None)?.of_method(method);
         if let Some(n) = self.args.iterations {
             settings.set_iterations(method, n as usize);
         }
+        contender.with.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
         Ok(InvertOptions { method, preset, settings, seed: self.context.common.seed, preview_every: 0 })
     }
 }

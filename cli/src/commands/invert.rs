@@ -106,6 +106,7 @@ fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
             settings.project.steps = n as usize;
         }
     }
+    args.with.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
     Ok(settings)
 }
 

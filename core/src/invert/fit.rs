@@ -3,11 +3,13 @@
 use super::clock::Clock;
 use super::{InvertOptions, Progress, Stage};
 use crate::Result;
+use crate::direct::{Tuned, direct_tuning};
+use crate::method::Method;
 use crate::preset::Settings;
 use crate::project::{Space, project};
 use crate::pti::pivotal_tuning;
 use crate::refine::refine;
-use crate::terms::{Problem, StepLosses};
+use crate::terms::{Problem, StepLosses, Terms};
 use crate::tune::{Tuner, tune};
 use ndarray::{Array2, ArrayD};
 
@@ -27,10 +29,17 @@ impl Fit {
         let (changes, terms, history) = (vec![], vec![], vec![]);
         Fit { ws, changes, parameters: 0, terms, history, seconds_per_step: 0.0 }
     }
+
+    /// The latent, and weights that were tuned without modules.
+    fn direct(ws: Array2<f32>, tuned: Tuned, seconds_per_step: f64) -> Fit {
+        let Tuned { changes, terms, history } = tuned;
+        let parameters = changes.iter().map(|(_, c)| c.len()).sum();
+        Fit { ws, changes, parameters, terms, history, seconds_per_step }
+    }
 }
 
-/// A refined latent, then θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)): Algorithm 1.
-pub(super) fn gani(
+/// A refined latent, then the weights: θ' = θ ⊙ (1 + M_ψ(∂L/∂θ)), Algorithm 1, or each of them directly.
+pub(super) fn refined_and_tuned(
     problem: &Problem<'_>,
     mut ws: Array2<f32>,
     options: &InvertOptions,
@@ -45,19 +54,24 @@ pub(super) fn gani(
     clock.begin(Stage::Refine, watch);
     refine(problem, &t.weights.cheap(), latent, r, |step, loss| clock.tick(step, loss, watch))?;
 
-    let mut tuner = Tuner::new(problem, latent, t, options.seed)?;
     clock.begin(Stage::Tune, watch);
-    let history = tune(&mut tuner, options.seed, |step, losses, tuner| {
+    let mut told = |step: usize, losses: &StepLosses, terms: &Terms| {
         clock.tick(step, losses.total, watch);
         if options.preview_every > 0 && step.is_multiple_of(options.preview_every) {
-            watch(Progress::Preview(tuner.image()?.view()));
+            watch(Progress::Preview(terms.image()?.view()));
         }
         Ok(())
-    })?;
+    };
+    if options.method == Method::Direct {
+        let tuned = direct_tuning(problem, latent, t, options.seed, told)?;
+        return Ok(Fit::direct(ws, tuned, clock.seconds_per_step()));
+    }
+    let mut tuner = Tuner::new(problem, latent, t, options.seed)?;
+    let history = tune(&mut tuner, options.seed, |step, losses, tuner| told(step, losses, tuner.terms()))?;
     Ok(Fit {
         changes: tuner.weight_changes()?,
         parameters: tuner.modules().parameter_count(),
-        terms: tuner.term_names().to_vec(),
+        terms: tuner.terms().names().to_vec(),
         history,
         seconds_per_step: clock.seconds_per_step(),
         ws,
@@ -84,14 +98,7 @@ pub(super) fn pti(
     }
     clock.begin(Stage::Tune, watch);
     let tuned = pivotal_tuning(problem, latent, t, options.seed, |step, loss| clock.tick(step, loss, watch))?;
-    Ok(Fit {
-        parameters: tuned.changes.iter().map(|(_, c)| c.len()).sum(),
-        changes: tuned.changes,
-        terms: tuned.terms,
-        history: tuned.history,
-        seconds_per_step: clock.seconds_per_step(),
-        ws,
-    })
+    Ok(Fit::direct(ws, tuned, clock.seconds_per_step()))
 }
 
 /// A projection to W or W+.
