@@ -30,7 +30,8 @@ const PROVIDER: &str = "libonnxruntime_providers_cuda.so";
 pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
     let (library, stamp) = (folder.join("libonnxruntime.so"), folder.join("stamp"));
     let source = steps::root().join("xtask/cuda/standins.c");
-    let read = |path: &Path| fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
     let wanted = ONNX_RUNTIME_GPU.requirement() + "\n" + &read(&source)?;
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(library);
@@ -49,12 +50,15 @@ pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
 
 /// The provider last: where it is, all are.
 fn fetch(folder: &Path, library: &Path) -> Result<(), String> {
-    let work = tempfile::tempdir_in(folder).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
+    let work =
+        tempfile::tempdir_in(folder).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
     println!("fetching ONNX Runtime for CUDA ({} MB) through pip", ONNX_RUNTIME_GPU.megabytes);
     let wheel = fetch_wheel(&ONNX_RUNTIME_GPU, work.path()).map_err(|e| e.to_string())?;
     let wanted = |name: &str| {
         let file = name.strip_prefix("onnxruntime/capi/").unwrap_or_default();
-        file.starts_with("libonnxruntime.so") || file == "libonnxruntime_providers_shared.so" || file == PROVIDER
+        file.starts_with("libonnxruntime.so")
+            || file == "libonnxruntime_providers_shared.so"
+            || file == PROVIDER
     };
     let mut files = unpack(&wheel, wanted, work.path()).map_err(|e| e.to_string())?;
     files.sort_by_key(|file| file.ends_with(PROVIDER));
@@ -70,7 +74,8 @@ fn fetch(folder: &Path, library: &Path) -> Result<(), String> {
 
 /// The CUDA libraries that `provider` is linked with, and which functions it takes from each.
 fn imports(provider: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let listing = steps::read(Command::new("objdump").args(["--private-headers", "--dynamic-syms"]).arg(provider))?;
+    let listing =
+        steps::read(Command::new("objdump").args(["--private-headers", "--dynamic-syms"]).arg(provider))?;
     Ok(parse(&listing))
 }
 
