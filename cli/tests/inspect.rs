@@ -78,6 +78,18 @@ fn networks_and_bundles_are_counted() {
     for role in ["generator", "mapping", "encoder", "loss lpips", "loss identity", "loss parsing"] {
         assert!(roles.contains(&role), "{role} in {roles:?}");
     }
+    // A tuning step: 9 weights and their gradients go in and out; it holds more than the generator's two values at a time.
+    let network = |role: &str| {
+        bundle["networks"].as_array().unwrap().iter().find(|n| n["role"] == role).cloned().unwrap()
+    };
+    let (generator, gradient) = (network("generator"), network("loss gradient"));
+    let ports = |list: &str, prefix: &str| {
+        let all = gradient[list].as_array().unwrap();
+        all.iter().filter(|p| p["name"].as_str().unwrap().starts_with(prefix)).count()
+    };
+    assert_eq!((ports("inputs", "theta."), ports("outputs", "d.")), (9, 9));
+    let held = |n: &serde_json::Value| n["cost"]["activations"].as_u64().unwrap();
+    assert!(held(&gradient) > 3 * held(&generator), "{} and {}", held(&gradient), held(&generator));
     let text = text(&["ffhq-64"]);
     assert!(text.contains("sha256") && text.contains("provenance") && !text.contains("FLOPs"), "{text}");
 }

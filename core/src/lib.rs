@@ -33,6 +33,7 @@
 //! Nothing here prints, opens a network, or panics on what a file says.
 
 pub mod adam;
+pub mod bench;
 pub mod bundle;
 pub mod cache;
 pub mod direct;

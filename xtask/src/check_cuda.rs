@@ -90,6 +90,15 @@ fn control(runtime: &Runtime) -> Result<(), String> {
 /// Places and counts the graphs, prints a table of them, and returns what is not on the GPU.
 fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>, String> {
     println!("\n### {title}\n");
+    if let Some((_, modules)) = graphs.iter().find(|(name, _)| name == "modules") {
+        let count = |wanted: fn(&str) -> bool| -> usize {
+            let infos = modules.inputs().iter().map(|&v| modules.info(v));
+            infos.filter(|i| wanted(&i.name)).map(|i| i.shape.iter().product::<usize>()).sum()
+        };
+        let theta = count(|name| name.starts_with("theta."));
+        let psi = count(|name| !name.starts_with("theta.") && !name.starts_with("g."));
+        println!("tuned weights θ: {theta} numbers; modules ψ: {psi} numbers\n");
+    }
     println!(
         "| graph | nodes | on CUDA | elsewhere | copies | GFLOP | GB moved | GB constants | GB in and out | GB between | \
          ms at peak | ms expected |"
