@@ -11,7 +11,7 @@ use crate::steps;
 use gani_core::bundle::Bundle;
 use gani_core::graphs::{self, Named};
 use gani_core::preset::Preset;
-use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::expr::ConvAttrs;
 use gani_onnx::{Builder, Graph, cost, write};
 use std::path::Path;
@@ -50,6 +50,7 @@ fn check(library: &Path) -> Result<(), String> {
     let runtime = Runtime::load(&options).map_err(|e| e.to_string())?;
     println!("ONNX Runtime {}, device {}", runtime.version(), runtime.device());
     control(&runtime)?;
+    round_trip(&runtime)?;
     let mut wrong = Vec::new();
     for name in ["ffhq-64", "ffhq-1024"] {
         let bundle = Bundle::open(name).map_err(|e| e.to_string())?;
@@ -84,6 +85,27 @@ fn control(runtime: &Runtime) -> Result<(), String> {
     match (placed.cuda, &placed.elsewhere[..], placed.copies) {
         (1.., [one], 2..) if one.starts_with("ConvTranspose") => Ok(()),
         _ => Err(format!("a node that CUDA has no kernel for was placed like this: {placed:?}")),
+    }
+}
+
+/// That bindings on the device take what is set, share it and give it back: allocators and copies are the real ones. What the
+/// graph computes is not looked at.
+fn round_trip(runtime: &Runtime) -> Result<(), String> {
+    let b = Builder::new();
+    b.output("y", b.input("x", &[2, 3]).relu());
+    let model = b.finish().and_then(|graph| write::to_bytes(&graph)).map_err(|e| e.to_string())?;
+    let values = [1.0, -2.0, 3.0, -4.0, 5.0, -6.0];
+    let back = || -> gani_core::Result<_> {
+        let session = runtime.session("round trip", &model)?;
+        let (mut one, mut other) = (session.bind()?, session.bind()?);
+        one.set("x", &values)?;
+        other.share("x", &one, "x")?;
+        one.run(&Cancel::new())?;
+        other.with("x", <[f32]>::to_vec)
+    };
+    match back().map_err(|e| e.to_string())? {
+        found if found == values => Ok(()),
+        found => Err(format!("{values:?} was set on the device, and {found:?} came back")),
     }
 }
 

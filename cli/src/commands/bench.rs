@@ -53,3 +53,26 @@ fn long(seconds: f64) -> String {
         (m, s) => format!("{m} min {s} s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_inversion_will_take_is_said_with_its_parts() {
+        let e = Expected {
+            preset: "fast".into(),
+            method: "direct".into(),
+            latent_steps: 110,
+            seconds_per_latent_step: 0.6,
+            steps: 60,
+            seconds_per_step: 1.25,
+            seconds: 150.2,
+        };
+        let text = expected(&e);
+        let with = "about 2 min 31 s (direct: 110 latent steps of 600.0 ms, 60 steps of 1.25 s)";
+        assert_eq!(text, format!("gani invert --preset fast: {with}"));
+        let without = expected(&Expected { latent_steps: 0, seconds: 8.0, ..e });
+        assert_eq!(without, "gani invert --preset fast: about 8 s (direct: 60 steps of 1.25 s)");
+    }
+}
