@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn file(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", name].iter().collect();
@@ -92,6 +92,23 @@ fn networks_and_bundles_are_counted() {
     assert!(held(&gradient) > 3 * held(&generator), "{} and {}", held(&gradient), held(&generator));
     let text = text(&["ffhq-64"]);
     assert!(text.contains("sha256") && text.contains("provenance") && !text.contains("FLOPs"), "{text}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["inspect", &file("tests/fixtures/checkpoints/e4e.pt")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
