@@ -2,6 +2,7 @@
 //! check-cuda` places them. A test compares the list with what inversions run.
 
 use crate::bundle::Bundle;
+use crate::method::Method;
 use crate::modules::Modules;
 use crate::objective::{Objective, Wrt};
 use crate::preset::Preset;
@@ -19,7 +20,8 @@ pub type Named = (String, Graph);
 /// As the bundle's own readers.
 pub fn of_bundle(bundle: &Bundle, preset: Preset) -> Result<Vec<Named>> {
     let domain = bundle.domain()?;
-    let settings = preset.settings(domain.weights, domain.iterations);
+    // Of all methods, GANI runs the most graphs of its own.
+    let settings = preset.settings(Method::Gani, domain.weights, domain.iterations);
     let objective = bundle.objective()?;
     let [detector, mesh, identity] = match bundle.face_networks()? {
         Some(networks) => networks.map(Some),

@@ -2,6 +2,7 @@
 
 use gani_core::bundle::Bundle;
 use gani_core::graphs::{Named, of_objective};
+use gani_core::method::Method;
 use gani_core::objective::Objective;
 use gani_core::preset::Preset;
 use gani_onnx::Tensor;
@@ -25,7 +26,7 @@ pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
         networks: faces.losses(resolution).map_err(|e| e.to_string())?,
         resolution,
     };
-    let settings = Preset::Best.settings(domain.weights, domain.iterations);
+    let settings = Preset::Best.settings(Method::Gani, domain.weights, domain.iterations);
     let mut all = vec![("mapping".to_owned(), network.mapping), ("generator".to_owned(), network.generator)];
     all.extend(of_objective(&objective, &settings.tune).map_err(|e| e.to_string())?);
     Ok(all)
