@@ -92,8 +92,8 @@ impl Preset {
     /// The settings of `method`, for the loss weights of the bundle's domain (Table 1) and the paper's `iterations` there.
     pub fn settings(self, method: Method, weights: Weights, iterations: usize) -> Settings {
         let mut s = paper(method, weights, iterations);
-        // What measured best (docs/results.md): a refined latent, pixels at full resolution, a larger step that cools down,
-        // localisation in every third step; where there are modules, they start at zero.
+        // What measured best (docs/results.md): a refined latent, pixels at full resolution and of more weight, a larger step
+        // that cools down, localisation in every third step; where there are modules, they start at zero.
         let steps = match self {
             Preset::Paper => return s,
             Preset::Best => iterations,
@@ -110,6 +110,7 @@ impl Preset {
         s.tune = TuneSettings { iterations: steps, learning_rate, cool_down, local_every: 3, ..s.tune };
         s.tune.module.start = Start::Zero;
         s.tune.weights.full_resolution = true;
+        s.tune.weights.lambda_pixel *= 4.0; // the fit of pixels is what the paper's weights reach last
         s.tune.localisation = Localisation::Cheap;
         s
     }
