@@ -69,6 +69,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// What works here, and how to mend what does not
     Doctor,
+    /// This machine's figures in a minute, and how long inversions will take on it
+    Bench,
     /// The editors' plug-ins: GIMP and Krita
     Plugin(PluginArgs),
     /// Completions for a shell

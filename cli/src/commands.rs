@@ -1,5 +1,6 @@
 //! The commands, one per file.
 
+pub mod bench;
 pub mod completions;
 pub mod doctor;
 pub mod edit;

@@ -4,6 +4,7 @@ use crate::args::Common;
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use gani_core::{Error, bundle};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -92,14 +93,17 @@ impl Context {
 
     /// The result: as JSON with --json, else as text.
     pub fn print(&self, json: &impl serde::Serialize, text: &str) -> Outcome {
-        if self.common.json {
-            let line = serde_json::to_string(json)
-                .map_err(|e| Error::Runtime(format!("the result is no JSON: {e}")))?;
-            println!("{line}");
-        } else if !text.is_empty() {
-            println!("{text}");
+        let line = match self.common.json {
+            true => serde_json::to_string(json)
+                .map_err(|e| Error::Runtime(format!("the result is no JSON: {e}")))?,
+            false if text.is_empty() => return Ok(()),
+            false => text.to_owned(),
+        };
+        match writeln!(std::io::stdout().lock(), "{line}") {
+            // Whoever read it has seen enough: `gani inspect FILE | head`.
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written.map_err(Error::io("writing to", Path::new("standard output")))?),
         }
-        Ok(())
     }
 
     /// Refuses to overwrite without --force.

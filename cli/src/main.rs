@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Import(args) => commands::import::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
+        Command::Bench => commands::bench::run(&context),
         Command::Doctor => commands::doctor::run(&context),
         Command::Plugin(args) => commands::plugin::run(&context, &args),
         Command::Completions { shell } => commands::completions::run(shell),

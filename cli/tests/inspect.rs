@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn file(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", name].iter().collect();
@@ -78,8 +78,37 @@ fn networks_and_bundles_are_counted() {
     for role in ["generator", "mapping", "encoder", "loss lpips", "loss identity", "loss parsing"] {
         assert!(roles.contains(&role), "{role} in {roles:?}");
     }
+    // A tuning step: 9 weights and their gradients go in and out; it holds more than the generator's two values at a time.
+    let network = |role: &str| {
+        bundle["networks"].as_array().unwrap().iter().find(|n| n["role"] == role).cloned().unwrap()
+    };
+    let (generator, gradient) = (network("generator"), network("loss gradient"));
+    let ports = |list: &str, prefix: &str| {
+        let all = gradient[list].as_array().unwrap();
+        all.iter().filter(|p| p["name"].as_str().unwrap().starts_with(prefix)).count()
+    };
+    assert_eq!((ports("inputs", "theta."), ports("outputs", "d.")), (9, 9));
+    let held = |n: &serde_json::Value| n["cost"]["activations"].as_u64().unwrap();
+    assert!(held(&gradient) > 3 * held(&generator), "{} and {}", held(&gradient), held(&generator));
     let text = text(&["ffhq-64"]);
     assert!(text.contains("sha256") && text.contains("provenance") && !text.contains("FLOPs"), "{text}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gani"))
+        .args(["inspect", &file("tests/fixtures/checkpoints/e4e.pt")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

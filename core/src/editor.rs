@@ -8,7 +8,7 @@ use crate::terms::session;
 use crate::{Error, Result, sefa};
 use gani_onnx::{Builder, Graph, Tensor};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Renders latents. Making it loads the generator once; each image then costs one forward run.
 pub struct Editor {
@@ -67,10 +67,10 @@ impl Editor {
 }
 
 /// The generator with its weights moved by `changes`.
-fn changed(generator: &Graph, changes: &[(String, ArrayD<f32>)]) -> Result<Graph> {
+pub(crate) fn changed(generator: &Graph, changes: &[(String, ArrayD<f32>)]) -> Result<Graph> {
     let b = Builder::new();
     let ws = b.input("ws", generator.input_shape("ws")?);
-    let changes: HashMap<&str, &ArrayD<f32>> = changes.iter().map(|(n, c)| (n.as_str(), c)).collect();
+    let changes: BTreeMap<&str, &ArrayD<f32>> = changes.iter().map(|(n, c)| (n.as_str(), c)).collect();
     let mut bindings = vec![("ws", ws)];
     for (&name, change) in &changes {
         let weight = generator.find_constant(name)?;

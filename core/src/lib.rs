@@ -27,12 +27,13 @@
 //! - Other methods, to compare: [`method`], [`pti`], [`project`], [`restyle`]; what is measured of them: [`evaluate`], [`metrics`].
 //! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
 //! - In editors: [`retouch`] (the story of one face in a host), [`pixels`] (its images), [`cache`] (inversions made before).
-//! - Networks: [`bundle`], [`model`]. ONNX Runtime: [`runtime`].
+//! - Networks: [`bundle`], [`model`]. All graphs of a bundle: [`graphs`]. ONNX Runtime: [`runtime`].
 //!
 //! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
 //! Nothing here prints, opens a network, or panics on what a file says.
 
 pub mod adam;
+pub mod bench;
 pub mod bundle;
 pub mod cache;
 pub mod direct;
@@ -43,6 +44,7 @@ pub mod error;
 pub mod evaluate;
 pub mod figure;
 pub mod files;
+pub mod graphs;
 pub mod inspect;
 pub mod inversion;
 pub mod invert;

@@ -4,6 +4,7 @@
 //! Built as two graphs: `forward` (ψ, g, θ → θ') and `vjp` (ψ, g, θ, ∂L/∂θ' → ∂L/∂ψ).
 
 use crate::Result;
+use crate::objective::Objective;
 use gani_onnx::{Builder, Expr, Graph};
 use ndarray::{ArrayD, IxDyn};
 use rand_distr::{Distribution, Normal, Uniform};
@@ -80,6 +81,13 @@ pub struct Modules {
 type Parameter = (String, Vec<usize>);
 
 impl Modules {
+    /// The modules of a generator's tuned weights.
+    pub fn of(objective: &Objective, settings: ModuleSettings) -> Result<Modules> {
+        let tuned = objective.weights()?.into_iter().zip(&objective.tunable);
+        let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() });
+        Ok(Modules::new(tuned.collect(), settings))
+    }
+
     /// One module for all square convolutions of the widest channel count, one for every other weight.
     pub fn new(weights: Vec<Tuned>, settings: ModuleSettings) -> Modules {
         let square = |t: &Tuned| t.shape[0] == t.shape[1];

@@ -112,10 +112,10 @@ pub fn project(
     let terms = term_names(&loss);
     loss.set("lambda", &lambdas(&terms, weights))?;
     let mut noise: Vec<Noise> = objective.noise_maps().into_iter().filter_map(unit_variance).collect();
-    let mut regularisation = match noise.is_empty() {
-        true => None,
-        false => Some(session(runtime, "noise regularisation", regularisation(&noise)?)?.bind()?),
-    };
+    let maps: Vec<(&str, usize)> = noise.iter().map(|n| (n.name.as_str(), n.values.len().isqrt())).collect();
+    let mut regularisation = regularisation(&maps)?
+        .map(|graph| session(runtime, "noise regularisation", graph)?.bind())
+        .transpose()?;
     let mut adam = Adam::new(ws.len());
     let mut history = Vec::with_capacity(settings.steps);
     for step in 0..settings.steps {
@@ -208,22 +208,24 @@ fn normalise(values: &mut [f32]) -> f32 {
     root
 }
 
-/// Maps by name → `value` = Σ over maps and sizes of (mean n·n→)² + (mean n·n↓)², and `d.NAME`: neighbours of noise do not
-/// go together, those of a signal do.
-fn regularisation(noise: &[Noise]) -> Result<Graph> {
+/// Maps by name and edge → `value` = Σ over maps and sizes of (mean n·n→)² + (mean n·n↓)², and `d.NAME`: neighbours of noise
+/// do not go together, those of a signal do. None without maps.
+pub(crate) fn regularisation(noise: &[(&str, usize)]) -> Result<Option<Graph>> {
+    if noise.is_empty() {
+        return Ok(None);
+    }
     let b = Builder::new();
-    let edge = |n: &Noise| (n.values.len() as f64).sqrt() as usize;
-    let maps: Vec<_> = noise.iter().map(|n| b.input(&n.name, &[1, 1, edge(n), edge(n)])).collect();
+    let maps: Vec<_> = noise.iter().map(|&(name, edge)| b.input(name, &[1, 1, edge, edge])).collect();
     let mut value = b.scalar(0.0);
     for &map in &maps {
         let sizes = std::iter::successors(Some(map), |m| (m.dim(2) > SMALLEST).then(|| halved(*m)));
         value = sizes.map(neighbours).fold(value, |sum, v| sum + v);
     }
     b.output("value", value.reshape(&[1]));
-    for (n, grad) in noise.iter().zip(b.gradient(value, &maps)?) {
-        b.output(&format!("d.{}", n.name), grad);
+    for ((name, _), grad) in noise.iter().zip(b.gradient(value, &maps)?) {
+        b.output(&format!("d.{name}"), grad);
     }
-    Ok(b.finish()?)
+    Ok(Some(b.finish()?))
 }
 
 /// (mean n·n→)² + (mean n·n↓)², the last pixel's neighbour being the first.

@@ -30,6 +30,10 @@ use crate::{Error, Result};
 /// A model of one Identity node, to find out whether a device really works.
 const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
 
+/// Target of the `log` records that come from ONNX Runtime. Whoever enables it at `trace` hears where each node of a
+/// session was placed.
+pub const LOG: &str = "onnxruntime";
+
 /// Where networks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
@@ -181,11 +185,16 @@ impl Runtime {
     }
 
     fn builder(&self) -> ort::Result<SessionBuilder> {
+        // Only at its most talkative does it say where each node runs.
+        let level = match log::log_enabled!(target: LOG, log::Level::Trace) {
+            true => LogLevel::Verbose,
+            false => LogLevel::Warning,
+        };
         let mut builder = ort::session::Session::builder(&self.loaded.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_memory_pattern(true)?
             .with_deterministic_compute(true)?
-            .with_log_level(LogLevel::Warning)?;
+            .with_log_level(level)?;
         if self.threads != self.loaded.threads {
             builder = builder.with_independent_thread_pool()?.with_intra_threads(self.threads)?;
         }
@@ -265,7 +274,7 @@ fn forward_log(level: LogLevel, category: &str, _id: &str, place: &str, message:
         LogLevel::Info | LogLevel::Warning => log::Level::Debug,
         LogLevel::Error | LogLevel::Fatal => log::Level::Warn,
     };
-    log::log!(target: "onnxruntime", level, "{category} {place}: {message}");
+    log::log!(target: LOG, level, "{category} {place}: {message}");
 }
 
 #[cfg(test)]

@@ -75,9 +75,7 @@ impl Tuner {
     /// map. ψ starts from `seed`.
     pub fn new(problem: &Problem<'_>, ws: &[f32], settings: &TuneSettings, seed: u64) -> Result<Tuner> {
         let Problem { runtime, objective, cancel, .. } = *problem;
-        let tuned = objective.weights()?.into_iter().zip(&objective.tunable);
-        let tuned = tuned.map(|(t, name)| Tuned { name: name.clone(), shape: t.shape().to_vec() }).collect();
-        let modules = Modules::new(tuned, settings.module);
+        let modules = Modules::of(objective, settings.module)?;
         let psi = modules.initial(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut terms = Terms::new(problem, ws, &settings.weights, &settings.local_weights())?;
         let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;

@@ -12,7 +12,7 @@
 
 use crate::DType;
 use crate::graph::{Graph, Node, Value};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What running a graph once takes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,7 +23,10 @@ pub struct Cost {
     pub flops: u64,
     /// Bytes that nodes read and write, each node on its own: what moves where nothing is fused or cached.
     pub bytes: u64,
-    /// The same by op, without the parameters.
+    /// Bytes of intermediate results that are needed at one time, at the worst, when nodes run in the graph's order and
+    /// nothing is computed in place. Inputs, outputs and constants are not among them.
+    pub activations: u64,
+    /// FLOPs and bytes by op.
     pub ops: BTreeMap<String, OpCost>,
 }
 
@@ -40,7 +43,7 @@ pub struct OpCost {
 
 /// Counts a graph.
 pub fn of(graph: &Graph) -> Cost {
-    let mut cost = Cost::default();
+    let mut cost = Cost { activations: activations(graph), ..Cost::default() };
     let mut seen = HashSet::new();
     for node in graph.nodes() {
         let (flops, bytes) = (flops(graph, node), bytes(graph, node));
@@ -54,6 +57,60 @@ pub fn of(graph: &Graph) -> Cost {
         }
     }
     cost
+}
+
+/// What a machine does at best.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Machine {
+    /// Floating-point operations in a second.
+    pub flops: f64,
+    /// Bytes between memory and processor in a second.
+    pub bytes: f64,
+    /// Seconds that starting a node takes.
+    pub start: f64,
+}
+
+/// Seconds that the graph takes on a machine, by the roofline model: a node takes as long as its operations or its bytes,
+/// whichever is longer, and its start. Views take nothing.
+pub fn seconds(graph: &Graph, machine: &Machine) -> f64 {
+    let node = |node: &Node| {
+        let (flops, bytes) = (flops(graph, node) as f64, bytes(graph, node) as f64);
+        machine.start + (flops / machine.flops).max(bytes / machine.bytes)
+    };
+    graph.nodes().iter().filter(|n| !is_view(n)).map(node).sum()
+}
+
+/// See [`Cost::activations`].
+fn activations(graph: &Graph) -> u64 {
+    // A view is another name of its argument.
+    let mut owner: HashMap<Value, Value> = HashMap::new();
+    let owner_of = |owner: &HashMap<Value, Value>, v: Value| owner.get(&v).copied().unwrap_or(v);
+    let mut last_use: HashMap<Value, usize> = HashMap::new();
+    for (at, node) in graph.nodes().iter().enumerate() {
+        for &input in node.inputs.iter().flatten() {
+            last_use.insert(owner_of(&owner, input), at);
+        }
+        if let (true, [Some(input), ..], [output]) = (is_view(node), &node.inputs[..], &node.outputs[..]) {
+            owner.insert(*output, owner_of(&owner, *input));
+        }
+    }
+    let kept: HashSet<Value> = graph.outputs().iter().map(|(_, v)| owner_of(&owner, *v)).collect();
+    let (mut alive, mut now, mut most) = (HashMap::new(), 0u64, 0u64);
+    for (at, node) in graph.nodes().iter().enumerate() {
+        if !is_view(node) {
+            for &output in node.outputs.iter().filter(|v| !kept.contains(v)) {
+                let bytes = elements(graph, output).saturating_mul(size(graph.info(output).dtype));
+                alive.insert(output, bytes);
+                now = now.saturating_add(bytes);
+            }
+            most = most.max(now);
+        }
+        let used = node.inputs.iter().flatten().chain(&node.outputs).map(|v| owner_of(&owner, *v));
+        for value in used.filter(|v| last_use.get(v).is_none_or(|&last| last <= at)) {
+            now = now.saturating_sub(alive.remove(&value).unwrap_or(0));
+        }
+    }
+    most
 }
 
 /// Number of elements of a value; stops at the largest number rather than overflow.
@@ -131,8 +188,12 @@ const MOVES: [&str; 22] = [
 /// Of these the result is the argument under another shape: nothing moves.
 const VIEWS: [&str; 5] = ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
+fn is_view(node: &Node) -> bool {
+    VIEWS.contains(&node.op.as_str())
+}
+
 fn bytes(graph: &Graph, node: &Node) -> u64 {
-    if VIEWS.contains(&node.op.as_str()) {
+    if is_view(node) {
         return 0;
     }
     let all = node.inputs.iter().flatten().chain(&node.outputs);
@@ -183,6 +244,35 @@ mod tests {
         assert_eq!(cost.parameters, 216 + 6 + 54 + 48);
         let moved = (400 + 216 + 6 + 384) + (384 + 54 + 216) + (216 + 48 + 288) + 2 * 288;
         assert_eq!(cost.bytes, 4 * moved);
+    }
+
+    #[test]
+    fn memory_is_what_is_needed_at_one_time() {
+        let b = Builder::new();
+        let x = b.input("x", &[100]);
+        // relu lives until the product, seen through the view; its square root dies when that is made.
+        let a = x.relu();
+        let view = a.reshape(&[10, 10]);
+        let root = a.sqrt();
+        let c = root.reshape(&[10, 10]) * view;
+        b.output("y", c.sum(&[0], false));
+        let graph = b.finish().unwrap();
+        assert_eq!(of(&graph).activations, 3 * 400);
+        let b = Builder::new();
+        let chain = b.input("x", &[100]).relu().sqrt().exp().abs();
+        b.output("y", chain);
+        assert_eq!(of(&b.finish().unwrap()).activations, 2 * 400);
+    }
+
+    #[test]
+    fn time_is_that_of_operations_or_of_bytes() {
+        let b = Builder::new();
+        b.output("y", b.input("x", &[8, 8]).matmul(b.input("w", &[8, 8])));
+        let graph = b.finish().unwrap();
+        let (flops, bytes) = (2.0 * 8.0 * 64.0, 3.0 * 4.0 * 64.0);
+        let at = |flops, bytes| seconds(&graph, &Machine { flops, bytes, start: 0.5 });
+        assert_eq!(at(1.0, 1e9), 0.5 + flops);
+        assert_eq!(at(1e9, 1.0), 0.5 + bytes);
     }
 
     #[test]

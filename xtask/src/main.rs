@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod check_cuda;
 mod check_import;
 mod demo;
 mod dist;
@@ -45,6 +46,8 @@ enum Task {
     TestMemory,
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
+    CheckCuda,
     /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
     CheckImport {
         /// A Python with torch and numpy
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory => memory::run(),
         Task::Demo => demo::run(),
+        Task::CheckCuda => check_cuda::run(),
         Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts { editor } => hosts::run(editor),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),

@@ -70,7 +70,9 @@ fn summary(n: &Network) -> String {
 }
 
 fn cost(c: &Cost) -> Vec<String> {
-    let mut lines = vec![format!("run once: {} FLOPs, {} moved", giga(c.flops), size(c.bytes))];
+    let (moved, held) = (size(c.bytes), size(c.activations));
+    let mut lines =
+        vec![format!("run once: {} FLOPs, {moved} moved, {held} of intermediate results", giga(c.flops))];
     for o in c.ops.iter().filter(|o| o.flops > 0 || o.bytes > 0) {
         lines.push(format!("  {:22} {:5} × {:>10} {:>12}", o.op, o.nodes, giga(o.flops), size(o.bytes)));
     }

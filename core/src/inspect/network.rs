@@ -1,16 +1,17 @@
 //! What a network holds: inputs, outputs, weights, and what running it costs.
 
 use super::Tensor;
-use crate::Result;
 use crate::bundle::Bundle;
-use gani_onnx::{DType, Graph, cost, read};
+use crate::preset::Preset;
+use crate::{Result, graphs};
+use gani_onnx::{DType, Graph, cost};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Network {
-    /// What a bundle has it for: `generator`, `loss lpips`; empty for a file of its own.
+    /// What a bundle has it for: `generator`, `loss gradient`; empty for a file of its own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub role: String,
     /// The file; empty for a network of a bundle.
@@ -55,7 +56,9 @@ pub struct Cost {
     pub flops: u64,
     /// Bytes read and written, node by node, where nothing is fused.
     pub bytes: u64,
-    /// The same by op, the dearest first.
+    /// Bytes of intermediate results that are needed at one time, at the worst.
+    pub activations: u64,
+    /// FLOPs and bytes by op, the dearest first.
     pub ops: Vec<OpShare>,
 }
 
@@ -110,24 +113,14 @@ impl From<cost::Cost> for Cost {
             |(op, c): (String, cost::OpCost)| OpShare { op, nodes: c.nodes, flops: c.flops, bytes: c.bytes };
         let mut ops: Vec<_> = counted.ops.into_iter().map(share).collect();
         ops.sort_by_key(|o| std::cmp::Reverse((o.flops, o.bytes)));
-        Cost { flops: counted.flops, bytes: counted.bytes, ops }
+        Cost { flops: counted.flops, bytes: counted.bytes, activations: counted.activations, ops }
     }
 }
 
-/// The networks of a bundle with their costs, in the order in which an inversion meets them; losses see images of
-/// [`Bundle::loss_size`].
+/// The graphs of a bundle with their costs, those of [`graphs::of_bundle`] and then the loss networks by themselves, which see
+/// images of [`Bundle::loss_size`].
 pub(super) fn of_bundle(bundle: &Bundle) -> Result<Vec<Network>> {
-    let mut graphs: Vec<(String, Graph)> = Vec::new();
-    if let Some(face) = bundle.face_networks()? {
-        for (role, bytes) in
-            ["face detector", "face landmarks", "identity for evaluation"].into_iter().zip(face)
-        {
-            graphs.push((role.into(), read::from_bytes(role, bytes, None, &[])?));
-        }
-    }
-    graphs.extend(bundle.encoder()?.map(|graph| ("encoder".into(), graph)));
-    graphs.extend(bundle.mapping()?.map(|graph| ("mapping".into(), graph)));
-    graphs.push(("generator".into(), bundle.generator()?));
+    let mut graphs = graphs::of_bundle(bundle, Preset::Best)?;
     let losses = bundle.losses(bundle.loss_size())?;
     graphs.extend(losses.into_iter().map(|loss| (format!("loss {}", loss.name), loss.graph)));
     let described = |(role, graph): (String, Graph)| {

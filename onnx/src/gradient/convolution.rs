@@ -66,7 +66,11 @@ fn input_gradient<'g>(
             size[2 + i] as i64 + geometry.pads[i] + geometry.pads[d + i] - covered
         })
         .collect();
-    g.conv_transpose(w, conv, &extra)
+    // CUDA has no kernel for pads that differ at the two ends: what both ends share is padding, the rest is cut off.
+    let shared: Vec<i64> = (0..2 * d).map(|i| conv.pads[i].min(conv.pads[(i + d) % (2 * d)])).collect();
+    let cut: Vec<i64> = shared.iter().zip(&conv.pads).map(|(shared, pad)| shared - pad).collect();
+    let wide = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
+    wide.pad(&[&[0; 2], &cut[..d]].concat(), &[&[0; 2], &cut[d..]].concat())
 }
 
 /// `[O, C/g, k…]` → `[C, O/g, k…]` with every spatial axis reversed.

@@ -63,6 +63,24 @@ fn strided_conv_dx_is_a_transposed_convolution() {
 }
 
 #[test]
+fn uneven_pads_are_cut_off_after_the_transposed_convolution() {
+    let graph = gradient(|b| {
+        let (x, _, y) = conv(b, ConvAttrs { pads: vec![1, 1, 1, 0], ..ConvAttrs::same(0) }.stride(2));
+        (y, x)
+    });
+    assert_text(
+        &graph,
+        "
+        input x[1, 3, 8, 8]
+        input w[4, 3, 2, 1]
+        input g[1, 4, 5, 5]
+        ConvTranspose(g[1, 4, 5, 5], w[4, 3, 2, 1]) -> %1[1, 3, 8, 9] dilations=Ints([1, 1]) group=Int(1) pads=Ints([1, 0, 1, 0]) strides=Ints([2, 2])
+        Slice(%1[1, 3, 8, 9], [1], [9], [3], [1]) -> %2[1, 3, 8, 8]
+        output gradient = %2[1, 3, 8, 8]",
+    );
+}
+
+#[test]
 fn conv_dw_is_one_matrix_product() {
     let graph = gradient(|b| {
         let (_, w, y) = conv(b, ConvAttrs { pads: vec![1, 0, 0, 0], ..ConvAttrs::same(0) });

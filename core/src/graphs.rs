@@ -1,0 +1,77 @@
+//! Every graph that gani runs of a bundle, under the name of its session: `gani inspect --cost` counts them, `cargo xtask
+//! check-cuda` places them. A test compares the list with what inversions run.
+
+use crate::bundle::Bundle;
+use crate::method::Method;
+use crate::modules::Modules;
+use crate::objective::{Objective, Wrt};
+use crate::preset::Preset;
+use crate::tune::TuneSettings;
+use crate::{Result, editor, metrics, project};
+use gani_onnx::{Graph, read};
+use ndarray::ArrayD;
+
+/// A graph and the name of the session that runs it.
+pub type Named = (String, Graph);
+
+/// All graphs of a bundle with a preset's settings: faces, encoder, mapping, generator, those of [`of_objective`], metrics.
+///
+/// # Errors
+/// As the bundle's own readers.
+pub fn of_bundle(bundle: &Bundle, preset: Preset) -> Result<Vec<Named>> {
+    let domain = bundle.domain()?;
+    // Of all methods, GANI runs the most graphs of its own.
+    let settings = preset.settings(Method::Gani, domain.weights, domain.iterations);
+    let objective = bundle.objective()?;
+    let [detector, mesh, identity] = match bundle.face_networks()? {
+        Some(networks) => networks.map(Some),
+        None => [None, None, None],
+    };
+    let face = |name: &str, bytes: Option<Vec<u8>>| -> Result<Option<Graph>> {
+        Ok(bytes.map(|bytes| read::from_bytes(name, bytes, None, &[])).transpose()?)
+    };
+    let before = [
+        ("face detector", face("face detector", detector)?),
+        ("face mesh", face("face mesh", mesh)?),
+        ("encoder", bundle.encoder()?),
+        ("mapping", bundle.mapping()?),
+        ("generator", Some(objective.generator.clone())),
+        ("tuned generator", Some(tuned(&objective)?)),
+    ];
+    let metrics = [
+        ("LPIPS", bundle.lpips_distance([metrics::SIZE; 2])?),
+        ("LPIPS at full size", bundle.lpips_distance(bundle.image_size())?),
+        ("identity for evaluation", face("identity for evaluation", identity)?),
+    ];
+    let there = |(name, graph): (&str, Option<Graph>)| graph.map(|graph| (name.to_owned(), graph));
+    let mut all: Vec<Named> = before.into_iter().filter_map(there).collect();
+    all.extend(of_objective(&objective, &settings.tune)?);
+    all.extend(metrics.into_iter().filter_map(there));
+    Ok(all)
+}
+
+/// The graphs that work by gradient: the target's features, the losses of a latent, and those of a tuning step.
+pub fn of_objective(objective: &Objective, settings: &TuneSettings) -> Result<Vec<Named>> {
+    let (weights, cheap) = (&settings.weights, settings.weights.cheap());
+    let modules = Modules::of(objective, settings.module)?;
+    let maps = objective.noise_maps();
+    let maps: Vec<(&str, usize)> = maps.iter().map(|(name, t)| (*name, t.len().isqrt())).collect();
+    let graphs = [
+        ("target features", Some(objective.features(weights)?)),
+        ("latent loss", Some(objective.loss_gradient(&cheap, Wrt::Latent)?)),
+        ("latent and noise loss", Some(objective.loss_gradient(&cheap, Wrt::LatentAndNoise)?)),
+        ("noise regularisation", project::regularisation(&maps)?),
+        ("modules", Some(modules.forward()?)),
+        ("loss gradient", Some(objective.loss_gradient(weights, Wrt::Weights)?)),
+        ("reference", Some(objective.reference(weights)?)),
+        ("modules' gradient", Some(modules.vjp()?)),
+    ];
+    Ok(graphs.into_iter().filter_map(|(name, graph)| Some((name.to_owned(), graph?))).collect())
+}
+
+/// The generator as an inversion changes it, by nothing.
+fn tuned(objective: &Objective) -> Result<Graph> {
+    let weights = objective.weights()?.into_iter().zip(&objective.tunable);
+    let changes: Vec<_> = weights.map(|(t, name)| (name.clone(), ArrayD::zeros(t.shape()))).collect();
+    editor::changed(&objective.generator, &changes)
+}

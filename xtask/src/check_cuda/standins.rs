@@ -1,0 +1,142 @@
+//! ONNX Runtime's CUDA build, and stand-ins for the CUDA libraries that it loads: made of its own list of imports.
+
+use crate::steps;
+use gani_cli::fetch::{Wheel, fetch_wheel, unpack};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The release that gani pins, built for CUDA 13.
+const ONNX_RUNTIME_GPU: Wheel = Wheel {
+    name: "onnxruntime-gpu",
+    version: "1.28.0",
+    sha256: "774d4c307317f7a0fefc33930820b7ac2a62be2c595e6a1e63e318555f7176b8",
+    build: &[
+        "--implementation=cp",
+        "--python-version=3.11",
+        "--abi=cp311",
+        "--platform=manylinux_2_28_x86_64",
+        "--platform=manylinux_2_27_x86_64",
+    ],
+    megabytes: 250,
+};
+
+/// The provider's file: it is what needs CUDA.
+const PROVIDER: &str = "libonnxruntime_providers_cuda.so";
+
+/// Fetches the libraries into `folder` and compiles the stand-ins beside them, unless both lie there; returns the file of
+/// ONNX Runtime.
+pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
+    let (library, stamp) = (folder.join("libonnxruntime.so"), folder.join("stamp"));
+    let source = steps::root().join("xtask/cuda/standins.c");
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
+    let wanted = ONNX_RUNTIME_GPU.requirement() + "\n" + &read(&source)?;
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(library);
+    }
+    steps::need_programs(&[("cc", "gcc"), ("objdump", "binutils")])?;
+    fs::create_dir_all(folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
+    if !folder.join(PROVIDER).is_file() {
+        fetch(folder, &library)?;
+    }
+    for (name, symbols) in imports(&folder.join(PROVIDER))? {
+        compile(folder, &name, &symbols, &source)?;
+    }
+    fs::write(&stamp, wanted).map_err(|e| format!("cannot write {}: {e}", stamp.display()))?;
+    Ok(library)
+}
+
+/// The provider last: where it is, all are.
+fn fetch(folder: &Path, library: &Path) -> Result<(), String> {
+    let work =
+        tempfile::tempdir_in(folder).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
+    println!("fetching ONNX Runtime for CUDA ({} MB) through pip", ONNX_RUNTIME_GPU.megabytes);
+    let wheel = fetch_wheel(&ONNX_RUNTIME_GPU, work.path()).map_err(|e| e.to_string())?;
+    let wanted = |name: &str| {
+        let file = name.strip_prefix("onnxruntime/capi/").unwrap_or_default();
+        file.starts_with("libonnxruntime.so")
+            || file == "libonnxruntime_providers_shared.so"
+            || file == PROVIDER
+    };
+    let mut files = unpack(&wheel, wanted, work.path()).map_err(|e| e.to_string())?;
+    files.sort_by_key(|file| file.ends_with(PROVIDER));
+    for file in files {
+        let to = match file.file_name() {
+            Some(name) if !name.to_string_lossy().starts_with("libonnxruntime.so") => folder.join(name),
+            _ => library.to_owned(),
+        };
+        fs::rename(&file, &to).map_err(|e| format!("cannot write {}: {e}", to.display()))?;
+    }
+    Ok(())
+}
+
+/// The CUDA libraries that `provider` is linked with, and which functions it takes from each.
+fn imports(provider: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let listing =
+        steps::read(Command::new("objdump").args(["--private-headers", "--dynamic-syms"]).arg(provider))?;
+    Ok(parse(&listing))
+}
+
+/// Reads `NEEDED libcudart.so.13`, and `0000 DF *UND* 0000 (libcudart.so.13) cudaMalloc`.
+fn parse(listing: &str) -> BTreeMap<String, Vec<String>> {
+    let mut libraries = BTreeMap::new();
+    for line in listing.lines() {
+        match *line.split_whitespace().collect::<Vec<_>>() {
+            ["NEEDED", name] if name.starts_with("libcu") => {
+                libraries.entry(name.to_owned()).or_insert_with(Vec::new);
+            }
+            [.., "*UND*", _, version, symbol] => {
+                let library = version.trim_matches(['(', ')']);
+                if let Some(symbols) = libraries.get_mut(library) {
+                    symbols.push(symbol.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    libraries
+}
+
+/// Compiles one stand-in. Its weak functions give way to those of `source`.
+fn compile(folder: &Path, name: &str, symbols: &[String], source: &Path) -> Result<(), String> {
+    let (code, versions) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.map")));
+    let weak = symbols.iter().map(|s| format!("__attribute__((weak)) long {s}(void) {{ return 0; }}\n"));
+    let write = |path: &Path, text: String| {
+        fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+    };
+    write(&code, weak.collect())?;
+    write(&versions, format!("{name} {{ global: *; }};\n"))?;
+    // The generated functions differ in type from those of libraries that the compiler knows.
+    steps::run(
+        Command::new("cc")
+            .args(["-std=c11", "-O1", "-w", "-shared", "-fPIC"])
+            .args([&code, source])
+            .arg(format!("-Wl,-soname,{name},--version-script={}", versions.display()))
+            .arg("-o")
+            .arg(folder.join(name)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_grouped_by_the_library_that_has_them() {
+        let listing = "\
+  NEEDED               libcudart.so.13
+  NEEDED               libcuda.so.1
+  NEEDED               libc.so.6
+0000000000000000      DF *UND*\t0000000000000000 (libcudart.so.13) cudaMalloc
+0000000000000000      DF *UND*\t0000000000000000 (GLIBC_2.2.5) free
+0000000000000000      D  *UND*\t0000000000000000  Base        Provider_GetHost
+00000000000a2110 g    DF .text\t0000000000000026  Base        GetProvider
+";
+        let found = parse(listing);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["libcuda.so.1", "libcudart.so.13"]);
+        assert_eq!(found["libcudart.so.13"], ["cudaMalloc"]);
+        assert!(found["libcuda.so.1"].is_empty());
+    }
+}
