@@ -5,10 +5,14 @@ Prints `PASS name` or `FAIL name: why` for each check. Files lie where `xtask/sr
 import glob
 import os
 import signal
+import sys
 import threading
 import time
 
 from gi.repository import Gegl, Gio
+
+sys.path.append("/w")
+from gimp_processes import plug_ins
 
 PHOTO = "/w/astronaut.png"
 LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back
@@ -96,18 +100,6 @@ def mistakes():
     os.rename(LIBRARY, LIBRARY + ".away")
     fails("without ONNX Runtime", call(load()), "ONNX Runtime", "ORT_DYLIB_PATH")
     os.rename(LIBRARY + ".away", LIBRARY)
-
-
-def plug_ins():
-    """Process numbers of gani's plug-in."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{entry}/exe").endswith("/gani-gimp"):
-                found.append(int(entry))
-        except OSError:
-            pass
-    return found
 
 
 def killed():

@@ -10,6 +10,8 @@ import time
 
 from PIL import ImageGrab
 
+from gimp_processes import plug_ins
+
 SCREEN = ":87"
 BAR = (0, 930, 1500, 70)  # of the screen: where GIMP's status bar is
 EDIT = "plug-in-gani-edit-face"
@@ -111,17 +113,6 @@ def answer(seconds):
                 return json.load(file)
         time.sleep(0.1)
     return {"failed": f"no answer within {seconds} s"}
-
-
-def plug_ins():
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{entry}/exe").endswith("/gani-gimp"):
-                found.append(int(entry))
-        except OSError:
-            pass
-    return found
 
 
 def opened():
