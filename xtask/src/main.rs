@@ -37,7 +37,10 @@ enum Task {
     /// Everything that continuous integration checks: formatting, lints, tests, documentation
     Test,
     /// The C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
-    TestMemory,
+    TestMemory {
+        /// This tool alone
+        tool: Option<memory::Tool>,
+    },
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
     /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
@@ -78,7 +81,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
-        Task::TestMemory => memory::run(),
+        Task::TestMemory { tool } => memory::run(tool),
         Task::Demo => demo::run(),
         Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts { editor } => hosts::run(editor),

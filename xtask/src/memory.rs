@@ -7,12 +7,26 @@
 use crate::{install, steps};
 use std::process::Command;
 
-/// Runs both.
-pub fn run() -> Result<(), String> {
+/// What finds errors of memory.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+pub enum Tool {
+    /// AddressSanitizer.
+    Asan,
+    /// Valgrind's memcheck.
+    Valgrind,
+}
+
+/// Runs both, or one.
+pub fn run(only: Option<Tool>) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     steps::need_programs(&[("cc", "gcc"), ("valgrind", "valgrind")])?;
-    address_sanitizer()?;
-    valgrind()
+    if only != Some(Tool::Valgrind) {
+        address_sanitizer()?;
+    }
+    if only != Some(Tool::Asan) {
+        valgrind()?;
+    }
+    Ok(())
 }
 
 fn address_sanitizer() -> Result<(), String> {

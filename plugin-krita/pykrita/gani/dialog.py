@@ -104,6 +104,7 @@ class FaceDialog(QDialog):
         self.device = self.choice("device", words.DEVICES, words.DEVICE_HELP)
         self.face = QSpinBox()
         self.face.setRange(0, 100)
+        self.face.setSpecialValueText("Automatic")  # 0
         self.face.setToolTip(words.FACE_HELP)
         for changed in (self.model.currentIndexChanged, self.preset.currentIndexChanged,
                         self.device.currentIndexChanged, self.face.valueChanged):
