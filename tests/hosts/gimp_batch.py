@@ -12,7 +12,7 @@ import time
 from gi.repository import Gimp
 
 sys.path.append("/w")
-from gimp_processes import plug_ins
+from gimp_processes import plug_ins, worked
 from gimp_tools import EDIT, VARIATIONS, call, check, fails, load, pixels, rows_that_differ, success
 
 LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back
@@ -58,10 +58,10 @@ def killed():
     shot = []
 
     def kill():
-        deadline = time.time() + 60
-        while time.time() < deadline and not plug_ins():
+        # By then it inverts: finding the face takes half a second of the processor, inverting it minutes.
+        deadline = time.time() + 300
+        while time.time() < deadline and not any(worked(process) > 3 for process in plug_ins()):
             time.sleep(0.05)
-        time.sleep(4)
         for process in plug_ins():
             os.kill(process, signal.SIGKILL)
             shot.append(process)

@@ -12,3 +12,12 @@ def plug_ins():
         except OSError:
             pass
     return found
+
+
+def worked(process):
+    """Processor seconds that a process has used; 0 for one that is gone."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0
