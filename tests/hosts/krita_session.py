@@ -109,6 +109,7 @@ def edit(document, layer, before, picture):
     yield inverted(dialog, "READY", "IDLE")
     print("TIME first inversion {:.1f} s".format(time.monotonic() - started), flush=True)
     check("the face is inverted", is_at(dialog, "READY")(), dialog.status.text())
+    yield until("the picture of the face", lambda: dialog.edited is not None)
     yield still("the picture of the face", lambda: dialog.edited)
     plain = dialog.edited
     smile = dialog.sliders.rows["smile"]
@@ -229,6 +230,7 @@ def variations(document, layer, picture):
     dialog.first.set(-1)
     dialog.last.set(2)
     dialog.layers.setValue(4)
+    yield until("the picture of the face", lambda: dialog.edited is not None)
     yield still("the picture of the face", lambda: dialog.edited)
     shot("variations", dialog)
     dialog.ok.click()
