@@ -1,5 +1,6 @@
 //! The command line, as `clap` reads it.
 
+use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gani_core::edit::Layers;
 use gani_core::method::Method;
@@ -79,7 +80,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct InvertArgs {
-    /// Photographs (PNG, JPEG, WebP, TIFF, BMP)
+    /// Photographs (PNG, JPEG, WebP, TIFF, BMP), or folders of them
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
     /// Folder for the results; made where it does not exist
@@ -100,19 +101,26 @@ pub struct InvertArgs {
     /// Steps of the method, instead of the preset's or the published ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,
-    /// How the photo comes into the generator: gani; direct (its loss, without modules); pti (pivotal tuning); w, w+ (latent optimisation); encoder (alone);
-    /// restyle (the encoder, fed with its own result)
-    #[arg(long, value_name = "gani|direct|pti|w|w+|encoder|restyle", default_value = "gani")]
-    pub method: Method,
+    /// How the photo comes into the generator: direct (weights follow the loss), gani (modules map the gradient), pti (pivotal
+    /// tuning), w, w+ (latent optimisation), encoder (alone), restyle (the encoder, fed with its own result) [default: gani
+    /// with --preset paper, else direct]
+    #[arg(long, value_name = "direct|gani|pti|w|w+|encoder|restyle")]
+    pub method: Option<Method>,
     /// Steps that refine the latent before tuning: half in W, half in W+; with --method pti, of the projection
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub refine: Option<u32>,
     /// One setting in the place of the preset's, by its path in the inversion file, for ablations: tune.module.blocks=2
     #[arg(long, value_name = "PATH=VALUE")]
     pub with: Vec<Setting>,
-    /// Keep inversions that are already in the folder
+    /// Keep inversions that are already in the folder, of the same photo, model and settings
     #[arg(long)]
     pub resume: bool,
+    /// Photos at a time, on one model in memory; worth it where a GPU waits for the processor
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub jobs: usize,
+    /// Every N-th photo, from the I-th on, for N machines that share the work
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
 }
 
 #[derive(Args)]
@@ -166,7 +174,7 @@ pub struct EvaluateArgs {
         long,
         value_name = "METHOD[:PRESET][@PATH=VALUE…],…",
         value_delimiter = ',',
-        default_value = "gani,pti,w,w+,encoder"
+        default_value = "direct,gani,gani:paper,pti,w,w+,encoder"
     )]
     pub methods: Vec<Contender>,
     /// Only the first N photographs, by name

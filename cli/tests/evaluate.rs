@@ -16,6 +16,28 @@ fn evaluate(photos: &Path, out: &Path) -> Output {
         .unwrap()
 }
 
+/// What the page shows in Chromium once its script has run; a screenshot stays in the build's folder, for people to look at.
+fn in_browser(page: &Path) -> String {
+    let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.png");
+    let profile = tempfile::tempdir().unwrap();
+    let browse = |what: String| {
+        let output = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+            .args(["--no-first-run", "--disable-sync", "--window-size=1300,1900", &what])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("file://{}", page.display()))
+            .output()
+            .expect("`chromium` is needed: cargo xtask test installs it, or apt-get install chromium");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("CONSOLE"), "{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    browse(format!("--screenshot={}", screenshot.display()));
+    assert!(image::open(&screenshot).unwrap().width() == 1300);
+    let dom = browse("--dump-dom".into());
+    dom.split("<script").next().unwrap_or_default().into() // what it shows, without its data and code
+}
+
 #[test]
 fn methods_are_compared_and_a_second_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -49,6 +71,10 @@ fn methods_are_compared_and_a_second_run_goes_on() {
 
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && !page.contains("DATA<"), "the page lacks its data");
+    let dom = in_browser(&out.join("report.html"));
+    assert!(dom.matches("<tr>").count() == 1 + 2 && dom.matches("<polyline").count() == 1, "{dom:.3000}");
+    assert!(dom.matches("<figure").count() == 2 && dom.contains("astronaut</h3>"), "the faces are missing");
+    assert!(dom.contains("broken.jpg") && !dom.contains(">NaN") && !dom.contains("undefined"), "{dom:.3000}");
     let csv = std::fs::read_to_string(out.join("report.csv")).unwrap();
     let columns = |line: &str| line.split(',').count();
     assert_eq!(csv.lines().count(), 3);

@@ -1,5 +1,6 @@
-//! Direct tuning: the weights themselves follow the loss of Eq. 5, by Adam. Pivotal tuning's parametrisation with all else
-//! as in GANI: the same latent, loss, localisation and schedule, so that a comparison shows what the modules add.
+//! Direct tuning: the generator's weights themselves follow the loss of Eq. 5, by Adam. Pivotal tuning's parametrisation
+//! (Roich et al. 2022) with all else as in GANI: latent, loss, localisation, schedule. A comparison of the two shows what the
+//! modules add; docs/results.md has it.
 
 use crate::Result;
 use crate::adam::Adam;
@@ -7,18 +8,18 @@ use crate::terms::{Problem, StepLosses, Terms};
 use crate::tune::{TuneSettings, cooling, samples};
 use ndarray::ArrayD;
 
-/// The tuned weights, each followed by an Adam of its own.
+/// The tuned weights θ*, each with an Adam of its own.
 pub(crate) struct Followed<'p> {
     names: &'p [String],
     theta: Vec<ArrayD<f32>>,
     tuned: Vec<ArrayD<f32>>,
     adams: Vec<Adam>,
-    /// What a step size is multiplied with, by weight.
+    /// What the step size is multiplied with, by weight.
     scales: Vec<f32>,
 }
 
 impl<'p> Followed<'p> {
-    /// θ* = θ.
+    /// θ* = θ; steps of the same length for all weights.
     pub fn new(problem: &Problem<'p>, terms: &Terms) -> Result<Followed<'p>> {
         let names = &problem.objective.tunable;
         let theta: Vec<ArrayD<f32>> =
@@ -28,8 +29,8 @@ impl<'p> Followed<'p> {
         Ok(Followed { names, tuned: theta.clone(), theta, adams, scales })
     }
 
-    /// With step sizes relative to the weights': α · rms(θ), whatever a generator's weights are scaled by (Adafactor,
-    /// Shazeer and Stern 2018, §8).
+    /// With step sizes α · rms(θ), by weight: the same setting serves generators whose weights are of other sizes
+    /// (Adafactor, Shazeer and Stern 2018, §8).
     pub fn relative(mut self) -> Followed<'p> {
         let rms = |t: &ArrayD<f32>| (t.iter().map(|v| v * v).sum::<f32>() / t.len().max(1) as f32).sqrt();
         self.scales = self.theta.iter().map(rms).collect();

@@ -46,6 +46,9 @@ pub struct Info {
     pub settings: Settings,
     /// Seed of ψ and of the sampled latents.
     pub seed: u64,
+    /// Hash of the crop and of all that it was inverted with, see [`crate::cache::Cache::key`]; empty in older files.
+    #[serde(default)]
+    pub key: String,
     /// Number of trained parameters.
     pub parameters: usize,
     /// Names of the loss terms in `history`.

@@ -4,6 +4,7 @@ mod clock;
 mod fit;
 
 use crate::Result;
+use crate::cache::Cache;
 use crate::editor::Editor;
 use crate::inversion::{self, Info, Inversion};
 use crate::method::Method;
@@ -93,10 +94,15 @@ pub struct InvertOptions {
 }
 
 impl InvertOptions {
-    /// GANI with a preset, for the bundle's domain and what it has; seed 0, no previews.
+    /// A preset and its method, for the bundle's domain and what it has; seed 0, no previews.
     pub fn new(model: &Model, preset: Preset) -> Result<InvertOptions> {
-        let settings = model.settings(preset, None)?;
-        Ok(InvertOptions { method: Method::Gani, preset, settings, seed: 0, preview_every: 0 })
+        InvertOptions::of(model, preset.method(), preset)
+    }
+
+    /// The same with another method than the preset's.
+    pub fn of(model: &Model, method: Method, preset: Preset) -> Result<InvertOptions> {
+        let settings = model.settings(method, preset, None)?;
+        Ok(InvertOptions { method, preset, settings, seed: 0, preview_every: 0 })
     }
 }
 
@@ -173,6 +179,7 @@ pub fn invert(
             preset: options.preset.name().into(),
             settings: settings.clone(),
             seed: options.seed,
+            key: Cache::key(model, crop, options)?,
             parameters: fit.parameters,
             terms: fit.terms,
             history: fit.history,

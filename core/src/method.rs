@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Gradient modification modules: this project's own, see [`crate::tune`].
-    Gani,
-    /// What [`Method::Gani`] does with the weights themselves in the place of modules, see [`crate::direct`].
+    /// The loss and schedule of [`Method::Gani`] on the weights themselves, without modules, see [`crate::direct`].
     Direct,
+    /// Gradient modification modules, the paper's, see [`crate::tune`].
+    Gani,
     /// Pivotal tuning: a projection to W, then Adam on the weights, see [`crate::pti`].
     Pti,
     /// Latent optimisation in W, see [`crate::project`].
@@ -39,8 +39,8 @@ impl Method {
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Method::Gani => "gani",
             Method::Direct => "direct",
+            Method::Gani => "gani",
             Method::Pti => "pti",
             Method::W => "w",
             Method::WPlus => "w+",

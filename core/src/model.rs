@@ -1,6 +1,7 @@
 //! A bundle ready to run: its graphs read, its sessions made when first needed.
 
 use crate::bundle::{Bundle, Directions};
+use crate::method::Method;
 use crate::metrics::{self, Identity, Metrics};
 use crate::objective::Objective;
 use crate::photo::{Face, FaceFinder, Photo};
@@ -71,12 +72,12 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] where no domain has that name.
-    pub fn settings(&self, preset: Preset, domain: Option<&str>) -> Result<Settings> {
+    pub fn settings(&self, method: Method, preset: Preset, domain: Option<&str>) -> Result<Settings> {
         let domain = match domain {
             Some(name) => crate::domain::domain(name)?,
             None => self.bundle.domain()?,
         };
-        let mut settings = preset.settings(domain.weights, domain.iterations);
+        let mut settings = preset.settings(method, domain.weights, domain.iterations);
         let manifest = self.bundle.manifest();
         let has = |kind: &str| manifest.losses.iter().any(|l| l.kind == kind);
         let weights = &mut settings.tune.weights;

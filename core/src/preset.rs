@@ -27,16 +27,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With the published constants of `method`'s projection.
-    pub fn of_method(self, method: Method) -> Settings {
-        let project = match method {
-            Method::Pti => ProjectSettings::pivot(),
-            Method::WPlus => ProjectSettings::stylegan2(Space::WPlus),
-            _ => ProjectSettings::default(),
-        };
-        Settings { project, ..self }
-    }
-
     /// Sets how many steps `method` makes; encoders make none.
     pub fn set_iterations(&mut self, method: Method, steps: usize) {
         match method {
@@ -91,49 +81,66 @@ impl Preset {
         }
     }
 
-    /// The settings, for the loss weights of the bundle's domain (Table 1) and the paper's `iterations` there.
-    pub fn settings(self, weights: Weights, iterations: usize) -> Settings {
-        let paper = Settings {
-            refine: RefineSettings { steps_w: 0, steps_w_plus: 0, learning_rate: 0.05, spread_penalty: 0.0 },
-            tune: TuneSettings {
-                iterations,
-                learning_rate: 1e-3,
-                cool_down: 0.0,
-                module: ModuleSettings {
-                    blocks: 1,
-                    before: Norm::Scale,
-                    inside: Norm::Scale,
-                    start: Start::Kaiming,
-                },
-                weights,
-                lambda_edit: 1.0,
-                lambda_local: 0.2,
-                localisation: Localisation::Full,
-                local_every: 1,
-            },
-            project: ProjectSettings::default(),
-            pti: PtiSettings::default(),
-        };
-        // What measured best (docs/results.md): a refined latent, modules that start at zero, a larger step that cools
-        // down, pixels at full resolution, localisation in every third step.
-        let ours = |iterations, learning_rate, cool_down| {
-            let mut s = paper.clone();
-            s.refine =
-                RefineSettings { steps_w: 30, steps_w_plus: 40, learning_rate: 0.08, spread_penalty: 0.05 };
-            s.tune.iterations = iterations;
-            s.tune.learning_rate = learning_rate;
-            s.tune.cool_down = cool_down;
-            s.tune.module.start = Start::Zero;
-            s.tune.weights.full_resolution = true;
-            s.tune.localisation = Localisation::Cheap;
-            s.tune.local_every = 3;
-            s
-        };
+    /// The method that serves best with it (docs/results.md); `paper` is GANI to the letter.
+    pub fn method(self) -> Method {
         match self {
-            Preset::Paper => paper.clone(),
-            Preset::Best => ours(iterations, 6e-3, 0.5),
-            Preset::Fast => ours(iterations / 5, 1.5e-2, 0.3),
+            Preset::Fast | Preset::Best => Method::Direct,
+            Preset::Paper => Method::Gani,
         }
+    }
+
+    /// The settings of `method`, for the loss weights of the bundle's domain (Table 1) and the paper's `iterations` there.
+    pub fn settings(self, method: Method, weights: Weights, iterations: usize) -> Settings {
+        let mut s = paper(method, weights, iterations);
+        // What measured best (docs/results.md): a refined latent, pixels at full resolution, a larger step that cools down,
+        // localisation in every third step; where there are modules, they start at zero.
+        let steps = match self {
+            Preset::Paper => return s,
+            Preset::Best => iterations,
+            Preset::Fast => iterations / 5,
+        };
+        s.refine =
+            RefineSettings { steps_w: 55, steps_w_plus: 55, learning_rate: 0.08, spread_penalty: 0.05 };
+        let (learning_rate, cool_down) = match (method, self) {
+            (Method::Direct, Preset::Fast) => (2e-3, 0.3),
+            (Method::Direct, _) => (2e-3, 0.5),
+            (_, Preset::Fast) => (1.5e-2, 0.3),
+            _ => (6e-3, 0.5),
+        };
+        s.tune = TuneSettings { iterations: steps, learning_rate, cool_down, local_every: 3, ..s.tune };
+        s.tune.module.start = Start::Zero;
+        s.tune.weights.full_resolution = true;
+        s.tune.localisation = Localisation::Cheap;
+        s
+    }
+}
+
+/// The published settings.
+fn paper(method: Method, weights: Weights, iterations: usize) -> Settings {
+    Settings {
+        refine: RefineSettings { steps_w: 0, steps_w_plus: 0, learning_rate: 0.05, spread_penalty: 0.0 },
+        tune: TuneSettings {
+            iterations,
+            learning_rate: 1e-3,
+            cool_down: 0.0,
+            module: ModuleSettings {
+                blocks: 1,
+                before: Norm::Scale,
+                inside: Norm::Scale,
+                start: Start::Kaiming,
+            },
+            weights,
+            lambda_edit: 1.0,
+            lambda_local: 0.2,
+            localisation: Localisation::Full,
+            local_every: 1,
+        },
+        project: match method {
+            Method::Pti => ProjectSettings::pivot(),
+            Method::WPlus => ProjectSettings::stylegan2(Space::WPlus),
+            _ => ProjectSettings::default(),
+        },
+        pti: PtiSettings::default(),
     }
 }
 
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn settings_are_changed_by_their_path() {
-        let mut s = Preset::Fast.settings(face_weights(), 300);
+        let mut s = Preset::Fast.settings(Method::Direct, face_weights(), 300);
         s.set("tune.module.blocks", "2").unwrap();
         s.set("tune.module.before", "none").unwrap();
         s.set("tune.learning_rate", "1e-3").unwrap();

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct TuneSettings {
     /// Training steps of ψ.
     pub iterations: usize,
-    /// Ranger's step size.
+    /// Ranger's step size on ψ; with [`crate::direct`] Adam's on θ, relative to each weight's root mean square.
     pub learning_rate: f64,
     /// Fraction of the steps, at the end, over which the step size falls to zero along a cosine; 0: constant.
     pub cool_down: f64,

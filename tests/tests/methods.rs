@@ -26,9 +26,7 @@ fn face(model: &Model) -> Array4<f32> {
 }
 
 fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<Inverted> {
-    let mut options = InvertOptions::new(model, Preset::Paper)?;
-    options.method = method;
-    options.settings = options.settings.of_method(method);
+    let mut options = InvertOptions::of(model, method, Preset::Paper)?;
     change(&mut options);
     invert(model, face(model).view(), Origin::default(), &options, &Cancel::new(), |_| {})
 }
@@ -83,6 +81,32 @@ fn pivotal_tuning_moves_weights_against_their_gradient_and_stops() {
     assert!(inversion.changes.iter().all(|(_, c)| c.iter().all(|&v| v == 0.0)));
 }
 
+#[test]
+fn direct_tuning_moves_weights_by_their_own_size() {
+    let model = Model::open("ffhq-64", runtime()).unwrap();
+    let quick = |steps: usize| {
+        run(&model, Method::Direct, |o| {
+            let t = &mut o.settings.tune;
+            (t.iterations, t.learning_rate, t.local_every) = (steps, 2e-3, 3);
+        })
+    };
+    // Adam's first step is its step size, here times the root mean square of the weight.
+    let changes = quick(1).unwrap().inversion.changes;
+    let objective = model.objective().unwrap();
+    assert_eq!(changes.len(), objective.tunable.len());
+    for ((name, change), theta) in changes.iter().zip(objective.weights().unwrap()) {
+        let theta = theta.as_f32().unwrap();
+        let step = 2e-3 * (theta.iter().map(|v| v * v).sum::<f32>() / theta.len() as f32).sqrt();
+        let far = change.iter().filter(|c| (c.abs() / step - 1.0).abs() > 0.01).count();
+        assert!(far < change.len() / 10, "{name}: {far} of {} weights moved by another step", change.len());
+    }
+    let info = quick(12).unwrap().inversion.info;
+    let localised: Vec<usize> = (0..12).filter(|&i| !info.history[i].local.is_empty()).collect();
+    assert_eq!((localised, info.terms.len()), (vec![0, 3, 6, 9], 4));
+    let (first, last) = (info.history[1].total, info.history[11].total);
+    assert!(last < 0.7 * first, "the loss went from {first} to {last}");
+}
+
 /// The bundle `ffhq-64` with another encoder, in `models`.
 fn with_encoder(models: &Path, channels: usize) -> Bundle {
     let stock = Bundle::open("ffhq-64").unwrap();
@@ -130,8 +154,7 @@ fn restyle_feeds_the_encoder_with_its_own_result() {
 fn the_encoder_alone_is_quick_and_says_so() {
     let model = Model::open("ffhq-64", runtime()).unwrap();
     let mut steps = 0;
-    let mut options = InvertOptions::new(&model, Preset::Best).unwrap();
-    options.method = Method::Encoder;
+    let options = InvertOptions::of(&model, Method::Encoder, Preset::Best).unwrap();
     let done = invert(&model, face(&model).view(), Origin::default(), &options, &Cancel::new(), |news| {
         steps += usize::from(matches!(news, Progress::Step { .. }));
     });

@@ -4,6 +4,7 @@
 //! MSE + 0.8 LPIPS + face parsing.
 
 use gani_core::bundle::Bundle;
+use gani_core::method::Method;
 use gani_core::objective::Weights;
 use gani_core::preset::{Preset, face_weights};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
@@ -69,7 +70,7 @@ fn twelve_steps_match_the_pytorch_run() {
     let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
     let cancel = Cancel::new();
     let weights = Weights { lambda_identity: 0.0, ..face_weights() };
-    let settings = Preset::Paper.settings(weights.clone(), 12).tune;
+    let settings = Preset::Paper.settings(Method::Gani, weights.clone(), 12).tune;
     let mut objective = bundle.objective().unwrap();
     // The bundle stores LPIPS as f16; the modules' ScaleNorm enlarges what that does to weak rows of g (∂L/∂ψ 2 %).
     let lpips = objective.networks.iter_mut().find(|n| n.name == "lpips").unwrap();

@@ -14,9 +14,14 @@ use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What the tests in C and C++ need: a program and the Debian package that has it.
-const C_TOOLS: [(&str, &str); 4] =
-    [("cc", "gcc"), ("c++", "g++"), ("cmake", "cmake"), ("pkg-config", "pkg-config")];
+/// What the tests in C and C++ and that of the report need: a program and the Debian package that has it.
+const TEST_TOOLS: [(&str, &str); 5] = [
+    ("cc", "gcc"),
+    ("c++", "g++"),
+    ("cmake", "cmake"),
+    ("pkg-config", "pkg-config"),
+    ("chromium", "chromium"),
+];
 
 /// The tasks of the gani project.
 #[derive(Parser)]
@@ -105,8 +110,8 @@ fn regenerate(assets: Option<&Path>) -> Result<(), String> {
 
 fn setup(models: bool) -> Result<(), String> {
     steps::install_onnx_runtime()?;
-    if let Err(missing) = steps::need_programs(&C_TOOLS) {
-        println!("{missing}\n  (only the tests in C and C++ need them)");
+    if let Err(missing) = steps::need_programs(&TEST_TOOLS) {
+        println!("{missing}\n  (only tests need them)");
     }
     if models {
         let gani = steps::build_gani()?;
@@ -117,7 +122,7 @@ fn setup(models: bool) -> Result<(), String> {
 
 fn test() -> Result<(), String> {
     steps::install_onnx_runtime()?;
-    steps::need_programs(&C_TOOLS)?;
+    steps::need_programs(&TEST_TOOLS)?;
     steps::cargo(&["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"], &[])?;
     steps::cargo(&["fmt", "--all", "--check"], &[])?;
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;

@@ -3,6 +3,7 @@
 use crate::args::{Contender, EvaluateArgs};
 use crate::commands::invert::{Face, faces};
 use crate::context::{Context, Failure, Outcome};
+use crate::photos;
 use crate::progress::Bar;
 use crate::report::{Case, Pictures, Report, Unmeasured, figures};
 use gani_core::cache::Cache;
@@ -15,10 +16,8 @@ use gani_core::model::Model;
 use gani_core::photo::{FaceChoice, Photo};
 use gani_core::{Error, Result, figure, files, metrics};
 use ndarray::ArrayView4;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Ends of picture files that are read from the folder.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 /// Strengths in the edit strips, in σ.
 const STRIP: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
 /// Directions in the edit strips, of those that the model has.
@@ -26,7 +25,8 @@ const SHOWN: [&str; 3] = ["smile", "age", "yaw"];
 
 /// Inverts every face by every method, or takes what an earlier run left; one that fails does not end the others.
 pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
-    let photos = photos(&args.folder, args.n)?;
+    let mut photos = photos::in_folder(&args.folder)?;
+    photos.truncate(args.n.unwrap_or(usize::MAX));
     let bench = Bench::new(context, args)?;
     let mut report = Report::new(&bench.model, context.runtime()?);
     for (i, path) in photos.iter().enumerate() {
@@ -61,22 +61,6 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
     report.write(&args.output)?;
     context.print(&report.figures_alone(), &report.text(&args.output))?;
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
-}
-
-/// The first `n` pictures of a folder, by name; all where there is no `n`.
-fn photos(folder: &Path, n: Option<usize>) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io("reading the folder", folder))?;
-    let is_picture = |path: &PathBuf| {
-        path.extension().is_some_and(|e| ENDINGS.iter().any(|end| e.eq_ignore_ascii_case(end)))
-    };
-    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_picture).collect();
-    all.sort();
-    all.truncate(n.unwrap_or(usize::MAX));
-    if all.is_empty() {
-        let endings = ENDINGS.join(", ");
-        return Err(Error::Input(format!("{}: no picture ({endings}) is there", folder.display())));
-    }
-    Ok(all)
 }
 
 /// What every case is measured with.
@@ -162,13 +146,13 @@ impl<'c> Bench<'c> {
     }
 
     fn options(&self, contender: &Contender) -> Result<InvertOptions> {
-        let &Contender { method, preset, .. } = contender;
-        let mut settings = self.model.settings(preset, None)?.of_method(method);
+        let mut options = InvertOptions::of(&self.model, contender.method, contender.preset)?;
+        options.seed = self.context.common.seed;
         if let Some(n) = self.args.iterations {
-            settings.set_iterations(method, n as usize);
+            options.settings.set_iterations(contender.method, n as usize);
         }
-        contender.with.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
-        Ok(InvertOptions { method, preset, settings, seed: self.context.common.seed, preview_every: 0 })
+        contender.with.iter().try_for_each(|s| options.settings.set(&s.path, &s.value))?;
+        Ok(options)
     }
 }
 

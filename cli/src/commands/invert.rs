@@ -2,7 +2,9 @@
 
 use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
+use crate::photos;
 use crate::progress::Bar;
+use gani_core::cache::Cache;
 use gani_core::evaluate::peak_memory_mb;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
@@ -17,6 +19,8 @@ use ndarray::Array4;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// A finished face, as `--json` prints it.
 #[derive(Serialize)]
@@ -63,31 +67,23 @@ pub struct Face {
 /// Inverts every photo; one that fails does not end the others.
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let model = context.model(None)?;
+    let method = args.method.unwrap_or(args.preset.method());
     let options = InvertOptions {
-        method: args.method,
+        method,
         preset: args.preset,
-        settings: settings(&model, args)?,
+        settings: settings(&model, method, args)?,
         seed: context.common.seed,
         preview_every: 0,
     };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
     // A folder that cannot be written to is better known now than after minutes of work.
     tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
-    let mut report = Report { files: Vec::new(), failed: Vec::new() };
-    let mut names = HashSet::new();
-    for (i, path) in args.photos.iter().enumerate() {
-        if args.photos.len() > 1 {
-            context.say(&format!("file {} of {}: {}", i + 1, args.photos.len(), path.display()));
-        }
-        match photo(context, args, &model, &options, path, &mut names, &mut report.files) {
-            Ok(()) => {}
-            Err(Error::Cancelled) => return Err(Failure::Error(Error::Cancelled)),
-            Err(e) => {
-                eprintln!("error: {e}");
-                report.failed.push(Failed { photo: path.clone(), error: e.to_string() });
-            }
-        }
+    let mut photos = photos::expand(&args.photos)?;
+    if let Some(shard) = args.shard {
+        photos = shard.of(photos);
     }
+    let run = Run { context, args, model, options, names: Mutex::default() };
+    let report = run.all(&photos)?;
     let lines: Vec<String> =
         report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
     context.print(&report, &lines.join("\n"))?;
@@ -95,14 +91,14 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
 }
 
 /// The preset's settings, with what the command line changes.
-fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
-    let mut settings = model.settings(args.preset, args.domain.as_deref())?.of_method(args.method);
+fn settings(model: &Model, method: Method, args: &InvertArgs) -> Result<Settings> {
+    let mut settings = model.settings(method, args.preset, args.domain.as_deref())?;
     if let Some(n) = args.iterations {
-        settings.set_iterations(args.method, n as usize);
+        settings.set_iterations(method, n as usize);
     }
     if let Some(n) = args.refine {
         settings.refine.set_steps(n as usize);
-        if args.method == Method::Pti {
+        if method == Method::Pti {
             settings.project.steps = n as usize;
         }
     }
@@ -110,45 +106,99 @@ fn settings(model: &Model, args: &InvertArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-/// Inverts the chosen faces of one photo, one after the other, each pasted beside the last.
-fn photo(
-    context: &Context,
-    args: &InvertArgs,
-    model: &Model,
-    options: &InvertOptions,
-    path: &Path,
-    names: &mut HashSet<String>,
-    done: &mut Vec<Done>,
-) -> Result<()> {
-    let photo = Photo::load(path)?;
-    for face in faces(context, model, &photo, args.aligned, &args.face)? {
-        let files = Files::new(&args.output, &face.name);
-        if !names.insert(face.name.clone()) {
-            let text = format!(
-                "{}: an earlier photo has the same name, its results would be overwritten; rename one",
-                path.display()
-            );
-            return Err(Error::Input(text));
+/// The work on many photos, with one model in memory.
+struct Run<'c> {
+    context: &'c Context,
+    args: &'c InvertArgs,
+    model: Model,
+    options: InvertOptions,
+    /// Base names of the results so far.
+    names: Mutex<HashSet<String>>,
+}
+
+impl Run<'_> {
+    /// Inverts `photos`, `--jobs` at a time; the report is in their order.
+    fn all(&self, photos: &[PathBuf]) -> Result<Report> {
+        let next = AtomicUsize::new(0);
+        let done: Vec<OnceLock<(Vec<Done>, Option<Error>)>> =
+            photos.iter().map(|_| OnceLock::new()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..self.args.jobs.min(photos.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(path) = photos.get(i) else { break };
+                        if photos.len() > 1 {
+                            self.context.say(&format!(
+                                "file {} of {}: {}",
+                                i + 1,
+                                photos.len(),
+                                path.display()
+                            ));
+                        }
+                        let mut faces = Vec::new();
+                        let error = self.photo(path, &mut faces).err();
+                        if let Some(e) = error.as_ref().filter(|e| !matches!(e, Error::Cancelled)) {
+                            eprintln!("error: {e}");
+                        }
+                        let _ = done[i].set((faces, error)); // each is taken once
+                    }
+                });
+            }
+        });
+        let mut report = Report { files: Vec::new(), failed: Vec::new() };
+        for (path, (faces, error)) in photos.iter().zip(done.into_iter().filter_map(OnceLock::into_inner)) {
+            report.files.extend(faces);
+            match error {
+                Some(Error::Cancelled) => return Err(Error::Cancelled),
+                Some(e) => report.failed.push(Failed { photo: path.clone(), error: e.to_string() }),
+                None => {}
+            }
         }
-        if args.resume && files.inversion.exists() {
-            let kept = Inversion::open(&files.inversion)?;
-            kept.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
-            context.say(&format!("  {} is there already, kept", files.inversion.display()));
-            done.push(report(context, model, path, &files, &kept, 0.0, 0.0)?);
-            continue;
-        }
-        files.all().into_iter().try_for_each(|f| context.may_write(f))?;
-        let origin = Origin::of(&photo, face.alignment);
-        let mut bar = Bar::new(context.common.quiet);
-        let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
-        bar.finish();
-        let inverted = inverted?;
-        write(model, &photo, &face, &inverted, &files)
-            .map_err(|e| rescued(&inverted.inversion, &files, e))?;
-        let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
-        done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
+        Ok(report)
     }
-    Ok(())
+
+    /// Inverts the chosen faces of one photo, one after the other.
+    fn photo(&self, path: &Path, done: &mut Vec<Done>) -> Result<()> {
+        let Run { context, args, model, options, names } = self;
+        let photo = Photo::load(path)?;
+        for face in faces(context, model, &photo, args.aligned, &args.face)? {
+            let files = Files::new(&args.output, &face.name);
+            let is_new = names.lock().is_ok_and(|mut names| names.insert(face.name.clone()));
+            if !is_new {
+                let text = format!(
+                    "{}: an earlier photo has the same name, its results would be overwritten; rename one",
+                    path.display()
+                );
+                return Err(Error::Input(text));
+            }
+            if args.resume && files.inversion.exists() {
+                let kept = Inversion::open(&files.inversion)?;
+                if kept.info.key != Cache::key(model, face.crop.view(), options)? {
+                    let text = format!(
+                        "{} is of another photo, model or settings; give another folder, or leave --resume and --force it",
+                        files.inversion.display()
+                    );
+                    return Err(Error::Input(text));
+                }
+                context.say(&format!("  {} is there already, kept", files.inversion.display()));
+                done.push(report(context, model, path, &files, &kept, 0.0, 0.0)?);
+                continue;
+            }
+            files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+            let origin = Origin::of(&photo, face.alignment);
+            // Several bars would write over one another.
+            let mut bar = Bar::new(context.common.quiet || args.jobs > 1);
+            let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
+            bar.finish();
+            let inverted = inverted?;
+            write(model, &photo, &face, &inverted, &files)
+                .map_err(|e| rescued(&inverted.inversion, &files, e))?;
+            let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
+            done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
+        }
+        Ok(())
+    }
 }
 
 /// The faces of a photo that the command line asks for; the photo itself where it is `aligned`.
