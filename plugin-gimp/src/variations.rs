@@ -19,6 +19,8 @@ pub const PROCEDURE: Procedure = Procedure {
     run,
 };
 
+// GIMP keeps what a procedure takes in its own files, from the plug-in's first start, when nobody has chosen a model yet:
+// so the choices are the directions of the face bundles, as Edit Face's sliders are, and not those of the model in use.
 const VARIATIONS: &[Argument] = &[
     Argument {
         name: c"direction",
@@ -88,4 +90,17 @@ fn run(call: &Call) -> Result<Done, Stop> {
         Ok(group)
     })?;
     Ok(Done { layer: Some(layer), from_cache: rendered.from_cache })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::DIRECTIONS;
+
+    #[test]
+    fn the_directions_are_those_of_the_sliders() {
+        let Some(Argument { kind: Kind::Choice(choices), .. }) = VARIATIONS.first() else { panic!() };
+        let sliders: Vec<_> = DIRECTIONS.iter().map(|slider| slider.name).collect();
+        assert_eq!(choices.iter().map(|(name, _)| *name).collect::<Vec<_>>(), sliders);
+    }
 }

@@ -5,67 +5,19 @@ Prints `PASS name` or `FAIL name: why` for each check. Files lie where `xtask/sr
 import glob
 import os
 import signal
+import sys
 import threading
 import time
 
-from gi.repository import Gegl, Gio
+from gi.repository import Gimp
 
-PHOTO = "/w/astronaut.png"
+sys.path.append("/w")
+from gimp_processes import plug_ins, worked
+from gimp_tools import EDIT, VARIATIONS, call, check, fails, load, pixels, rows_that_differ, success
+
 LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back
 CACHE = "/w/home/.cache/gani/inversions"
-EDIT, VARIATIONS = "plug-in-gani-edit-face", "plug-in-gani-face-variations"
 INNER = (150, 0, 170, 190)  # x, y, width, height well inside the astronaut's face square
-
-
-def check(name, good, why=""):
-    print("PASS" if good else "FAIL", name if good else f"{name}: {why}", flush=True)
-
-
-def load():
-    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(PHOTO))
-
-
-def call(image, procedure=EDIT, **arguments):
-    """The status, the message and the results of a call."""
-    procedure = Gimp.get_pdb().lookup_procedure(procedure)
-    config = procedure.create_config()
-    config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
-    config.set_property("image", image)
-    config.set_core_object_array("drawables", image.get_selected_drawables())
-    for name, value in {"model": "ffhq-64", "device": "cpu", **arguments}.items():
-        config.set_property(name.replace("_", "-"), value)
-    result = procedure.run(config)
-    status = result.index(0)
-    values = [result.index(i) for i in range(1, result.length())]
-    return status, Gimp.get_pdb().get_last_error() or "", values
-
-
-def pixels(drawable):
-    """All bytes of a layer in its own format."""
-    buffer, width, height = drawable.get_buffer(), drawable.get_width(), drawable.get_height()
-    return bytes(buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, None, Gegl.AbyssPolicy.NONE))
-
-
-def rows_that_differ(before, after, width, height, pixel):
-    """Columns and rows of the pixels that differ."""
-    found = []
-    for y in range(height):
-        a, b = before[y * width * pixel:(y + 1) * width * pixel], after[y * width * pixel:(y + 1) * width * pixel]
-        if a != b:
-            found += [(x, y) for x in range(width) if a[x * pixel:(x + 1) * pixel] != b[x * pixel:(x + 1) * pixel]]
-    return found
-
-
-def success(name, answer):
-    status, error, _ = answer
-    check(name, status == Gimp.PDBStatusType.SUCCESS, f"{status} {error}")
-    return status == Gimp.PDBStatusType.SUCCESS
-
-
-def fails(name, answer, *words):
-    status, error, _ = answer
-    missing = [word for word in words if word not in error]
-    check(name, status == Gimp.PDBStatusType.EXECUTION_ERROR and not missing, f"{status} {error!r} without {missing}")
 
 
 def described():
@@ -98,18 +50,6 @@ def mistakes():
     os.rename(LIBRARY + ".away", LIBRARY)
 
 
-def plug_ins():
-    """Process numbers of gani's plug-in."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.readlink(f"/proc/{entry}/exe").endswith("/gani-gimp"):
-                found.append(int(entry))
-        except OSError:
-            pass
-    return found
-
-
 def killed():
     """The plug-in dies in mid-run: GIMP and the picture stay."""
     image = load()
@@ -118,10 +58,10 @@ def killed():
     shot = []
 
     def kill():
-        deadline = time.time() + 60
-        while time.time() < deadline and not plug_ins():
+        # By then it inverts: finding the face takes half a second of the processor, inverting it minutes.
+        deadline = time.time() + 300
+        while time.time() < deadline and not any(worked(process) > 3 for process in plug_ins()):
             time.sleep(0.05)
-        time.sleep(4)
         for process in plug_ins():
             os.kill(process, signal.SIGKILL)
             shot.append(process)

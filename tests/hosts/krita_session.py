@@ -13,8 +13,9 @@ from krita import Extension, Selection
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QMessageBox
 
-from .krita_tools import (K, SHOTS, SIDE, Stuck, added, changed, check, chosen, closed, gani, is_at, layers, menu_entries, names,
-                          opened, pixels, seen, shorten_inversions, shot, shown, still, still_screen, undone, until, within)
+from .krita_tools import (K, SHOTS, SIDE, Stuck, added, changed, check, chosen, closed, gani, inverted, is_at, layers,
+                          menu_entries, names, opened, pixels, seen, shorten_inversions, shot, shown, still, still_screen, undone,
+                          until, while_it_goes_on, within)
 
 PHOTO = "/w/astronaut.png"
 SELECTED = (200, 60, 40, 80)  # x, y, width, height inside the astronaut's face square
@@ -82,17 +83,17 @@ def stopped(document, layer, before, picture):
     check("a new face waits to be inverted", is_at(dialog, "FOUND")(), dialog.status.text())
     shot("new-face", dialog)
     dialog.button.click()
-    yield until("progress", lambda: "left" in dialog.status.text() and dialog.edited)
+    yield while_it_goes_on("progress", lambda: "left" in dialog.status.text() and dialog.edited, dialog.status.text)
     shot("progress", dialog)
     check("the face on its way fills its place", dialog.view.pixmap().width() == dialog.view.width())
     dialog.button.click()
     check("Stop says so", dialog.status.text() == "Stopped. Nothing was changed.", dialog.status.text())
     dialog.button.click()
-    yield until("progress again", lambda: "step" in dialog.status.text())
+    yield while_it_goes_on("progress again", lambda: "step" in dialog.status.text(), dialog.status.text)
     check("a stopped run changes nothing", seen(document) == picture and names(document) == [layer.name()])
     worker = dialog.worker
     dialog.reject()
-    yield until("the end of the worker", worker.isFinished, 20)
+    yield until("the end of the worker", worker.isFinished)
     check("Cancel in mid-run changes nothing", seen(document) == picture and pixels(layer) == before
           and names(document) == [layer.name()])
     cache = os.environ["XDG_CACHE_HOME"] + "/gani/inversions"
@@ -105,15 +106,16 @@ def edit(document, layer, before, picture):
     yield until("the face again", is_at(dialog, "FOUND"))
     started = time.monotonic()
     dialog.button.click()
-    yield until("the inversion", is_at(dialog, "READY", "IDLE"), 400)
+    yield inverted(dialog, "READY", "IDLE")
     print("TIME first inversion {:.1f} s".format(time.monotonic() - started), flush=True)
     check("the face is inverted", is_at(dialog, "READY")(), dialog.status.text())
+    yield until("the picture of the face", lambda: dialog.edited is not None)
     yield still("the picture of the face", lambda: dialog.edited)
     plain = dialog.edited
     smile = dialog.sliders.rows["smile"]
     for at in (40, 90, 150, 200):  # as a slider that is dragged
         smile.slider.setValue(at)
-    yield until("the smile", lambda: dialog.edited is not plain, 30)
+    yield until("the smile", lambda: dialog.edited is not plain)
     yield still("the smile", lambda: dialog.edited)
     shot("dialog", dialog)
     yield still_screen()
@@ -217,7 +219,7 @@ def mistakes(document, layer):
     check("mistakes can be mended", True)
     worker = dialog.worker
     dialog.reject()
-    yield until("the end of the worker", worker.isFinished, 20)
+    yield until("the end of the worker", worker.isFinished)
 
 
 def variations(document, layer, picture):
@@ -228,6 +230,7 @@ def variations(document, layer, picture):
     dialog.first.set(-1)
     dialog.last.set(2)
     dialog.layers.setValue(4)
+    yield until("the picture of the face", lambda: dialog.edited is not None)
     yield still("the picture of the face", lambda: dialog.edited)
     shot("variations", dialog)
     dialog.ok.click()
@@ -246,8 +249,9 @@ def other_space(window, model, depth, profile):
     profile = profile or K.profiles(model, depth)[0]
     name = "{} {} {}".format(model, depth, profile)
     document = K.openDocument(PHOTO)
-    check("{}: Krita has it".format(name), document.setColorSpace(model, depth, profile))
+    document.setColorSpace(model, depth, profile)  # takes another profile for one that it does not know
     document.waitForDone()
+    check("{}: Krita has it".format(name), document.colorProfile() == profile, document.colorProfile())
     yield from shown(window, document)
     picture = seen(document)
     dialog = opened()
@@ -258,7 +262,7 @@ def other_space(window, model, depth, profile):
         yield until("a face in {}".format(name), is_at(dialog, "READY", "FOUND", "IDLE"))
         check("{}: a face is found".format(name), is_at(dialog, "READY", "FOUND")(), dialog.status.text())
         dialog.button.click()
-        yield until("its inversion", is_at(dialog, "READY", "IDLE"), 300)
+        yield inverted(dialog, "READY", "IDLE")
         check("{}: it is inverted".format(name), is_at(dialog, "READY")(), dialog.status.text())
         place = dialog.place
         dialog.ok.click()

@@ -1,4 +1,5 @@
 """For `krita_session.py`, inside Krita: checks, pixels, screenshots, and the conditions that a script waits for."""
+import math
 import os
 import sys
 import time
@@ -44,11 +45,33 @@ def opened(action="gani_edit_face"):
 
 # What a script yields: what it waits for, the condition, and until when.
 
-def until(what, condition, seconds=120):
+def until(what, condition, seconds=300):
     return what, condition, time.monotonic() + seconds
 
 
-def still(what, value, seconds=60):
+def while_it_goes_on(what, condition, sign, seconds=180):
+    """Until the condition holds; waits as long as the sign changes now and then, as that of work does on a busy machine."""
+    last = [sign(), time.monotonic()]
+
+    def goes_on():
+        now = sign()
+        if now != last[0]:
+            last[:] = now, time.monotonic()
+        if condition():
+            return True
+        if time.monotonic() > last[1] + seconds:
+            raise Stuck("{} did not come: {}".format(what, now))
+        return False
+
+    return what, goes_on, math.inf
+
+
+def inverted(dialog, *stages):
+    """Until an inversion has come to one of these stages."""
+    return while_it_goes_on("the inversion", is_at(dialog, *stages), dialog.status.text)
+
+
+def still(what, value, seconds=180):
     """Until a value has stayed the same for a second."""
     last = [value(), time.monotonic()]
 
@@ -82,7 +105,7 @@ def added(document, dialog, count=2):
 def undone(document, count=1, action="edit_undo"):
     """Undoes a step, or does it again, after which the picture has `count` layers."""
     K.action(action).trigger()
-    return until(action, lambda: len(names(document)) == count, 30)
+    return until(action, lambda: len(names(document)) == count)
 
 
 def shown(window, document):

@@ -110,17 +110,14 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
         .map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
+/// Copies all that is in a folder, as `copy` does.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     let reading = |e: std::io::Error| format!("cannot read {}: {e}", from.display());
+    fs::create_dir_all(to).map_err(|e| format!("cannot create {}: {e}", to.display()))?;
     for entry in fs::read_dir(from).map_err(reading)? {
         let path = entry.map_err(reading)?.path();
         let target = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            fs::create_dir_all(&target).map_err(|e| format!("cannot create {}: {e}", target.display()))?;
-            copy_folder(&path, &target)?;
-        } else {
-            copy(&path, &target)?;
-        }
+        if path.is_dir() { copy_folder(&path, &target)? } else { copy(&path, &target)? }
     }
     Ok(())
 }

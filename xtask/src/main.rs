@@ -43,7 +43,10 @@ enum Task {
     /// Everything that continuous integration checks: formatting, lints, tests, documentation
     Test,
     /// The C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
-    TestMemory,
+    TestMemory {
+        /// This tool alone
+        tool: Option<memory::Tool>,
+    },
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
     /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
@@ -54,7 +57,7 @@ enum Task {
         #[arg(long, default_value = "python3")]
         python: PathBuf,
     },
-    /// The plug-ins in real GIMP and Krita, in a Debian that is made for it (as root; 1.3 GB under target/hosts)
+    /// The plug-ins in real GIMP and Krita, each in a Debian that is made for it (as root; 2 GB under target/hosts)
     TestHosts {
         /// This editor alone
         editor: Option<hosts::Editor>,
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
-        Task::TestMemory => memory::run(),
+        Task::TestMemory { tool } => memory::run(tool),
         Task::Demo => demo::run(),
         Task::CheckCuda => check_cuda::run(),
         Task::CheckImport { python } => check_import::check(&python),
@@ -129,6 +132,7 @@ fn test() -> Result<(), String> {
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     steps::cargo(&["test", "--workspace"], &[])?;
     steps::cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    hosts::run_where_possible()?;
     println!("all checks passed");
     Ok(())
 }

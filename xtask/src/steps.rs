@@ -57,7 +57,7 @@ pub fn need_programs(programs: &[(&str, &str)]) -> Result<(), String> {
 }
 
 /// Whether files made here belong to root; where the system does not tell, no.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

@@ -77,7 +77,7 @@ impl Widgets {
             for argument in layout.edits.iter().copied().flatten() {
                 toolkit.argument(dialog, edits, argument)?;
             }
-            let settings = toolkit.frame(c"Model and output", right)?;
+            let settings = toolkit.frame(c"Options", right)?;
             toolkit.models(dialog, settings)?;
             for argument in layout.settings.iter().copied().flatten() {
                 toolkit.argument(dialog, settings, argument)?;
@@ -197,7 +197,8 @@ impl Toolkit {
 
     /// The row that GIMP makes for an argument.
     fn argument(&self, dialog: Widget, rows: Widget, argument: &Argument) -> Option<()> {
-        // SAFETY: `dialog` is the procedure's, `rows` a box; the dialog drops a reference of its own, so ours stays.
+        // SAFETY: `dialog` is the procedure's and keeps the widget; `rows`, a box, adds a reference of its own. GIMP's rows
+        // are grids.
         unsafe {
             let widget = match argument.kind {
                 Kind::Number { .. } => {
@@ -205,7 +206,9 @@ impl Toolkit {
                 }
                 _ => (self.gtk.gimp_procedure_dialog_get_widget)(dialog, argument.name.as_ptr(), G_TYPE_NONE),
             }?;
-            (self.gtk.gtk_box_pack_start)(rows, (self.gtk.g_object_ref)(widget), 0, 0, 0);
+            // Rows with an entry have 4 pixels where all others have 6.
+            (self.gtk.gtk_grid_set_column_spacing)(widget, 6);
+            (self.gtk.gtk_box_pack_start)(rows, widget, 0, 0, 0);
         }
         Some(())
     }

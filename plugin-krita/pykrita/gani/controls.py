@@ -65,7 +65,7 @@ class Sliders(QWidget):
         self.more.setToolTip(words.MORE_HELP)
         self.more.setPlaceholderText("pca.3=1.5 sefa.0=-2")
         self.more.editingFinished.connect(changed)
-        self.form.addRow("Mo&re", self.more)
+        self.form.addRow("&Further edits", self.more)
         self.form.addRow(self.reset)
         self.meet(list(directions))
 

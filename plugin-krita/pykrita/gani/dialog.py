@@ -104,12 +104,13 @@ class FaceDialog(QDialog):
         self.device = self.choice("device", words.DEVICES, words.DEVICE_HELP)
         self.face = QSpinBox()
         self.face.setRange(0, 100)
+        self.face.setSpecialValueText("Automatic")  # 0
         self.face.setToolTip(words.FACE_HELP)
         for changed in (self.model.currentIndexChanged, self.preset.currentIndexChanged,
                         self.device.currentIndexChanged, self.face.valueChanged):
             changed.connect(lambda _: self.find())
-        return group("Face and model", (("Mo&del", self.model), ("&Quality", self.preset), ("De&vice", self.device),
-                                          ("&Which face", self.face)))
+        return group("Options", (("Mo&del", self.model), ("&Quality", self.preset), ("De&vice", self.device),
+                                 ("&Which face", self.face)))
 
     def choice(self, name, items, tip):
         """A list of (text, value) that starts with what was chosen last time."""

@@ -39,7 +39,7 @@ STOPPED = "Stopped. Nothing was changed."
 MODEL_HELP = 'The face model. "gani models fetch ffhq-1024" gets the 1024 px model'
 PRESET_HELP = "How long a face is worked on the first time; afterwards it is remembered"
 DEVICE_HELP = "Where the networks run; Automatic takes the GPU where CUDA works, else the processor"
-FACE_HELP = "0: the largest face, or the one that is selected; 1: the leftmost, 2: the next one to the right, and so on"
+FACE_HELP = "Automatic: the one that is selected, or else the largest; 1: the leftmost, 2: the next one to the right, and so on"
 MORE_HELP = "Other directions with their strengths, for example: pca.3=1.5 sefa.0=-2"
 INVERT_HELP = "Puts the face inside the model, so that the sliders can move it there. Done once for each face, model and quality"
 
@@ -90,7 +90,7 @@ def signed(strength):
 
 
 def parse_more(text):
-    """The edits that the row More names, [(direction, σ)]. Raises L.Failed for a word that is no edit."""
+    """The edits that the row Further edits names, [(direction, σ)]. Raises L.Failed for a word that is no edit."""
     edits = []
     for word in text.replace(",", " ").replace(";", " ").split():
         name, _, strength = word.partition("=")

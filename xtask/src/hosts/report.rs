@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// What a host prints when a plug-in is wrong.
-const FORBIDDEN: [&str; 4] = ["CRITICAL", "Traceback", "panicked at", "Gtk-WARNING **: Failed"];
+const FORBIDDEN: [&str; 5] =
+    ["CRITICAL", "MUST NOT do that", "Traceback", "panicked at", "Gtk-WARNING **: Failed"];
 
 /// Counts and failures of all tests.
 #[derive(Default)]
@@ -30,13 +31,12 @@ impl Report {
         println!("{title}: {passed} passed, {bad} failed, {:.0} s", time.as_secs_f64());
     }
 
-    /// Runs commands that have to succeed.
-    pub fn commands(&mut self, title: &str, root: &Root, work: &Path, commands: &[&[&str]]) {
-        for command in commands {
-            let line = command.join(" ");
-            match root.run(work, command, Duration::from_secs(60)) {
+    /// Runs `gani plugin ACTION EDITOR` in the root, which has to succeed.
+    pub fn plugin(&mut self, editor: &str, actions: &[&str], root: &Root, work: &Path) {
+        for action in actions {
+            match root.run(work, &["/w/gani/bin/gani", "plugin", action, editor], Duration::from_secs(60)) {
                 Ok(text) if !text.contains("FAIL") => self.passed += 1,
-                Ok(text) | Err(text) => self.failures.push(format!("{title}: {line}: {text}")),
+                Ok(text) | Err(text) => self.failures.push(format!("gani plugin {action} {editor}: {text}")),
             }
         }
     }

@@ -1,72 +1,71 @@
 //! The Debian that the editors run in: made once with mmdebstrap, entered in namespaces that leave nothing behind.
 
+use super::Editor;
 use crate::steps;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What is installed: the editors, and what drives and watches them.
-const PACKAGES: &str = "gimp,krita,python3-gi,gir1.2-gimp-3.0,python3-pyqt5,adwaita-icon-theme,xvfb,xauth,x11-utils,xdotool,openbox,\
-                        imagemagick,dbus-x11,fonts-dejavu-core,python3-numpy,python3-pil,procps";
+/// What drives and watches an editor.
+const TOOLS: &str = "adwaita-icon-theme,xvfb,xauth,x11-utils,xdotool,openbox,imagemagick,dbus-x11,fonts-dejavu-core,python3-numpy,\
+                     python3-pil,procps";
 
 /// Binds what a session needs and starts the command as the root's only process tree.
 const ENTER: &str = r#"
 root=$1 work=$2; shift 2
 mkdir -p "$root/w"
 mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount --rbind /dev "$root/dev" && mount --bind "$work" "$root/w" || exit 125
-chmod 700 "$work/run"
+mkdir -p -m 700 "$work/run"
 exec chroot "$root" env -i PATH=/usr/bin:/bin HOME=/w/home XDG_RUNTIME_DIR=/w/run LC_ALL=C.UTF-8 "$@""#;
 
 /// A Debian in a folder.
 pub struct Root(PathBuf);
 
 impl Root {
-    /// Debian 13 with GIMP 3.0 and Krita 5.2, in `GANI_HOSTS_ROOT` or under `target`; made where it is not there yet.
+    /// Debian 13 with GIMP 3.0 or Krita 5.2, in `GANI_HOSTS_ROOT` or under `target`; made where it is not there yet.
     ///
     /// # Errors
     /// Not root, no mmdebstrap to be had, or the mirror is away: with the command that shows more.
-    pub fn trixie() -> Result<Root, String> {
+    pub fn trixie(editor: Editor) -> Result<Root, String> {
+        let (name, editor) = match editor {
+            Editor::Krita => ("trixie-krita", "krita,python3-pyqt5"),
+            Editor::Gimp | Editor::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
+        };
+        let wanted = format!("{editor},{TOOLS}");
         let folder = match std::env::var_os("GANI_HOSTS_ROOT") {
             Some(folder) => PathBuf::from(folder),
-            None => steps::target().join("hosts").join("trixie"),
+            None => steps::target().join("hosts").join(name),
         };
         let stamp = folder.join("gani-packages");
-        if fs::read_to_string(&stamp).is_ok_and(|packages| packages == PACKAGES) {
-            return Ok(Root(folder));
+        if fs::read_to_string(&stamp)
+            .is_ok_and(|has| wanted.split(',').all(|p| has.split(',').any(|h| h == p)))
+        {
+            return Root(folder).tried();
         }
-        if folder.exists() {
+        let part = folder.with_extension("part");
+        if let Some(there) = [&folder, &part].into_iter().find(|path| path.exists()) {
             return Err(format!(
-                "{} is no root of these tests, or an unfinished or older one: remove it, and it will be made again",
-                folder.display()
+                "{} is no root of these tests, or an unfinished or older one: unmount what is mounted in it and remove it, \
+                 and it will be made again",
+                there.display()
             ));
         }
-        if Command::new("mmdebstrap")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_err()
-        {
-            steps::run(Command::new("apt-get").args(["update", "-qq"]))?;
-            steps::run(Command::new("apt-get").args([
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "mmdebstrap",
-            ]))?;
+        if !steps::is_root() {
+            return Err(
+                "the editors run in a Debian of their own, which root alone can make and enter".into()
+            );
         }
+        steps::need_programs(&[("mmdebstrap", "mmdebstrap")])?;
         // The mirror that this machine's apt uses already.
         let mirrors = steps::read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
         let mirror = mirrors.lines().next().ok_or("apt has no sources: `apt-get update` shows why")?;
         fs::create_dir_all(folder.parent().unwrap_or(Path::new(".")))
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        println!("making a Debian with GIMP and Krita in {} (1.3 GB, some minutes)", folder.display());
-        let part = folder.with_extension("part");
+        println!("making a Debian for the editor in {} (a gigabyte, some minutes)", folder.display());
         steps::run(
             Command::new("mmdebstrap")
-                .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={PACKAGES}")])
+                .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={wanted}")])
                 .args(["--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
                 .args(["--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io"])
                 .args(
@@ -77,10 +76,17 @@ impl Root {
                 .arg(&part)
                 .arg(mirror),
         )?;
-        fs::write(part.join("gani-packages"), PACKAGES)
+        fs::write(part.join("gani-packages"), wanted)
             .and_then(|()| fs::rename(&part, &folder))
             .map_err(|error| format!("cannot finish {}: {error}", folder.display()))?;
-        Ok(Root(folder))
+        Root(folder).tried()
+    }
+
+    /// Itself, once a command has run in it.
+    fn tried(self) -> Result<Root, String> {
+        let work =
+            tempfile::tempdir().map_err(|error| format!("no temporary folder can be made: {error}"))?;
+        self.run(work.path(), &["true"], Duration::from_secs(60)).map(|_| self)
     }
 
     /// Runs a command in the root with `work` as `/w`, and returns all that it printed, with a FAIL line of its own where
