@@ -94,7 +94,7 @@ pub struct InvertArgs {
     /// Which face of a photograph: largest, a number from 1 (leftmost), or all
     #[arg(long, value_name = "largest|N|all", default_value = "largest")]
     pub face: FaceChoice,
-    /// fast: about a minute; best: five times the steps; paper: the published settings
+    /// fast: a few minutes on two cores; best: five times the steps; paper: the published settings
     #[arg(long, value_name = "fast|best|paper", default_value = "best")]
     pub preset: Preset,
     /// Loss weights of another domain of Table 1 than the model's own

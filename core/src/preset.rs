@@ -63,7 +63,7 @@ impl Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
-    /// A fifth of the steps: a face in about a minute.
+    /// A fifth of the steps: a face in a few minutes on two cores.
     Fast,
     /// The default.
     Best,

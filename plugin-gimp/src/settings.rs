@@ -37,8 +37,8 @@ pub const SETTINGS: &[Argument] = &[
         label: c"_Quality",
         help: c"How long a face is worked on the first time; afterwards it is remembered",
         kind: Kind::Choice(&[
-            (c"fast", c"Fast: a minute or two"),
-            (c"best", c"Best: five times as long"),
+            (c"fast", c"Fast: a few minutes"),
+            (c"best", c"Best: three times as long"),
             (c"paper", c"Paper: as published, for comparison"),
         ]),
     },

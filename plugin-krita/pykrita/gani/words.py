@@ -16,8 +16,8 @@ SLIDERS = {
 }
 
 PRESETS = [
-    ("Fast: a minute or two", L.PRESET_FAST),
-    ("Best: five times as long", L.PRESET_BEST),
+    ("Fast: a few minutes", L.PRESET_FAST),
+    ("Best: three times as long", L.PRESET_BEST),
     ("Paper: as published, for comparison", L.PRESET_PAPER),
 ]
 
