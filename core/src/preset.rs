@@ -99,14 +99,14 @@ impl Preset {
             Preset::Best => iterations,
             Preset::Fast => iterations / 5,
         };
-        s.refine =
-            RefineSettings { steps_w: 55, steps_w_plus: 55, learning_rate: 0.08, spread_penalty: 0.05 };
-        let (learning_rate, cool_down) = match (method, self) {
-            (Method::Direct, Preset::Fast) => (2e-3, 0.3),
-            (Method::Direct, _) => (2e-3, 0.5),
-            (_, Preset::Fast) => (1.5e-2, 0.3),
-            _ => (6e-3, 0.5),
+        let (refine, learning_rate, cool_down) = match (method, self) {
+            (Method::Direct, Preset::Fast) => (110, 2e-3, 0.3),
+            (Method::Direct, _) => (240, 2.5e-3, 0.5),
+            (_, Preset::Fast) => (110, 1.5e-2, 0.3),
+            _ => (240, 6e-3, 0.5),
         };
+        s.refine.set_steps(refine);
+        (s.refine.learning_rate, s.refine.spread_penalty) = (0.08, 0.05);
         s.tune = TuneSettings { iterations: steps, learning_rate, cool_down, local_every: 3, ..s.tune };
         s.tune.module.start = Start::Zero;
         s.tune.weights.full_resolution = true;
