@@ -164,16 +164,6 @@ impl Objective {
         Ok(b.finish()?)
     }
 
-    /// ws, θ' → `image`: the generator with its tuned weights as inputs.
-    pub fn generate_tuned(&self) -> Result<Graph> {
-        let b = Builder::new();
-        let ws = b.input("ws", self.generator.input_shape("ws")?);
-        let theta = self.theta(&b)?;
-        let bindings: Vec<_> = theta.iter().map(|(name, e)| (name.as_str(), *e)).collect();
-        b.output("image", self.generate(&b, ws, &bindings)?);
-        Ok(b.finish()?)
-    }
-
     /// `[1, 3, R, R]` of the generator's image.
     pub fn image_shape(&self) -> Result<&[usize]> {
         let outputs = self.generator.outputs();

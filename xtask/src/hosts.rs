@@ -38,19 +38,26 @@ struct Test {
     limit: Duration,
 }
 
-/// GIMP's tests. The second finds the face in the cache, where the first put it.
-const GIMP: &[Test] = &[
-    Test {
-        title: "GIMP without windows",
-        command: &[
+/// The command that runs a program of `tests/hosts` inside GIMP without windows.
+macro_rules! gimp_console {
+    ($program:literal) => {
+        &[
             "gimp-console-3.0",
             "-n",
             "-i",
             "--batch-interpreter=python-fu-eval",
             "-b",
-            "exec(open('/w/gimp_batch.py').read())",
+            concat!("exec(open('/w/", $program, "').read())"),
             "--quit",
-        ],
+        ]
+    };
+}
+
+/// GIMP's tests. The second finds the face in the cache, where the first put it.
+const GIMP: &[Test] = &[
+    Test {
+        title: "GIMP without windows",
+        command: gimp_console!("gimp_batch.py"),
         log: None,
         limit: Duration::from_secs(1800),
     },
@@ -73,15 +80,7 @@ const KRITA: &[Test] = &[Test {
 /// The model of real use, as its user has it: an inversion of a photograph, and edits from the cache.
 const FULL_SIZE: &[Test] = &[Test {
     title: "GIMP with the 1024 px model",
-    command: &[
-        "gimp-console-3.0",
-        "-n",
-        "-i",
-        "--batch-interpreter=python-fu-eval",
-        "-b",
-        "exec(open('/w/gimp_full_size.py').read())",
-        "--quit",
-    ],
+    command: gimp_console!("gimp_full_size.py"),
     log: None,
     limit: Duration::from_secs(1800),
 }];

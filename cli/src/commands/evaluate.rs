@@ -57,7 +57,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
             }
         }
     }
-    report.summarise(args.methods.iter().map(|m: &Contender| m.label.clone()));
+    report.summarise(args.methods.iter().map(|m| m.label.clone()));
     report.write(&args.output)?;
     context.print(&report.figures_alone(), &report.text(&args.output))?;
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
@@ -76,10 +76,11 @@ struct Bench<'c> {
 
 impl<'c> Bench<'c> {
     fn new(context: &'c Context, args: &'c EvaluateArgs) -> Result<Bench<'c>> {
-        let model = context.model(None)?;
         let folder = args.output.join("cases");
-        std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
-        let probe = match Probe::new(&model, &context.cancel) {
+        let mut bench = Bench { context, args, model: context.model(None)?, probe: None, folder };
+        args.methods.iter().try_for_each(|m| bench.options(m).map(drop))?;
+        std::fs::create_dir_all(&bench.folder).map_err(Error::io("creating", &bench.folder))?;
+        bench.probe = match Probe::new(&bench.model, &context.cancel) {
             Ok(probe) => Some(probe),
             Err(Error::Unsupported(why)) => {
                 context.say(&format!("drift and edits are not measured: {why}"));
@@ -87,8 +88,6 @@ impl<'c> Bench<'c> {
             }
             Err(e) => return Err(e),
         };
-        let bench = Bench { context, args, model, probe, folder };
-        args.methods.iter().try_for_each(|m| bench.options(m).map(drop))?;
         Ok(bench)
     }
 

@@ -75,13 +75,13 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         seed: context.common.seed,
         preview_every: 0,
     };
-    std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
-    // A folder that cannot be written to is better known now than after minutes of work.
-    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let mut photos = photos::expand(&args.photos)?;
     if let Some(shard) = args.shard {
         photos = shard.of(photos);
     }
+    std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
+    // A folder that cannot be written to is better known now than after minutes of work.
+    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let run = Run { context, args, model, options, names: Mutex::default() };
     let report = run.all(&photos)?;
     let lines: Vec<String> =

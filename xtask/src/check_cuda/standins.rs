@@ -1,7 +1,7 @@
 //! ONNX Runtime's CUDA build, and stand-ins for the CUDA libraries that it loads: made of its own list of imports.
 
 use crate::steps;
-use gani_cli::fetch::{Wheel, fetch_wheel, unpack};
+use gani_cli::fetch::{ONNX_RUNTIME, Wheel, fetch_wheel, unpack};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,9 @@ use std::process::Command;
 /// The release that gani pins, built for CUDA 13.
 const ONNX_RUNTIME_GPU: Wheel = Wheel {
     name: "onnxruntime-gpu",
-    version: "1.28.0",
+    version: ONNX_RUNTIME.version,
     sha256: "774d4c307317f7a0fefc33930820b7ac2a62be2c595e6a1e63e318555f7176b8",
-    build: &[
-        "--implementation=cp",
-        "--python-version=3.11",
-        "--abi=cp311",
-        "--platform=manylinux_2_28_x86_64",
-        "--platform=manylinux_2_27_x86_64",
-    ],
+    build: ONNX_RUNTIME.build,
     megabytes: 250,
 };
 
