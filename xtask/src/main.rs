@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
 
+mod bench;
 mod check_cuda;
 mod check_import;
 mod demo;
@@ -49,6 +50,14 @@ enum Task {
     },
     /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
     Demo,
+    /// gani against PyTorch: steps, memory, time to a likeness; a table and a plot in out/bench (PyTorch takes 5 GB; an hour)
+    Bench {
+        /// Only these: 64, 256, 512, 1024 (StyleGAN2), mobile, edit, reach
+        only: Vec<String>,
+        /// Threads for both sides
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+    },
     /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
     CheckCuda,
     /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
@@ -91,6 +100,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory { tool } => memory::run(tool),
         Task::Demo => demo::run(),
+        Task::Bench { only, threads } => bench::run(&only, threads),
         Task::CheckCuda => check_cuda::run(),
         Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts { editor } => hosts::run(editor),

@@ -1,0 +1,139 @@
+"""GANI in PyTorch: the modules (Eq. 2-4), Eq. 1 of pixels and LPIPS, and the step of Algorithm 1."""
+
+import sys
+import types
+
+import torch
+import torch.nn.functional as F
+from pytorch_ranger import Ranger
+
+# stlpips_pytorch imports these and uses neither.
+sys.modules["IPython"] = types.SimpleNamespace(embed=None)
+sys.modules["torchsummary"] = types.SimpleNamespace(summary=None)
+from stlpips_pytorch import stlpips, utils  # noqa: E402
+
+LAMBDA_LPIPS, LAMBDA_LOCAL = 0.8, 0.2
+
+
+class Loss:
+    """Eq. 1: the mean square of pixels + 0.8 · shift-tolerant LPIPS, at 256 px at most; a target's features are kept."""
+
+    def __init__(self):
+        self.network = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False).eval().requires_grad_(False)
+
+    def see(self, image):
+        """What the loss sees of an image."""
+        side = min(image.shape[3], 256)
+        small = F.avg_pool2d(image, image.shape[3] // side)
+        layers = self.network.net(self.network.scaling_layer(small))
+        return [small] + [utils.normalize_tensor(layer) for layer in layers]
+
+    def lpips(self, seen, target):
+        pairs = zip(seen[1:], target[1:], self.network.lins)
+        return sum(lin.model[-1]((a - b).square()).mean() for a, b, lin in pairs)
+
+    def __call__(self, seen, target):
+        return (seen[0] - target[0]).square().mean() + LAMBDA_LPIPS * self.lpips(seen, target)
+
+
+class Block(torch.nn.Module):
+    """y + W2 σ(SN(W1 σ(SN(y)))) + b   (Eq. 3, 4)."""
+
+    def __init__(self, c):
+        super().__init__()
+        normal = lambda: torch.nn.Parameter(torch.randn(c, c) * 0.1 * (2 / c) ** 0.5)
+        self.w1, self.w2 = normal(), normal()
+        self.b = torch.nn.Parameter((torch.rand(c) * 2 - 1) / c**0.5)
+        self.g1, self.g2 = (torch.nn.Parameter(torch.tensor(c**0.5)) for _ in range(2))
+
+    def forward(self, y):
+        scale_norm = lambda x, g: x * (g / x.norm(dim=1, keepdim=True).clamp(min=1e-5))
+        x = F.leaky_relu(scale_norm(y, self.g1), 0.01)
+        x = F.leaky_relu(scale_norm(F.linear(x, self.w1), self.g2), 0.01)
+        return y + F.linear(x, self.w2) + self.b
+
+
+class Modules(torch.nn.Module):
+    """One module for all square convolutions of the widest channel count, one for every other weight."""
+
+    def __init__(self, theta):
+        super().__init__()
+        square = lambda w: w.shape[0] == w.shape[1]
+        widest = max((w.shape[1] for w in theta.values() if square(w)), default=0)
+        key = lambda name, w: "shared" if square(w) and w.shape[1] == widest else name.replace(".", "_")
+        self.of = {name: key(name, w) for name, w in theta.items()}
+        self.blocks = torch.nn.ModuleDict({self.of[name]: Block(w.shape[1]) for name, w in theta.items()})
+
+    def forward(self, theta, g):
+        """θ' = θ ⊙ (1 + M(∂L/∂θ))   (Eq. 2)."""
+        return {name: w * (1 + self.change(name, g[name])) for name, w in theta.items()}
+
+    def change(self, name, g):
+        o, i, k, l = g.shape
+        rows = g.permute(0, 2, 3, 1).reshape(o * k * l, i)
+        return self.blocks[self.of[name]](rows).reshape(o, k, l, i).permute(0, 3, 1, 2)
+
+
+class Gani:
+    """Algorithm 1, both terms of Eq. 5 in every step. `compiled` runs generator and loss through torch.compile."""
+
+    def __init__(self, generator, mapping, loss, ws, target, compiled):
+        self.generator, self.mapping, self.ws = generator, mapping, ws
+        wrap = torch.compile if compiled else (lambda f: f)
+        self.edit = wrap(lambda theta, ws, target: loss(loss.see(generator.image(theta, ws)), target))
+        self.see = wrap(lambda theta, ws: loss.see(generator.image(theta, ws)))
+        with torch.no_grad():
+            self.target = loss.see(target)
+
+    def gradient(self):
+        """L(I, G(w, θ)) and ∂L/∂θ."""
+        theta = {name: w.clone().requires_grad_() for name, w in self.generator.theta.items()}
+        loss = self.edit(theta, self.ws, self.target)
+        return loss.item(), dict(zip(theta, torch.autograd.grad(loss, list(theta.values()))))
+
+    def total(self, theta, z):
+        """Eq. 5. Each term is differentiated by itself, so that only one graph is in memory."""
+        with torch.no_grad():
+            w = self.mapping(z).expand_as(self.ws)
+            reference = self.see(self.generator.theta, w)
+        leaves = {name: t.detach().requires_grad_() for name, t in theta.items()}
+        self.edit(leaves, self.ws, self.target).backward()
+        (LAMBDA_LOCAL * self.edit(leaves, w, reference)).backward()
+        return {name: leaf.grad for name, leaf in leaves.items()}
+
+    def tuner(self):
+        """A step of GANI by Ranger, as a function of z."""
+        modules, (_, g) = Modules(self.generator.theta), self.gradient()
+        ranger = Ranger(modules.parameters(), lr=1e-3)
+
+        def step(z):
+            ranger.zero_grad()
+            theta = modules(self.generator.theta, g)
+            d = self.total(theta, z)
+            torch.autograd.backward(list(theta.values()), [d[name] for name in theta])
+            ranger.step()
+
+        return step
+
+    def direct(self):
+        """A step of direct tuning by Adam, as a function of z."""
+        theta = {name: w.clone().requires_grad_() for name, w in self.generator.theta.items()}
+        adam = torch.optim.Adam(theta.values(), lr=1e-4)
+
+        def step(z):
+            for name, gradient in self.total(theta, z).items():
+                theta[name].grad = gradient
+            adam.step()
+
+        return step
+
+    def modules(self):
+        """The modules alone, forward and backward."""
+        modules, theta = Modules(self.generator.theta), self.generator.theta
+        g = {name: torch.full_like(w, 1e-3) for name, w in theta.items()}
+
+        def step():
+            made = modules(theta, g)
+            torch.autograd.backward(list(made.values()), [g[name] for name in made])
+
+        return step

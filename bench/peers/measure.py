@@ -1,0 +1,143 @@
+"""PyTorch's side: the times of the parts of a tuning step, PTI's way to a photo, the start of an edit. Prints JSON."""
+
+import argparse
+import json
+import pathlib
+import time
+import tomllib
+
+import numpy as np
+import torch
+
+from gani import Gani, Loss
+from onnx_graph import OnnxGenerator
+from stylegan2 import StyleGan2, grouped, published
+
+
+def load(path):
+    return torch.from_numpy(np.load(path))
+
+
+def timed(runs, run):
+    """Seconds of each run but the first."""
+    times = []
+    for i in range(runs + 1):
+        started = time.perf_counter()
+        run(i)
+        times.append(time.perf_counter() - started)
+    return times[1:]
+
+
+def memory_mb():
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def generator(a):
+    """The generator and its mapping network."""
+    if a.checkpoint:
+        g = StyleGan2(torch.load(a.checkpoint)["g_ema"], published if a.blur == "published" else grouped)
+        return g, g.mapping
+    bundle = pathlib.Path(a.bundle)
+    about = tomllib.loads((bundle / "bundle.toml").read_text())["generator"]
+    # A mapping network costs nothing beside the rest: here w is what z is.
+    return OnnxGenerator(bundle / about["file"], about["tunable"]), lambda z: z
+
+
+def step(a):
+    """One part of a tuning step."""
+    g, mapping = generator(a)
+    inputs = pathlib.Path(a.inputs)
+    ws, z, target = (load(inputs / f"{name}.npy") for name in ("ws", "z", "target"))
+    gani = Gani(g, mapping, Loss(), ws, target, a.compile)
+    more = {}
+    if a.part == "forward":
+        image = torch.compile(g.image) if a.compile else g.image
+        with torch.no_grad():
+            seconds = timed(a.runs, lambda i: image(g.theta, ws))
+    elif a.part == "gradient":
+        seconds = timed(a.runs, lambda i: gani.gradient())
+        loss, gradient = gani.gradient()
+        norm = sum(d.double().square().sum().item() for d in gradient.values()) ** 0.5
+        more = {"loss": loss, "gradient_norm": norm}
+    elif a.part == "modules":
+        run = gani.modules()
+        seconds = timed(a.runs, lambda i: run())
+    else:
+        run = gani.tuner() if a.part == "gani" else gani.direct()
+        seconds = timed(a.runs, lambda i: run(z[i][None]))
+    about = {"runtime": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads(), "memory_mb": memory_mb()}
+    return about | {"seconds": seconds} | more
+
+
+def reach(a):
+    """PTI (Roich et al. 2022) from the encoder's w: Adam at 3e-4 on all tuned weights, mean square + LPIPS at full size.
+    LPIPS at 256 px is watched as gani's is; watching takes no time here."""
+    g, _ = generator(a)
+    ws, target = load(pathlib.Path(a.inputs) / "ws.npy"), load(pathlib.Path(a.inputs) / "target.npy")
+    loss = Loss()
+    with torch.no_grad():
+        small, full = loss.see(target), loss.network
+        scaled = full.scaling_layer(target)
+        features = full.net(scaled)
+    theta = {name: w.clone().requires_grad_() for name, w in g.theta.items()}
+    adam = torch.optim.Adam(theta.values(), lr=3e-4)
+    seconds, lpips, spent = [], [], 0.0
+    from stlpips_pytorch import utils
+
+    kept = [utils.normalize_tensor(f) for f in features]
+    for _ in range(a.steps):
+        started = time.perf_counter()
+        image = g.image(theta, ws)
+        layers = full.net(full.scaling_layer(image))
+        pairs = zip(layers, kept, full.lins)
+        distance = sum(lin.model[-1]((utils.normalize_tensor(x) - y).square()).mean() for x, y, lin in pairs)
+        total = (image - target).square().mean() + distance
+        adam.zero_grad()
+        total.backward()
+        spent += time.perf_counter() - started
+        with torch.no_grad():
+            seen = loss.see(image.detach())
+            lpips.append(loss.lpips(seen, small).item())
+        seconds.append(spent)
+        if lpips[-1] <= a.until:
+            break
+        started = time.perf_counter()
+        adam.step()
+        spent += time.perf_counter() - started
+    return {"seconds": seconds, "lpips": lpips}
+
+
+def edit(a):
+    """What `gani edit` does, cold: load, move the latent, render, write a PNG."""
+    from torchvision.io import write_png
+
+    g, _ = generator(a)
+    ws = load(pathlib.Path(a.inputs) / "ws.npy")
+    with torch.no_grad():
+        image = g.image(g.theta, ws + 0.1)
+    pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    write_png(pixels, str(pathlib.Path(a.inputs) / "edited.png"))
+    return {}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["step", "reach", "edit"])
+    parser.add_argument("part", nargs="?", choices=["forward", "gradient", "modules", "gani", "direct"])
+    parser.add_argument("--checkpoint", help="StyleGAN2, rosinality's layout")
+    parser.add_argument("--bundle", help="a gani model: its generator.onnx")
+    parser.add_argument("--blur", choices=["grouped", "published"], default="grouped")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--inputs", required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=350)
+    parser.add_argument("--until", type=float, default=0.01)
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    print(json.dumps({"step": step, "reach": reach, "edit": edit}[a.what](a)))
+
+
+main()

@@ -1,0 +1,243 @@
+//! The parts of a tuning step: forward, Eq. 1 with ∂L/∂θ, the modules, and the whole step of GANI and of direct tuning.
+
+use crate::Result;
+use gani_core::bundle::Bundle;
+use gani_core::direct::direct_tuning;
+use gani_core::evaluate::peak_memory_mb;
+use gani_core::method::Method;
+use gani_core::modules::Modules;
+use gani_core::objective::{Objective, Weights, Wrt};
+use gani_core::preset::{Preset, face_weights};
+use gani_core::runtime::{Cancel, Runtime};
+use gani_core::terms::{Problem, observe};
+use gani_core::tune::Tuner;
+use gani_onnx::checkpoint::Checkpoint;
+use gani_onnx::networks::stylegan2;
+use gani_onnx::{Builder, Graph, cost, write};
+use ndarray::{ArrayD, IxDyn};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Edge of the matrices whose product stands for what the processor can do.
+const MATRIX: usize = 2048;
+
+/// What is measured; a process measures one, so that its peak memory is that part's.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    /// G(ws, θ).
+    Forward,
+    /// L(I, G(ws, θ)) and ∂L/∂θ.
+    Gradient,
+    /// ψ, g → θ', and ∂L/∂θ' → ∂L/∂ψ.
+    Modules,
+    /// A whole step of Algorithm 1.
+    Gani,
+    /// A whole step of direct tuning, localisation included.
+    Direct,
+}
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    part: Part,
+    /// StyleGAN2 as rosinality's code writes it; without it, the generator of the model
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// The model that LPIPS comes from
+    #[arg(long, default_value = "ffhq-64")]
+    model: String,
+    /// Folder with ws.npy, z.npy and target.npy
+    #[arg(long)]
+    inputs: PathBuf,
+    /// Runs that count; one more goes before
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+}
+
+/// What every part needs.
+struct Setting<'s> {
+    runtime: &'s Runtime,
+    objective: Objective,
+    mapping: Option<Graph>,
+    w_avg: Vec<f32>,
+    weights: Weights,
+    ws: ArrayD<f32>,
+    /// `[runs + 1, 512]`: a latent to localise at for each run.
+    z: ArrayD<f32>,
+    target: ArrayD<f32>,
+    runs: usize,
+    cancel: Cancel,
+}
+
+/// Measures one part.
+pub fn run(runtime: &Runtime, arguments: &Arguments) -> Result<serde_json::Value> {
+    let s = Setting::new(runtime, arguments)?;
+    let more = match arguments.part {
+        Part::Forward => {
+            json!({ "seconds": s.forward()?, "matrix_flops_per_second": matrix_flops(runtime)? })
+        }
+        Part::Gradient => s.gradient()?,
+        Part::Modules => json!({ "seconds": s.modules()? }),
+        Part::Gani => json!({ "seconds": s.gani()? }),
+        Part::Direct => json!({ "seconds": s.direct()? }),
+    };
+    let mut figures = json!({
+        "runtime": format!("ONNX Runtime {}", runtime.version()), "threads": runtime.threads(), "memory_mb": peak_memory_mb(),
+    });
+    if let (Some(figures), serde_json::Value::Object(mut more)) = (figures.as_object_mut(), more) {
+        figures.append(&mut more);
+    }
+    Ok(figures)
+}
+
+impl<'s> Setting<'s> {
+    fn new(runtime: &'s Runtime, arguments: &Arguments) -> Result<Setting<'s>> {
+        let bundle = Bundle::open(&arguments.model)?;
+        let (mut objective, mapping, w_avg) = match &arguments.checkpoint {
+            None => (bundle.objective()?, bundle.mapping()?, bundle.w_avg()?.to_vec()),
+            Some(path) => {
+                let network = stylegan2::build(&Checkpoint::read(path)?)?;
+                let size = network.generator.output_shape("image")?[3];
+                let resolution = size.min(256);
+                let objective = Objective {
+                    generator: network.generator,
+                    tunable: network.tunable,
+                    networks: bundle.losses(resolution)?,
+                    resolution,
+                };
+                (objective, Some(network.mapping), vec![0.0; 512])
+            }
+        };
+        // The loss that both sides have in the same words: pixels and LPIPS.
+        objective.networks.retain(|n| n.name == "lpips");
+        let weights = face_weights().cheap();
+        let read = |name: &str| read_npy(&arguments.inputs.join(name));
+        let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
+        let (runs, cancel) = (arguments.runs, Cancel::new());
+        Ok(Setting { runtime, objective, mapping, w_avg, weights, ws, z, target, runs, cancel })
+    }
+
+    fn forward(&self) -> Result<Vec<f64>> {
+        let mut generator =
+            self.runtime.session("generator", &write::to_bytes(&self.objective.generator)?)?.bind()?;
+        generator.set("ws", self.flat_ws())?;
+        self.timed(|_| Ok(generator.run(&self.cancel)?))
+    }
+
+    /// With the loss and the gradient's norm, which the peers must find too.
+    fn gradient(&self) -> Result<serde_json::Value> {
+        let target = self.observe()?;
+        let graph = self.objective.loss_gradient(&self.weights, Wrt::Weights)?;
+        let mut loss = self.runtime.session("loss gradient", &write::to_bytes(&graph)?)?.bind()?;
+        loss.set("ws", self.flat_ws())?;
+        loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
+        for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
+            loss.set(&format!("theta.{name}"), theta.as_f32().ok_or("θ is not f32")?)?;
+        }
+        let ports: Vec<String> = loss.session().inputs().iter().map(|port| port.name.clone()).collect();
+        for port in ports.iter().filter(|name| name.starts_with("target.")) {
+            loss.share(port, &target, port)?;
+        }
+        let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
+        let mut squares = 0.0;
+        for name in &self.objective.tunable {
+            squares += loss.get(&format!("d.{name}"))?.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+        }
+        let value = loss.with("loss", |l| l[0])?;
+        let flops = cost::of(&graph).flops;
+        Ok(json!({ "seconds": seconds, "loss": value, "gradient_norm": squares.sqrt(), "flops": flops }))
+    }
+
+    fn modules(&self) -> Result<Vec<f64>> {
+        let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), 1).tune.module;
+        let modules = Modules::of(&self.objective, settings)?;
+        let graphs = [modules.forward()?, modules.vjp()?];
+        let mut parts = Vec::new();
+        for graph in &graphs {
+            let mut part = self.runtime.session("modules", &write::to_bytes(graph)?)?.bind()?;
+            for port in part.session().inputs().to_vec() {
+                let count = port.shape.iter().product::<usize>();
+                let values: Vec<f32> = (0..count).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
+                part.set(&port.name, &values)?;
+            }
+            parts.push(part);
+        }
+        self.timed(|_| parts.iter_mut().try_for_each(|part| Ok(part.run(&self.cancel)?)))
+    }
+
+    fn gani(&self) -> Result<Vec<f64>> {
+        let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), self.runs).tune;
+        let target = self.observe()?;
+        let mut tuner = Tuner::new(&self.problem(&target), self.flat_ws(), &settings, 0)?;
+        self.timed(|run| {
+            let z = self.z.index_axis(ndarray::Axis(0), run).to_owned();
+            Ok(tuner.step(z.as_slice().unwrap_or_default()).map(drop)?)
+        })
+    }
+
+    fn direct(&self) -> Result<Vec<f64>> {
+        let settings = Preset::Paper.settings(Method::Direct, self.weights.clone(), self.runs + 1).tune;
+        let target = self.observe()?;
+        let (mut times, mut last) = (Vec::new(), Instant::now());
+        direct_tuning(&self.problem(&target), self.flat_ws(), &settings, 0, |_, _, _| {
+            times.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+            Ok(())
+        })?;
+        Ok(times.split_off(1)) // the first includes making the sessions
+    }
+
+    fn observe(&self) -> Result<gani_core::runtime::Binding> {
+        Ok(observe(self.runtime, &self.objective, &self.weights, &self.target, &self.cancel)?)
+    }
+
+    fn problem<'a>(&'a self, target: &'a gani_core::runtime::Binding) -> Problem<'a> {
+        Problem {
+            runtime: self.runtime,
+            objective: &self.objective,
+            target,
+            mapping: self.mapping.as_ref(),
+            w_avg: &self.w_avg,
+            cancel: &self.cancel,
+        }
+    }
+
+    fn flat_ws(&self) -> &[f32] {
+        self.ws.as_slice().unwrap_or_default()
+    }
+
+    /// Seconds of each run but the first.
+    fn timed(&self, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<f64>> {
+        run(0)?;
+        let timed = |i| {
+            let started = Instant::now();
+            run(i).map(|()| started.elapsed().as_secs_f64())
+        };
+        (1..=self.runs).map(timed).collect()
+    }
+}
+
+/// Operations per second of a large matrix product: the best of five.
+fn matrix_flops(runtime: &Runtime) -> Result<f64> {
+    let b = Builder::new();
+    let [x, y] = ["x", "y"].map(|name| b.input(name, &[MATRIX, MATRIX]));
+    b.output("product", x.matmul(y));
+    let mut product = runtime.session("product", &write::to_bytes(&b.finish()?)?)?.bind()?;
+    for name in ["x", "y"] {
+        product.set(name, &vec![0.5; MATRIX * MATRIX])?;
+    }
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let started = Instant::now();
+        product.run(&Cancel::new())?;
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    Ok(2.0 * (MATRIX as f64).powi(3) / best)
+}
+
+/// An array of f32.
+pub fn read_npy(path: &Path) -> Result<ArrayD<f32>> {
+    let array: ndarray::Array<f32, IxDyn> =
+        ndarray_npy::read_npy(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(array)
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask bench`: gani against PyTorch on this machine, see bench/README.md.
+
+use crate::steps;
+use gani_core::bundle::Bundle;
+use std::process::Command;
+
+const OUT: &str = "out/bench";
+
+/// Sets PyTorch up under target/bench (5 GB), builds, and measures what `only` names; all where it is empty.
+pub fn run(only: &[String], threads: usize) -> Result<(), String> {
+    steps::install_onnx_runtime()?;
+    let gani = steps::build_gani()?;
+    steps::fetch_face_model(&gani)?;
+    steps::cargo(&["build", "--release", "--package", "gani-bench"], &[])?;
+    let bundle = Bundle::open("ffhq-1024").map_err(|e| e.to_string())?;
+
+    let venv = steps::target().join("bench").join("venv");
+    let python = venv.join("bin").join("python3");
+    if !python.exists() {
+        steps::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    steps::run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r", "bench/requirements.txt"]))?;
+
+    let program = gani.with_file_name(format!("gani-bench{}", std::env::consts::EXE_SUFFIX));
+    let mut measure = Command::new(&python);
+    measure.arg("bench/run.py").arg("--program").arg(program).arg("--gani").arg(gani);
+    measure.arg("--bundle").arg(bundle.folder()).args(["--out", OUT, "--threads", &threads.to_string()]);
+    if !only.is_empty() {
+        measure.arg("--only").args(only);
+    }
+    steps::run(&mut measure)
+}
