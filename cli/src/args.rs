@@ -185,6 +185,9 @@ pub struct EvaluateArgs {
     /// The photographs are aligned face crops already
     #[arg(long)]
     pub aligned: bool,
+    /// Only how near the results come, neither drift nor edits: half the time where steps are short
+    #[arg(long)]
+    pub fidelity: bool,
     /// Steps of every method, instead of their own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub iterations: Option<u32>,

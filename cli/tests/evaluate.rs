@@ -6,12 +6,13 @@ use std::process::{Command, Output};
 
 const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/astronaut.png");
 
-fn evaluate(photos: &Path, out: &Path) -> Output {
+fn evaluate(photos: &Path, out: &Path, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gani"))
         .args(["--model", "ffhq-64", "--device", "cpu", "--json", "evaluate"])
         .arg(photos)
         .args(["--methods", "gani:fast,encoder", "--iterations", "3", "--out"])
         .arg(out)
+        .args(more)
         .output()
         .unwrap()
 }
@@ -47,7 +48,14 @@ fn methods_are_compared_and_a_second_run_goes_on() {
     std::fs::write(photos.join("broken.jpg"), "no picture").unwrap();
     std::fs::write(photos.join("notes.txt"), "not looked at").unwrap();
 
-    let first = evaluate(&photos, &out);
+    // Fidelity alone; the next run measures the rest too.
+    let quick = evaluate(&photos, &out, &["--fidelity"]);
+    let quick: Value = serde_json::from_slice(&quick.stdout).unwrap();
+    assert!(
+        quick["cases"][1]["drift"].is_null() && quick["cases"][1]["metrics"]["mse"].as_f64().unwrap() > 0.0
+    );
+
+    let first = evaluate(&photos, &out, &[]);
     let said = String::from_utf8_lossy(&first.stderr);
     assert_eq!(first.status.code(), Some(1), "the broken picture is a failure: {said}");
     let report: Value = serde_json::from_slice(&first.stdout).unwrap();
@@ -81,7 +89,7 @@ fn methods_are_compared_and_a_second_run_goes_on() {
     assert!(csv.lines().all(|line| columns(line) == columns(csv.lines().next().unwrap())), "{csv}");
 
     // Nothing is measured twice.
-    let again = evaluate(&photos, &out);
+    let again = evaluate(&photos, &out, &["--fidelity"]);
     let said = String::from_utf8_lossy(&again.stderr);
     assert_eq!(said.matches("kept from before").count(), 2, "{said}");
     let second: Value = serde_json::from_slice(&again.stdout).unwrap();
@@ -92,7 +100,7 @@ fn methods_are_compared_and_a_second_run_goes_on() {
 fn what_cannot_be_compared_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("report");
-    let empty = evaluate(folder.path(), &out);
+    let empty = evaluate(folder.path(), &out, &[]);
     assert_eq!(empty.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&empty.stderr).contains("no picture"));
     let unknown = Command::new(env!("CARGO_BIN_EXE_gani"))
