@@ -115,13 +115,21 @@ pub const COLUMNS: [Column; 15] = [
     ("MSE full ↓", |c| Some(c.full_size.mse)),
     ("drift LPIPS ↓", |c| c.drift.and_then(|d| d.lpips)),
     ("drift MSE ↓", |c| c.drift.map(|d| d.mse)),
-    ("edit strength kept", |c| mean(c.edits.iter().map(|e| e.moved.map(|[before, after]| after / before)))),
+    ("edit strength kept", strength_kept),
     ("ID of edits ↑", |c| mean(c.edits.iter().map(|e| e.identity[1]))),
     ("ID of edits before", |c| mean(c.edits.iter().map(|e| e.identity[0]))),
     ("seconds ↓", |c| Some(c.seconds)),
     ("seconds per step ↓", |c| (c.seconds_per_step > 0.0).then_some(c.seconds_per_step)),
     ("memory MB ↓", |c| c.peak_memory_mb.map(|mb| mb as f64)),
 ];
+
+/// Σ after·before / Σ before² over the directions: the slope of what they do after tuning over what they did before. A mean
+/// of ratios would hang on directions that do next to nothing at this face.
+fn strength_kept(case: &Case) -> Option<f64> {
+    let moved = || case.edits.iter().filter_map(|e| e.moved);
+    let before: f64 = moved().map(|[before, _]| before * before).sum();
+    (before > 0.0).then(|| moved().map(|[before, after]| before * after).sum::<f64>() / before)
+}
 
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     Mean::of(values).map(|m| m.mean)
