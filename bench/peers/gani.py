@@ -12,18 +12,19 @@ sys.modules["IPython"] = types.SimpleNamespace(embed=None)
 sys.modules["torchsummary"] = types.SimpleNamespace(summary=None)
 from stlpips_pytorch import stlpips, utils  # noqa: E402
 
-LAMBDA_LPIPS, LAMBDA_LOCAL = 0.8, 0.2
+LAMBDA_LOCAL = 0.2
 
 
 class Loss:
-    """Eq. 1: the mean square of pixels + 0.8 · shift-tolerant LPIPS, at 256 px at most; a target's features are kept."""
+    """Eq. 1: the mean square of pixels + λ · shift-tolerant LPIPS, at `side` px at most; a target's features are kept."""
 
-    def __init__(self):
+    def __init__(self, side=256, lambda_lpips=0.8):
+        self.side, self.lambda_lpips = side, lambda_lpips
         self.network = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False).eval().requires_grad_(False)
 
     def see(self, image):
         """What the loss sees of an image."""
-        side = min(image.shape[3], 256)
+        side = min(image.shape[3], self.side)
         small = F.avg_pool2d(image, image.shape[3] // side)
         layers = self.network.net(self.network.scaling_layer(small))
         return [small] + [utils.normalize_tensor(layer) for layer in layers]
@@ -33,7 +34,7 @@ class Loss:
         return sum(lin.model[-1]((a - b).square()).mean() for a, b, lin in pairs)
 
     def __call__(self, seen, target):
-        return (seen[0] - target[0]).square().mean() + LAMBDA_LPIPS * self.lpips(seen, target)
+        return (seen[0] - target[0]).square().mean() + self.lambda_lpips * self.lpips(seen, target)
 
 
 class Block(torch.nn.Module):

@@ -74,31 +74,21 @@ def reach(a):
     """PTI (Roich et al. 2022) from the encoder's w: Adam at 3e-4 on all tuned weights, mean square + LPIPS at full size.
     LPIPS at 256 px is watched as gani's is; watching takes no time here."""
     g, _ = generator(a)
-    ws, target = load(pathlib.Path(a.inputs) / "ws.npy"), load(pathlib.Path(a.inputs) / "target.npy")
-    loss = Loss()
+    ws, target = (load(pathlib.Path(a.inputs) / f"{name}.npy") for name in ("ws", "target"))
+    full, watched = Loss(side=target.shape[3], lambda_lpips=1.0), Loss()
     with torch.no_grad():
-        small, full = loss.see(target), loss.network
-        scaled = full.scaling_layer(target)
-        features = full.net(scaled)
+        target, watched_target = full.see(target), watched.see(target)
     theta = {name: w.clone().requires_grad_() for name, w in g.theta.items()}
     adam = torch.optim.Adam(theta.values(), lr=3e-4)
     seconds, lpips, spent = [], [], 0.0
-    from stlpips_pytorch import utils
-
-    kept = [utils.normalize_tensor(f) for f in features]
     for _ in range(a.steps):
         started = time.perf_counter()
         image = g.image(theta, ws)
-        layers = full.net(full.scaling_layer(image))
-        pairs = zip(layers, kept, full.lins)
-        distance = sum(lin.model[-1]((utils.normalize_tensor(x) - y).square()).mean() for x, y, lin in pairs)
-        total = (image - target).square().mean() + distance
         adam.zero_grad()
-        total.backward()
+        full(full.see(image), target).backward()
         spent += time.perf_counter() - started
         with torch.no_grad():
-            seen = loss.see(image.detach())
-            lpips.append(loss.lpips(seen, small).item())
+            lpips.append(watched.lpips(watched.see(image), watched_target).item())
         seconds.append(spent)
         if lpips[-1] <= a.until:
             break

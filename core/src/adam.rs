@@ -20,14 +20,26 @@ impl Adam {
 
     /// One update of `p` by its gradient `g`, both of the length that it was made for.
     pub fn step(&mut self, p: &mut [f32], g: &[f32], learning_rate: f32) {
+        // p ← p − α · m̂ / (√v̂ + ε)
+        p.iter_mut().zip(self.direction(g)).for_each(|(p, u)| *p -= learning_rate * u);
+    }
+
+    /// Takes in `g`; returns what a step goes against, m̂ / (√v̂ + ε).
+    pub fn direction(&mut self, g: &[f32]) -> Vec<f32> {
         self.step += 1;
         let (c1, c2) = (1.0 - BETA1.powi(self.step), 1.0 - BETA2.powi(self.step));
-        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(&mut self.m).zip(&mut self.v) {
+        let moments = self.m.iter_mut().zip(&mut self.v).zip(g);
+        let direction = moments.map(|((m, v), &g)| {
             *m = BETA1 * *m + (1.0 - BETA1) * g;
             *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            // p ← p − α · m̂ / (√v̂ + ε)
-            *p -= learning_rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
-        }
+            (*m / c1) / ((*v / c2).sqrt() + EPSILON)
+        });
+        direction.collect()
+    }
+
+    /// v, the running mean of g², which is v̂ but for a factor.
+    pub fn second_moment(&self) -> &[f32] {
+        &self.v
     }
 }
 

@@ -135,6 +135,7 @@ fn paper(method: Method, weights: Weights, iterations: usize) -> Settings {
             lambda_local: 0.2,
             localisation: Localisation::Full,
             local_every: 1,
+            spare: 0.0,
         },
         project: match method {
             Method::Pti => ProjectSettings::pivot(),

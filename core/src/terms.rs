@@ -100,6 +100,16 @@ impl Terms {
         read(&self.edit, &self.names)
     }
 
+    /// L(I, G(w', θ')) and ∂/∂θ' at another latent w' `[512]`: what the photo would have of a face that is not its own. The next
+    /// [`Terms::run_edit`] is at the photo's latent again.
+    pub(crate) fn run_edit_at(&mut self, w: &[f32]) -> Result<()> {
+        let own = self.edit.with("ws", <[f32]>::to_vec)?;
+        let ws: Vec<f32> = w.iter().copied().cycle().take(own.len()).collect();
+        self.edit.set("ws", &ws)?;
+        self.edit.run(&self.cancel)?;
+        self.edit.set("ws", &own)
+    }
+
     /// L(G(w', θ), G(w', θ')) and ∂/∂θ' for another latent w' `[512]`, or w+ `[n·512]`; its terms.
     pub fn run_local(&mut self, w: &[f32]) -> Result<Vec<f32>> {
         let ws: Vec<f32> = w.iter().copied().cycle().take(self.reference.input_len("ws")?).collect();

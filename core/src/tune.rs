@@ -36,6 +36,9 @@ pub struct TuneSettings {
     pub localisation: Localisation,
     /// Localisation in every k-th step only, k times as strong; 1: in every step.
     pub local_every: usize,
+    /// With [`crate::direct`]: how strongly steps turn from weights that other faces depend on; 0: not at all.
+    #[serde(default)]
+    pub spare: f32,
 }
 
 impl TuneSettings {

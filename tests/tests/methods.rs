@@ -3,8 +3,10 @@
 
 use gani_core::Error;
 use gani_core::bundle::{Bundle, Network, Store, describe};
+use gani_core::editor::Editor;
 use gani_core::invert::{InvertOptions, Inverted, Origin, Progress, invert};
 use gani_core::method::Method;
+use gani_core::metrics;
 use gani_core::model::Model;
 use gani_core::preset::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
@@ -21,8 +23,8 @@ fn runtime() -> Runtime {
 fn face(model: &Model) -> Array4<f32> {
     let cancel = Cancel::new();
     let ws = model.sample(5, 0.7, &cancel).unwrap();
-    let image = gani_core::editor::Editor::untuned(model).unwrap().image(ws.view(), &cancel).unwrap();
-    gani_core::metrics::resize(image.view(), 256, 256)
+    let image = Editor::untuned(model).unwrap().image(ws.view(), &cancel).unwrap();
+    metrics::resize(image.view(), 256, 256)
 }
 
 fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<Inverted> {
@@ -105,6 +107,30 @@ fn direct_tuning_moves_weights_by_their_own_size() {
     assert_eq!((localised, info.terms.len()), (vec![0, 3, 6, 9], 4));
     let (first, last) = (info.history[1].total, info.history[11].total);
     assert!(last < 0.7 * first, "the loss went from {first} to {last}");
+}
+
+#[test]
+fn sparing_keeps_other_faces_nearer_to_what_they_were() {
+    let model = Model::open("ffhq-64", runtime()).unwrap();
+    let cancel = Cancel::new();
+    // The loss reached, and how far four other faces have moved.
+    let tuned = |spare: f32| {
+        let done = run(&model, Method::Direct, |o| {
+            let t = &mut o.settings.tune;
+            (t.iterations, t.learning_rate, t.lambda_local, t.spare) = (15, 2e-3, 0.0, spare);
+        });
+        let inversion = done.unwrap().inversion;
+        let (before, after) = (Editor::untuned(&model).unwrap(), Editor::tuned(&model, &inversion).unwrap());
+        let moved = (100..104).map(|seed| {
+            let ws = model.sample(seed, 1.0, &cancel).unwrap();
+            let image = |editor: &Editor| editor.image(ws.view(), &cancel).unwrap();
+            metrics::mse(image(&before).view(), image(&after).view()).unwrap()
+        });
+        (inversion.info.history[14].total, moved.sum::<f64>())
+    };
+    let ((plain, moved), (sparing, moved_less)) = (tuned(0.0), tuned(0.75));
+    assert!(sparing < 1.15 * plain, "the loss is {sparing}, not {plain}");
+    assert!(moved_less < 0.8 * moved, "other faces moved by {moved_less}, not {moved}");
 }
 
 /// The bundle `ffhq-64` with another encoder, in `models`.

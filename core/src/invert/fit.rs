@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::{InvertOptions, Progress, Stage};
 use crate::Result;
-use crate::direct::{Tuned, direct_tuning};
+use crate::direct::{FACES, Tuned, direct_tuning};
 use crate::method::Method;
 use crate::preset::Settings;
 use crate::project::{Space, project};
@@ -46,8 +46,9 @@ pub(super) fn refined_and_tuned(
     watch: &mut impl FnMut(Progress<'_>),
 ) -> Result<Fit> {
     let Settings { refine: r, tune: t, .. } = &options.settings;
-    // A tuning step with localisation costs about two and a half latent steps.
-    let cost = 1.0 + 1.5 / t.local_every.max(1) as f64;
+    // A tuning step with localisation costs about two and a half latent steps; before the first, other faces are looked at.
+    let faces = if options.method == Method::Direct && t.spare > 0.0 { FACES } else { 0 };
+    let cost = 1.0 + 1.5 / t.local_every.max(1) as f64 + faces as f64 / t.iterations.max(1) as f64;
     let parts = [(Stage::Refine, r.steps_w + r.steps_w_plus, 1.0), (Stage::Tune, t.iterations, cost)];
     let mut clock = Clock::new(&parts);
     let latent = ws.as_slice_mut().unwrap_or_default();
