@@ -17,11 +17,11 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE / "peers"))
 
-# Peers: options of peers/measure.py, and the parts that say something of them. Modules and optimisers do not blur, and a
-# compiled step is its compiled gradient twice.
+# Peers: options of peers/measure.py, and the parts that say something of them: modules and optimisers do not blur, and all that
+# is compiled of a step are its two gradients.
 PEERS = {
     "PyTorch": ([], ["forward", "gradient", "modules", "gani", "direct"]),
-    "PyTorch, compiled": (["--compile"], ["forward", "gradient", "direct"]),
+    "PyTorch, compiled": (["--compile"], ["forward", "gradient"]),
     "PyTorch, blur as published": (["--blur", "published"], ["forward", "gradient"]),
 }
 PARTS = {
@@ -78,7 +78,7 @@ class Bench:
         if not (folder / "ws.npy").exists():
             folder.mkdir(exist_ok=True)
             self.inputs(folder, 1024, styles=23)
-        peers = {"PyTorch": PEERS["PyTorch"], "PyTorch, compiled": PEERS["PyTorch, compiled"]}
+        peers = {"PyTorch": PEERS["PyTorch"]}
         self.parts("MobileStyleGAN 1024 px", folder, ["--model", "ffhq-1024"], ["--bundle", self.a.bundle], peers)
 
     def inputs(self, folder, size, styles):
@@ -90,7 +90,7 @@ class Bench:
 
     def parts(self, label, folder, gani, torch, peers):
         more = ["--inputs", folder, "--runs", self.a.runs]
-        for part in PARTS:
+        for part in self.a.parts:
             ours = self.measure(f"{label}: {part}: gani", self.gani("step", part, *gani, *more))
             for name, (options, known) in peers.items():
                 if part not in known:
@@ -103,13 +103,13 @@ class Bench:
     def reach(self):
         """Time to LPIPS 0.03 and 0.01 on a photograph at 1024 px: gani, and PTI in PyTorch from the same w."""
         photo = HERE.parent / "tests" / "data" / "astronaut.png"
-        gani = lambda preset, *more: self.gani("reach", photo, "--model", "ffhq-1024", "--preset", preset, "--until", 0.01, *more)
+        gani = lambda preset, *more: self.gani("reach", photo, "--model", "ffhq-1024", "--preset", preset, "--until", self.a.until, *more)
         folder = self.folder / "reach"
         if not folder.exists():
             folder.mkdir()
             subprocess.run([str(c) for c in gani("fast", "--dump", folder)], check=True, stdout=subprocess.DEVNULL)
         self.measure("reach: gani, fast", gani("fast"))
-        self.measure("reach: PTI in PyTorch", self.torch("reach", "--bundle", self.a.bundle, "--inputs", folder))
+        self.measure("reach: PTI in PyTorch", self.torch("reach", "--bundle", self.a.bundle, "--inputs", folder, "--until", self.a.until))
         self.measure("reach: gani, best", gani("best"))
         self.measure("reach: gani, paper", gani("paper"))
 
@@ -158,7 +158,7 @@ class Bench:
             for key in [k for k in self.results if k.startswith("reach: ")]:
                 r = self.results[key]
                 first = lambda bound: next((s for s, d in zip(r["seconds"], r["lpips"]) if d <= bound), None)
-                show = lambda s: "not reached" if s is None else f"{s:.0f} s"
+                show = lambda s: f"not in {r['seconds'][-1]:.0f} s" if s is None else f"{s:.0f} s"
                 lines.append(f"| {key.removeprefix('reach: ')} | {show(first(0.03))} | {show(first(0.01))} |")
         if "edit: gani" in self.results and "edit: PyTorch" in self.results:
             ours, theirs = (statistics.median(self.results[f"edit: {n}"]["seconds"]) for n in ("gani", "PyTorch"))
@@ -206,6 +206,8 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS))
     parser.add_argument("--only", nargs="*", default=["64", "256", "512", "1024", "mobile", "edit", "reach"])
     a = parser.parse_args()
     bench = Bench(a)

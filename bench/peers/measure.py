@@ -90,7 +90,7 @@ def reach(a):
         with torch.no_grad():
             lpips.append(watched.lpips(watched.see(image), watched_target).item())
         seconds.append(spent)
-        if lpips[-1] <= a.until:
+        if lpips[-1] <= a.until or spent > a.limit:
             break
         started = time.perf_counter()
         adam.step()
@@ -123,7 +123,8 @@ def main():
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=350)
-    parser.add_argument("--until", type=float, default=0.01)
+    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
+    parser.add_argument("--limit", type=float, default=900, help="seconds after which it gives up")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
