@@ -10,7 +10,7 @@ use ndarray::ArrayD;
 
 /// Sampled faces that tell which weights others depend on.
 pub(crate) const FACES: usize = 16;
-/// Added to the two sides of that ratio, which have mean 1: no weight moves without bounds.
+/// Added to the two sides of the ratio in [`spare`], which have mean 1: no weight moves without bounds.
 const FLOORS: [f32; 2] = [1e-4, 0.03];
 
 /// The tuned weights θ*, each with an Adam of its own.
