@@ -68,16 +68,17 @@ class Bench:
         checkpoint = folder / "generator.pt"
         if not checkpoint.exists():
             folder.mkdir(exist_ok=True)
-            torch.save({"g_ema": random_checkpoint(size), "latent_avg": torch.zeros(512)}, checkpoint)
-            self.inputs(folder, size, styles=2 * size.bit_length() - 4)
+            part = checkpoint.with_suffix(".part")
+            torch.save({"g_ema": random_checkpoint(size), "latent_avg": torch.zeros(512)}, part)
+            part.rename(checkpoint)
+        self.inputs(folder, size, styles=2 * size.bit_length() - 4)
         self.parts(f"StyleGAN2 {size} px", folder, ["--checkpoint", checkpoint], ["--checkpoint", checkpoint], PEERS)
 
     def mobile(self):
         """The same of MobileStyleGAN."""
         folder = self.folder / "mobilestylegan"
-        if not (folder / "ws.npy").exists():
-            folder.mkdir(exist_ok=True)
-            self.inputs(folder, 1024, styles=23)
+        folder.mkdir(exist_ok=True)
+        self.inputs(folder, 1024, styles=23)
         peers = {"PyTorch": PEERS["PyTorch"]}
         self.parts("MobileStyleGAN 1024 px", folder, ["--model", "ffhq-1024"], ["--bundle", self.a.bundle], peers)
 
@@ -85,8 +86,8 @@ class Bench:
         rng = np.random.default_rng(1)
         normal = lambda *shape: rng.standard_normal(shape, dtype=np.float32)
         np.save(folder / "ws.npy", normal(styles, 512))
-        np.save(folder / "z.npy", normal(self.a.runs + 1, 512))
         np.save(folder / "target.npy", np.tanh(normal(1, 3, size, size)))
+        np.save(folder / "z.npy", normal(self.a.runs + 1, 512))
 
     def parts(self, label, folder, gani, torch, peers):
         more = ["--inputs", folder, "--runs", self.a.runs]
@@ -105,8 +106,8 @@ class Bench:
         photo = HERE.parent / "tests" / "data" / "astronaut.png"
         gani = lambda preset, *more: self.gani("reach", photo, "--model", "ffhq-1024", "--preset", preset, "--until", self.a.until, *more)
         folder = self.folder / "reach"
-        if not folder.exists():
-            folder.mkdir()
+        if not (folder / "target.npy").exists():  # the last that is written
+            folder.mkdir(exist_ok=True)
             subprocess.run([str(c) for c in gani("fast", "--dump", folder)], check=True, stdout=subprocess.DEVNULL)
         self.measure("reach: gani, fast", gani("fast"))
         self.measure("reach: PTI in PyTorch", self.torch("reach", "--bundle", self.a.bundle, "--inputs", folder, "--until", self.a.until))

@@ -24,17 +24,16 @@ impl Adam {
         p.iter_mut().zip(self.direction(g)).for_each(|(p, u)| *p -= learning_rate * u);
     }
 
-    /// Takes in `g`; returns what a step goes against, m̂ / (√v̂ + ε).
-    pub fn direction(&mut self, g: &[f32]) -> Vec<f32> {
+    /// Takes in `g` as it is read; gives what a step goes against, m̂ / (√v̂ + ε).
+    pub fn direction(&mut self, g: &[f32]) -> impl Iterator<Item = f32> {
         self.step += 1;
         let (c1, c2) = (1.0 - BETA1.powi(self.step), 1.0 - BETA2.powi(self.step));
         let moments = self.m.iter_mut().zip(&mut self.v).zip(g);
-        let direction = moments.map(|((m, v), &g)| {
+        moments.map(move |((m, v), &g)| {
             *m = BETA1 * *m + (1.0 - BETA1) * g;
             *v = BETA2 * *v + (1.0 - BETA2) * g * g;
             (*m / c1) / ((*v / c2).sqrt() + EPSILON)
-        });
-        direction.collect()
+        })
     }
 
     /// v, the running mean of g², which is v̂ but for a factor.

@@ -75,11 +75,14 @@ impl<'p> Followed<'p> {
                 g.scaled_add(lambda[1], &terms.local.get(&format!("d.{name}"))?);
             }
             let (Some(values), Some(g)) = (tuned.as_slice_mut(), g.as_slice()) else { continue };
-            let mut u = adam.direction(g);
-            if let Some(fisher) = self.fisher.get(i) {
-                spare(&mut u, adam.second_moment(), fisher, self.spare);
+            match self.fisher.get(i) {
+                None => adam.step(values, g, learning_rate * scale),
+                Some(fisher) => {
+                    let mut u: Vec<f32> = adam.direction(g).collect();
+                    spare(&mut u, adam.second_moment(), fisher, self.spare);
+                    values.iter_mut().zip(u).for_each(|(value, u)| *value -= learning_rate * scale * u);
+                }
             }
-            values.iter_mut().zip(u).for_each(|(value, u)| *value -= learning_rate * scale * u);
             terms.edit.set(&format!("theta.{name}"), values)?;
         }
         Ok(())

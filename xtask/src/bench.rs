@@ -6,8 +6,11 @@ use std::process::Command;
 
 const OUT: &str = "out/bench";
 
+/// What can be measured, by the names of bench/README.md.
+pub const NAMES: [&str; 7] = ["64", "256", "512", "1024", "mobile", "edit", "reach"];
+
 /// Sets PyTorch up under target/bench (5 GB), builds, and measures what `only` names; all where it is empty.
-pub fn run(only: &[String], threads: usize) -> Result<(), String> {
+pub fn run(only: &[String], threads: u32) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let gani = steps::build_gani()?;
     steps::fetch_face_model(&gani)?;

@@ -52,11 +52,12 @@ enum Task {
     Demo,
     /// gani against PyTorch: steps, memory, time to a likeness; a table and a plot in out/bench (PyTorch takes 5 GB; an hour)
     Bench {
-        /// Only these: 64, 256, 512, 1024 (StyleGAN2), mobile, edit, reach
+        /// Only these; the numbers are sizes of StyleGAN2
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(bench::NAMES))]
         only: Vec<String>,
         /// Threads for both sides
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+        threads: u32,
     },
     /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
     CheckCuda,
