@@ -151,18 +151,21 @@ impl<'s> Setting<'s> {
     fn modules(&self) -> Result<Vec<f64>> {
         let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), 1).tune.module;
         let modules = Modules::of(&self.objective, settings)?;
-        let graphs = [modules.forward()?, modules.vjp()?];
-        let mut parts = Vec::new();
-        for graph in &graphs {
-            let mut part = self.runtime.session("modules", &write::to_bytes(graph)?)?.bind()?;
+        let bind = |graph| -> Result<_> {
+            let mut part = self.runtime.session("modules", &write::to_bytes(&graph)?)?.bind()?;
             for port in part.session().inputs().to_vec() {
                 let count = port.shape.iter().product::<usize>();
                 let values: Vec<f32> = (0..count).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
                 part.set(&port.name, &values)?;
             }
-            parts.push(part);
+            Ok(part)
+        };
+        let (mut apply, mut vjp) = (bind(modules.forward()?)?, bind(modules.vjp()?)?);
+        let ports: Vec<String> = vjp.session().inputs().iter().map(|port| port.name.clone()).collect();
+        for port in ports.iter().filter(|name| name.starts_with("product.")) {
+            vjp.share(port, &apply, port)?;
         }
-        self.timed(|_| parts.iter_mut().try_for_each(|part| Ok(part.run(&self.cancel)?)))
+        self.timed(|_| Ok(apply.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
     }
 
     fn gani(&self) -> Result<Vec<f64>> {

@@ -1,7 +1,8 @@
 //! The gradient modification modules: M maps ∂L/∂θ of each tuned weight to a relative change of it,
 //! θ' = θ ⊙ (1 + M(∂L/∂θ))   (Eq. 2), with M a chain of L residual blocks (Eq. 3, 4).
 //!
-//! Built as two graphs: `forward` (ψ, g, θ → θ') and `vjp` (ψ, g, θ, ∂L/∂θ' → ∂L/∂ψ).
+//! Built as two graphs: `forward` (ψ, g, θ → θ') and `vjp` (ψ, g, θ, ∂L/∂θ' → ∂L/∂ψ), which takes the products that `forward`
+//! has already made.
 
 use crate::Result;
 use crate::objective::Objective;
@@ -15,10 +16,19 @@ use rand_distr::{Distribution, Normal, Uniform};
 pub enum Norm {
     /// ScaleNorm: g·x/max(‖x‖, 1e-5) with one learned scalar g.
     Scale,
+    /// ScaleNorm over the k·k taps of a kernel instead of over channels, which the paper leaves open.
+    Taps,
     /// (x − mean)/√(var + 1e-5) over the row, nothing learned.
     Instance,
     /// x as it is.
     None,
+}
+
+impl Norm {
+    /// Whether it has a g.
+    fn is_learned(self) -> bool {
+        matches!(self, Norm::Scale | Norm::Taps)
+    }
 }
 
 /// What a module's parameters start from.
@@ -42,6 +52,9 @@ pub struct ModuleSettings {
     pub inside: Norm,
     /// Initial parameters.
     pub start: Start,
+    /// What the g of every ScaleNorm starts from; √n, for rows of n, where nothing is said.
+    #[serde(default)]
+    pub gain: Option<f32>,
 }
 
 /// LeakyReLU slope of the block.
@@ -79,6 +92,13 @@ pub struct Modules {
 
 /// A parameter of ψ: its name (`shared.0.w1`) and shape.
 type Parameter = (String, Vec<usize>);
+
+/// ψ, θ' by weight, and the matrix products on the way by name, but for each weight's last, of which no gradient asks.
+struct Applied<'g> {
+    psi: Vec<Expr<'g>>,
+    tuned: Vec<Expr<'g>>,
+    products: Vec<(String, Expr<'g>)>,
+}
 
 impl Modules {
     /// The modules of a generator's tuned weights.
@@ -127,12 +147,8 @@ impl Modules {
             for l in 0..self.settings.blocks {
                 let name = |p: &str| format!("{}.{l}.{p}", m.name);
                 all.extend([(name("w1"), vec![c, c]), (name("w2"), vec![c, c]), (name("b"), vec![c])]);
-                if self.settings.before == Norm::Scale {
-                    all.push((name("g1"), vec![]));
-                }
-                if self.settings.inside == Norm::Scale {
-                    all.push((name("g2"), vec![]));
-                }
+                let norms = [("g1", self.settings.before), ("g2", self.settings.inside)];
+                all.extend(norms.iter().filter(|(_, n)| n.is_learned()).map(|(g, _)| (name(g), vec![])));
             }
         }
         all
@@ -140,10 +156,12 @@ impl Modules {
 
     /// ψ at the start of tuning.
     pub fn initial(&self, rng: &mut impl rand::Rng) -> Vec<ArrayD<f32>> {
-        let start = self.settings.start;
-        let width = |name: &str| {
-            let module = self.modules.iter().find(|m| name.starts_with(&format!("{}.", m.name)));
-            module.map_or(1, |m| m.channels) as f64
+        let ModuleSettings { start, before, inside, gain, .. } = self.settings;
+        let module = |name: &str| self.modules.iter().find(|m| name.starts_with(&format!("{}.", m.name)));
+        let width = |name: &str| module(name).map_or(1, |m| m.channels) as f64;
+        let root = |name: &str, norm: Norm| match norm {
+            Norm::Taps => (module(name).map_or(1, |m| self.taps(m.weights[0])) as f32).sqrt(),
+            _ => width(name).sqrt() as f32,
         };
         let tensor = |(name, shape): Parameter| {
             let c = width(&name);
@@ -151,7 +169,8 @@ impl Modules {
             let std = 0.1 * (2.0 / (1.0 + f64::from(SLOPE).powi(2)) / c).sqrt();
             let dims = IxDyn(&shape);
             match (name.rsplit('.').next().unwrap_or(""), start) {
-                ("g1" | "g2", _) => ArrayD::from_elem(dims, c.sqrt() as f32),
+                ("g1", _) => ArrayD::from_elem(dims, gain.unwrap_or_else(|| root(&name, before))),
+                ("g2", _) => ArrayD::from_elem(dims, gain.unwrap_or_else(|| root(&name, inside))),
                 ("w2" | "b", Start::Zero) => ArrayD::zeros(dims),
                 ("b", Start::Kaiming) => fill(dims, Uniform::new(-1.0 / c.sqrt(), 1.0 / c.sqrt()).ok(), rng),
                 _ => fill(dims, Normal::new(0.0, std).ok(), rng),
@@ -160,25 +179,26 @@ impl Modules {
         self.parameters().into_iter().map(tensor).collect()
     }
 
-    /// ψ, `g.NAME`, `theta.NAME` → `tuned.NAME`.
+    /// ψ, `g.NAME`, `theta.NAME` → `tuned.NAME`, and `product.NAME.I` for [`Modules::vjp`].
     pub fn forward(&self) -> Result<Graph> {
         let b = Builder::new();
-        let (_, tuned) = self.apply(&b);
+        let Applied { tuned, products, .. } = self.apply(&b);
         for (weight, value) in self.weights.iter().zip(tuned) {
             b.output(&format!("tuned.{}", weight.name), value);
         }
+        products.iter().for_each(|(name, product)| b.output(name, *product));
         Ok(b.finish()?)
     }
 
-    /// ψ, `g.NAME`, `theta.NAME`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda` `[2]`
-    /// → `d.PARAMETER`: ∂(λe·Le + λl·Ll)/∂ψ.
+    /// ψ, `g.NAME`, `theta.NAME`, `product.NAME.I`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda`
+    /// `[2]` → `d.PARAMETER`: ∂(λe·Le + λl·Ll)/∂ψ.
     pub fn vjp(&self) -> Result<Graph> {
         let b = Builder::new();
-        let (psi, tuned) = self.apply(&b);
+        let Applied { psi, tuned, products } = self.apply(&b);
         let lambda = b.input("lambda", &[2]);
         let (edit, local) = (lambda.slice(&[0], &[0], &[1], &[1]), lambda.slice(&[0], &[1], &[2], &[1]));
         // ⟨θ', ∂L/∂θ'⟩ has the gradient that the chain rule asks for.
-        let products: Vec<Expr<'_>> = self
+        let inner: Vec<Expr<'_>> = self
             .weights
             .iter()
             .zip(tuned)
@@ -188,20 +208,38 @@ impl Modules {
                 (tuned * (e * edit.reshape(&[]) + l * local.reshape(&[]))).sum_all()
             })
             .collect();
-        let total = products.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
-        for ((name, _), grad) in self.parameters().iter().zip(b.gradient(total, &psi)?) {
-            b.output(&format!("d.{name}"), grad);
+        let total = inner.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
+        let names = self.parameters();
+        // A first g₁ scales what W₁ multiplies, through a σ that lets positive factors pass: L is a function of g₁·W₁, so
+        // g₁·∂L/∂g₁ = ⟨W₁, ∂L/∂W₁⟩ (Euler), and no product is needed for it.
+        let euler = |name: &str| name.ends_with(".0.g1");
+        let wrt = names.iter().zip(&psi).filter(|((name, _), _)| !euler(name));
+        let (wrt_names, wrt): (Vec<&String>, Vec<Expr<'_>>) = wrt.map(|((n, _), p)| (n, *p)).unzip();
+        let gradients = b.gradient(total, &wrt)?;
+        for ((name, parameter), gradient) in wrt_names.iter().zip(&wrt).zip(&gradients) {
+            b.output(&format!("d.{name}"), *gradient);
+            let Some(block) = name.strip_suffix(".0.w1") else { continue };
+            if let Some(i) = names.iter().position(|(n, _)| *n == format!("{block}.0.g1")) {
+                b.output(&format!("d.{block}.0.g1"), (*parameter * *gradient).sum_all() / psi[i]);
+            }
         }
+        products.iter().for_each(|(name, product)| b.supply(name, *product));
         Ok(b.finish()?)
     }
 
-    /// Declares ψ, g and θ as inputs and returns ψ and θ' = θ ⊙ (1 + M_ψ(g))   (Eq. 2).
-    fn apply<'g>(&self, b: &'g Builder) -> (Vec<Expr<'g>>, Vec<Expr<'g>>) {
+    /// k·k of a weight.
+    fn taps(&self, weight: usize) -> usize {
+        self.weights[weight].shape[2..].iter().product()
+    }
+
+    /// Declares ψ, g and θ as inputs: θ' = θ ⊙ (1 + M_ψ(g))   (Eq. 2).
+    fn apply<'g>(&self, b: &'g Builder) -> Applied<'g> {
         let psi: Vec<_> = self.parameters().iter().map(|(name, shape)| b.input(name, shape)).collect();
         let per_block =
-            3 + [self.settings.before, self.settings.inside].iter().filter(|n| **n == Norm::Scale).count();
+            3 + [self.settings.before, self.settings.inside].iter().filter(|n| n.is_learned()).count();
         let mut blocks = psi.chunks(per_block);
         let mut tuned: Vec<Option<Expr<'g>>> = vec![None; self.weights.len()];
+        let mut products = Vec::new();
         for module in &self.modules {
             let blocks: Vec<&[Expr<'g>]> = blocks.by_ref().take(self.settings.blocks).collect();
             for &i in &module.weights {
@@ -209,25 +247,38 @@ impl Modules {
                 let (g, theta) =
                     (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
                 let y0 = rows(g);
-                let y = blocks.iter().fold(y0, |y, block| self.block(y, block));
+                let mut of_weight = Vec::new();
+                let y = blocks.iter().fold(y0, |y, block| self.block(y, block, self.taps(i), &mut of_weight));
                 let change = match self.settings.start {
                     Start::Kaiming => y,
                     // Without its input, or θ' would start one raw gradient uphill.
                     Start::Zero => y - y0,
                 };
                 tuned[i] = Some(theta * (1.0 + unrows(change, shape)));
+                of_weight.pop();
+                products.extend(
+                    of_weight.into_iter().enumerate().map(|(i, p)| (format!("product.{name}.{i}"), p)),
+                );
             }
         }
-        (psi, tuned.into_iter().flatten().collect())
+        Applied { psi, tuned: tuned.into_iter().flatten().collect(), products }
     }
 
     /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for rows y `[c_out·k·k, c_in]`.
-    fn block<'g>(&self, y: Expr<'g>, parameters: &[Expr<'g>]) -> Expr<'g> {
+    fn block<'g>(
+        &self,
+        y: Expr<'g>,
+        parameters: &[Expr<'g>],
+        taps: usize,
+        products: &mut Vec<Expr<'g>>,
+    ) -> Expr<'g> {
         let [w1, w2, b, scales @ ..] = parameters else { return y };
         let mut scales = scales.iter();
-        let x = norm(self.settings.before, y, &mut scales).leaky_relu(SLOPE);
-        let x = norm(self.settings.inside, linear(x, *w1), &mut scales).leaky_relu(SLOPE);
-        y + linear(x, *w2) + *b
+        let mut norm = |kind, x| norm(kind, x, taps, &mut scales);
+        let first = linear(norm(self.settings.before, y).leaky_relu(SLOPE), *w1);
+        let second = linear(norm(self.settings.inside, first).leaky_relu(SLOPE), *w2);
+        products.extend([first, second]);
+        y + second + *b
     }
 }
 
@@ -236,16 +287,20 @@ fn linear<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
     x.gemm(w, false, true)
 }
 
-fn norm<'g>(kind: Norm, x: Expr<'g>, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
+/// Of rows x `[c_out·taps, c_in]`.
+fn norm<'g>(kind: Norm, x: Expr<'g>, taps: usize, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
+    let mut scaled = |x: Expr<'g>| {
+        let Some(&g) = scales.next() else { return x };
+        // max(‖x‖, ε) = √max(‖x‖², ε²), which has a gradient at 0
+        let floor = x.builder().scalar(FLOOR * FLOOR);
+        let squared = x.square().sum(&[1], true);
+        let clipped = x.builder().op("Clip", &[Some(squared), Some(floor)], gani_onnx::Attrs::new())[0];
+        x * (g / clipped.sqrt())
+    };
+    let shape = x.shape();
     match kind {
-        Norm::Scale => {
-            let Some(&g) = scales.next() else { return x };
-            // max(‖x‖, ε) = √max(‖x‖², ε²), which has a gradient at 0
-            let floor = x.builder().scalar(FLOOR * FLOOR);
-            let squared = x.square().sum(&[1], true);
-            let clipped = x.builder().op("Clip", &[Some(squared), Some(floor)], gani_onnx::Attrs::new())[0];
-            x * (g / clipped.sqrt())
-        }
+        Norm::Scale => scaled(x),
+        Norm::Taps => scaled(x.reshape(&[shape[0] / taps, taps, shape[1]])).reshape(&shape),
         Norm::Instance => {
             let centred = x - x.mean(&[1], true);
             centred / (centred.square().mean(&[1], true) + 1e-5).sqrt()
@@ -291,8 +346,13 @@ mod tests {
         let full = |r: usize| (32768 / r).min(512);
         let small = |r: usize| [192, 192, 192, 96, 48][r.ilog2() as usize - 2];
         for blocks in 1..=4 {
-            let settings =
-                ModuleSettings { blocks, before: Norm::Scale, inside: Norm::Scale, start: Start::Zero };
+            let settings = ModuleSettings {
+                blocks,
+                before: Norm::Scale,
+                inside: Norm::Scale,
+                start: Start::Zero,
+                gain: None,
+            };
             let count = |w| Modules::new(w, settings).parameter_count();
             assert_eq!(count(stylegan2(1024, full)), 1_396_658 * blocks);
             assert_eq!(count(stylegan2(512, full)), 1_386_318 * blocks);

@@ -129,6 +129,7 @@ fn paper(method: Method, weights: Weights, iterations: usize) -> Settings {
                 before: Norm::Scale,
                 inside: Norm::Scale,
                 start: Start::Kaiming,
+                gain: None,
             },
             weights,
             lambda_edit: 1.0,

@@ -122,6 +122,16 @@ impl Builder {
         self.state.borrow_mut().graph.outputs.push((name.into(), value.value));
     }
 
+    /// Lets `value` be given from outside, as the input `name`, where a node computed it so far: what another graph has left
+    /// over need not be computed again. Gradients are taken before.
+    pub fn supply(&self, name: &str, value: Expr<'_>) {
+        if !std::ptr::eq(value.builder, self) {
+            self.fail(Error::Input(format!("the value supplied as `{name}` belongs to another builder")));
+            return;
+        }
+        self.state.borrow_mut().supply(name, value.value);
+    }
+
     /// Copies `graph` into this one and returns its outputs. `bindings` gives a value to each of its inputs, and
     /// may replace named constants too: so a generator's weights become inputs of a training graph. A binding whose
     /// name the graph does not have is an error.

@@ -57,6 +57,19 @@ impl State {
         self.made.get(&v).and_then(|&i| self.graph.nodes.get(i))
     }
 
+    /// Makes an input of `value`, which a node computed. That node gets a nameless output in its place, for pruning to drop.
+    pub(crate) fn supply(&mut self, name: &str, value: Value) {
+        let Some(&node) = self.made.get(&value) else {
+            self.poison(Error::Input(format!("nothing computes what is supplied as `{name}`")), 0);
+            return;
+        };
+        let ValueInfo { shape, dtype, .. } = self.graph.info(value).clone();
+        let unused = self.value("", &shape, dtype);
+        self.graph.nodes[node].outputs.iter_mut().filter(|o| **o == value).for_each(|o| *o = unused);
+        self.graph.values[value.index()].name = name.into();
+        self.graph.inputs.push(value);
+    }
+
     /// Adds a node, or returns the values that already hold its result.
     pub(crate) fn node(
         &mut self,
