@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba 2015, Algorithm 1) for one tensor: latents, noise maps, and weights tuned directly.
+//! Adam (Kingma and Ba 2015, Algorithm 1) for one tensor: latents and noise maps.
 
 /// The running moments of one tensor.
 #[derive(Debug)]
@@ -8,9 +8,12 @@ pub struct Adam {
     v: Vec<f32>,
 }
 
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
+/// β₁.
+pub(crate) const BETA1: f32 = 0.9;
+/// β₂.
+pub(crate) const BETA2: f32 = 0.999;
+/// ε.
+pub(crate) const EPSILON: f32 = 1e-8;
 
 impl Adam {
     /// For a tensor of `len` numbers.
@@ -20,25 +23,13 @@ impl Adam {
 
     /// One update of `p` by its gradient `g`, both of the length that it was made for.
     pub fn step(&mut self, p: &mut [f32], g: &[f32], learning_rate: f32) {
-        // p ← p − α · m̂ / (√v̂ + ε)
-        p.iter_mut().zip(self.direction(g)).for_each(|(p, u)| *p -= learning_rate * u);
-    }
-
-    /// Takes in `g` as it is read; gives what a step goes against, m̂ / (√v̂ + ε).
-    pub fn direction(&mut self, g: &[f32]) -> impl Iterator<Item = f32> {
         self.step += 1;
         let (c1, c2) = (1.0 - BETA1.powi(self.step), 1.0 - BETA2.powi(self.step));
-        let moments = self.m.iter_mut().zip(&mut self.v).zip(g);
-        moments.map(move |((m, v), &g)| {
+        for (((p, m), v), &g) in p.iter_mut().zip(&mut self.m).zip(&mut self.v).zip(g) {
             *m = BETA1 * *m + (1.0 - BETA1) * g;
             *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            (*m / c1) / ((*v / c2).sqrt() + EPSILON)
-        })
-    }
-
-    /// v, the running mean of g², which is v̂ but for a factor.
-    pub fn second_moment(&self) -> &[f32] {
-        &self.v
+            *p -= learning_rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON); // p ← p − α · m̂ / (√v̂ + ε)
+        }
     }
 }
 

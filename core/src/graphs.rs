@@ -2,6 +2,7 @@
 //! check-cuda` places them. A test compares the list with what inversions run.
 
 use crate::bundle::Bundle;
+use crate::follow::{self, StepRule};
 use crate::method::Method;
 use crate::modules::Modules;
 use crate::objective::{Objective, Wrt};
@@ -54,6 +55,7 @@ pub fn of_bundle(bundle: &Bundle, preset: Preset) -> Result<Vec<Named>> {
 pub fn of_objective(objective: &Objective, settings: &TuneSettings) -> Result<Vec<Named>> {
     let (weights, cheap) = (&settings.weights, settings.weights.cheap());
     let modules = Modules::of(objective, settings.module)?;
+    let rule = StepRule { relative: true, spare: settings.spare };
     let maps = objective.noise_maps();
     let maps: Vec<(&str, usize)> = maps.iter().map(|(name, t)| (*name, t.len().isqrt())).collect();
     let graphs = [
@@ -65,6 +67,7 @@ pub fn of_objective(objective: &Objective, settings: &TuneSettings) -> Result<Ve
         ("loss gradient", Some(objective.loss_gradient(weights, Wrt::Weights)?)),
         ("reference", Some(objective.reference(weights)?)),
         ("modules' gradient", Some(modules.vjp()?)),
+        ("weights' step", Some(follow::graph(&follow::weights(objective)?, rule)?)),
     ];
     Ok(graphs.into_iter().filter_map(|(name, graph)| Some((name.to_owned(), graph?))).collect())
 }

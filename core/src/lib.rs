@@ -44,6 +44,7 @@ pub mod error;
 pub mod evaluate;
 pub mod figure;
 pub mod files;
+pub mod follow;
 pub mod graphs;
 pub mod inspect;
 pub mod inversion;

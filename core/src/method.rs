@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// The loss and schedule of [`Method::Gani`] on the weights themselves, without modules, see [`crate::direct`].
+    /// The loss and schedule of [`Method::Gani`] on the weights themselves, without modules, sparing those that other faces
+    /// depend on, see [`crate::direct`].
     Direct,
     /// Gradient modification modules, the paper's, see [`crate::tune`].
     Gani,

@@ -112,6 +112,7 @@ impl Preset {
         s.tune.weights.full_resolution = true;
         s.tune.weights.lambda_pixel *= 4.0; // the fit of pixels is what the paper's weights reach last
         s.tune.localisation = Localisation::Cheap;
+        s.tune.spare = 0.75;
         s
     }
 }

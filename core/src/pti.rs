@@ -3,7 +3,8 @@
 //! tunes every parameter of the generator, and LPIPS sees 1024 px.
 
 use crate::Result;
-use crate::direct::{Followed, Tuned};
+use crate::direct::Tuned;
+use crate::follow::{Followed, StepRule};
 use crate::objective::{Pixel, Weights};
 use crate::terms::{Problem, StepLosses, Terms};
 use rand::SeedableRng;
@@ -59,7 +60,7 @@ pub fn pivotal_tuning(
     mut watch: impl FnMut(usize, f32),
 ) -> Result<Tuned> {
     let mut terms = Terms::new(problem, ws, &settings.weights, &settings.weights)?;
-    let mut weights = Followed::new(problem, &terms)?;
+    let mut weights = Followed::new(problem, &mut terms, StepRule::default(), std::iter::empty())?;
     let lpips = terms.names().iter().position(|n| n == "lpips");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let lambda = [1.0, settings.lambda_local];
@@ -79,9 +80,9 @@ pub fn pivotal_tuning(
         if reached {
             break;
         }
-        weights.step(&mut terms, lambda, settings.learning_rate)?;
+        weights.step(lambda, settings.learning_rate)?;
     }
-    Ok(Tuned { changes: weights.changes(), terms: terms.names().to_vec(), history })
+    Ok(Tuned { changes: weights.changes()?, terms: terms.names().to_vec(), history })
 }
 
 /// w_r = w_p + α (w_z − w_p)/‖w_z − w_p‖, with w_z pulled towards the mean   (Eq. 4). All are `[n·512]`.

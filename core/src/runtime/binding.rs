@@ -124,6 +124,21 @@ impl Binding {
         Ok(())
     }
 
+    /// Makes the output `output` the very tensor that the set input `input` is: a run writes over what it has read. Right where
+    /// everything that reads the input comes before what computes the output, or computes it element by element.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a name is unknown, shapes differ, or `input` is not yet set.
+    pub fn in_place(&mut self, output: &str, input: &str) -> Result<()> {
+        let index = self.session.find(self.session.outputs(), "output", output)?;
+        let (slot, shape) = self.slot(input)?;
+        self.session.check_shape(&self.session.outputs()[index], shape)?;
+        let slot = Arc::clone(slot);
+        self.io.bind_output(output, lock(&slot).view_mut()).map_err(|e| self.session.failed(&e))?;
+        self.outputs[index] = slot;
+        Ok(())
+    }
+
     /// Runs the network on what is bound.
     ///
     /// # Errors
@@ -185,7 +200,7 @@ fn lock(slot: &Slot) -> MutexGuard<'_, Tensor<f32>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A tensor of zeros (on a GPU: of whatever was there) where the session runs.
+/// A tensor of zeros where the session runs.
 fn new_tensor(session: &Session, shape: &[usize]) -> Result<Tensor<f32>> {
     let tensor = match session.device() {
         Device::Cpu => Tensor::new(&Allocator::default(), shape),
@@ -193,6 +208,10 @@ fn new_tensor(session: &Session, shape: &[usize]) -> Result<Tensor<f32>> {
             MemoryInfo::new(AllocationDevice::CUDA, index as i32, AllocatorType::Device, MemoryType::Default)
                 .and_then(|memory| Allocator::new(&session.lock(), memory))
                 .and_then(|allocator| Tensor::new(&allocator, shape))
+                .and_then(|mut tensor| {
+                    let zeros = vec![0.0; shape.iter().product()];
+                    write(session.device(), &mut tensor, shape, &zeros).map(|()| tensor)
+                })
         }
     };
     tensor.map_err(|e| session.failed(&e))
