@@ -1,6 +1,6 @@
 //! Convolution and its transpose. How each gradient is lowered was measured, see [`crate::gradient`] and
-//! `docs/performance.md`: dX of a stride-1 convolution is a convolution with flipped, swapped weights; dW unfolds
-//! the input into one matrix and is one matrix product.
+//! `docs/performance.md`: dX of a stride-1 convolution is a convolution with flipped, swapped weights; dW is one matrix
+//! product for each tap of the kernel, with the input as that tap sees it.
 
 use super::layout::flip;
 use super::{Grads, MAX_TAPS, Site};
@@ -91,8 +91,8 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     flip(turned, &axes)
 }
 
-/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened:
-/// the taps of x stand side by side in one matrix, and one matrix product sums over n and h.
+/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
+/// that sums over n and h. All taps side by side in one matrix would need it as many times over.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
     let d = geometry.kernel.len();
     let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
@@ -123,19 +123,23 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     };
 
     if group == 1 {
-        // [C·… , N·area] per tap; g as [O, N·area]
+        // x as [C, N·area], g as [O, N·area]
         let rows = |e: Expr<'g>, c: usize| match n {
             1 => e.reshape(&[c, area]),
             _ => e.reshape(&[n, c, area]).transpose(&[1, 0, 2]).reshape(&[c, n * area]),
         };
-        let unfolded: Vec<_> = offsets.iter().map(|t| rows(tap(t), channels)).collect();
-        let product = rows(g, outputs).gemm(x.builder().concat(&unfolded, 0), false, true); // [O, taps·C]
+        let g = rows(g, outputs);
+        let products: Vec<_> =
+            offsets.iter().map(|at| g.gemm(rows(tap(at), channels), false, true)).collect();
         return match taps {
-            1 => product,
-            _ => product.reshape(&[outputs, taps, channels]).transpose(&[0, 2, 1]),
+            1 => products[0],
+            _ => {
+                let all = x.builder().concat(&products, 0).reshape(&[taps, outputs, channels]);
+                all.transpose(&[1, 2, 0])
+            }
         };
     }
-    // Grouped: one product per group, batched. [N, G, C/g, area] taps against [N, G, O/g, area].
+    // Grouped: one product per group, batched, with the taps side by side: [N, G, C/g, area] of x, [N, G, O/g, area] of g.
     let (cg, og) = (channels / group, outputs / group);
     let split = |e: Expr<'g>, c: usize| {
         let e = e.reshape(&[n, group, c, area]).transpose(&[1, 2, 0, 3]);

@@ -81,7 +81,7 @@ fn uneven_pads_are_cut_off_after_the_transposed_convolution() {
 }
 
 #[test]
-fn conv_dw_is_one_matrix_product() {
+fn conv_dw_is_a_matrix_product_for_each_tap() {
     let graph = gradient(|b| {
         let (_, w, y) = conv(b, ConvAttrs { pads: vec![1, 0, 0, 0], ..ConvAttrs::same(0) });
         (y, w)
@@ -93,17 +93,18 @@ fn conv_dw_is_one_matrix_product() {
         input w[4, 3, 2, 1]
         input g[1, 4, 8, 8]
         Pad(x[1, 3, 8, 8], [0, 0, 1, 0, 0, 0, 0, 0]) -> %1[1, 3, 9, 8]
-        Slice(%1[1, 3, 9, 8], [0, 0], [8, 8], [2, 3], [1, 1]) -> %2[1, 3, 8, 8]
-        Reshape(%2[1, 3, 8, 8], [3, 64]) -> %3[3, 64]
-        Slice(%1[1, 3, 9, 8], [1, 0], [9, 8], [2, 3], [1, 1]) -> %4[1, 3, 8, 8]
-        Reshape(%4[1, 3, 8, 8], [3, 64]) -> %5[3, 64]
-        Reshape(g[1, 4, 8, 8], [4, 64]) -> %6[4, 64]
-        Concat(%3[3, 64], %5[3, 64]) -> %7[6, 64] axis=Int(0)
-        Gemm(%6[4, 64], %7[6, 64]) -> %8[4, 6] transA=Int(0) transB=Int(1)
-        Reshape(%8[4, 6], [4, 2, 3]) -> %9[4, 2, 3]
-        Transpose(%9[4, 2, 3]) -> %10[4, 3, 2] perm=Ints([0, 2, 1])
-        Reshape(%10[4, 3, 2], [4, 3, 2, 1]) -> %11[4, 3, 2, 1]
-        output gradient = %11[4, 3, 2, 1]",
+        Reshape(g[1, 4, 8, 8], [4, 64]) -> %2[4, 64]
+        Slice(%1[1, 3, 9, 8], [0, 0], [8, 8], [2, 3], [1, 1]) -> %3[1, 3, 8, 8]
+        Reshape(%3[1, 3, 8, 8], [3, 64]) -> %4[3, 64]
+        Gemm(%2[4, 64], %4[3, 64]) -> %5[4, 3] transA=Int(0) transB=Int(1)
+        Slice(%1[1, 3, 9, 8], [1, 0], [9, 8], [2, 3], [1, 1]) -> %6[1, 3, 8, 8]
+        Reshape(%6[1, 3, 8, 8], [3, 64]) -> %7[3, 64]
+        Gemm(%2[4, 64], %7[3, 64]) -> %8[4, 3] transA=Int(0) transB=Int(1)
+        Concat(%5[4, 3], %8[4, 3]) -> %9[8, 3] axis=Int(0)
+        Reshape(%9[8, 3], [2, 4, 3]) -> %10[2, 4, 3]
+        Transpose(%10[2, 4, 3]) -> %11[4, 3, 2] perm=Ints([1, 2, 0])
+        Reshape(%11[4, 3, 2], [4, 3, 2, 1]) -> %12[4, 3, 2, 1]
+        output gradient = %12[4, 3, 2, 1]",
     );
 }
 
