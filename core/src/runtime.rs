@@ -190,9 +190,10 @@ impl Runtime {
             true => LogLevel::Verbose,
             false => LogLevel::Warning,
         };
+        // A planned block for all intermediate results would come on top of what the first run, not yet planned, took.
         let mut builder = ort::session::Session::builder(&self.loaded.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_memory_pattern(true)?
+            .with_memory_pattern(false)?
             .with_deterministic_compute(true)?
             .with_log_level(level)?;
         if self.threads != self.loaded.threads {
