@@ -139,12 +139,17 @@ class Bench:
 
     # ---- what it says ---------------------------------------------------------------------------------------------------
 
+    def labels(self, part=""):
+        """Generators that were measured (in a part), by family and size."""
+        keys = [key.split(": ") for key in self.results if key.count(": ") == 2]
+        found = {key[0] for key in keys if part in ("", key[1])}
+        return sorted(found, key=lambda label: (label.startswith("Mobile"), int(label.split()[1])))
+
     def table(self):
         """Markdown: medians of gani, and how many times as long the peers take."""
-        labels = dict.fromkeys(key.split(": ")[0] for key in self.results if key.count(": ") == 2)
         peers = list(PEERS)
         lines = ["| | part | gani | " + " | ".join(f"{p} / gani" for p in peers) + " | gani MB | PyTorch MB |", "|---|---|--:|" + "--:|" * (len(peers) + 2)]
-        for label in labels:
+        for label in self.labels():
             for part, title in PARTS.items():
                 of = lambda name: self.results.get(f"{label}: {part}: {name}")
                 if not (ours := of("gani")):
@@ -183,16 +188,16 @@ class Bench:
 
         names = ["gani", *PEERS]
         parts = [p for p in ("gradient", "gani", "direct")]
-        labels = list(dict.fromkeys(key.split(": ")[0] for key in self.results if key.count(": ") == 2))
-        if not labels:
+        if not self.labels():
             return
         figure, axes = plt.subplots(1, len(parts), figsize=(4.2 * len(parts), 3.4), constrained_layout=True)
         for axis, part in zip(axes, parts):
+            labels = self.labels(part)
             for i, name in enumerate(names):
                 times = [self.results.get(f"{label}: {part}: {name}") for label in labels]
                 heights = [statistics.median(t["seconds"]) if t else 0 for t in times]
                 axis.bar(np.arange(len(labels)) + 0.2 * i, heights, 0.18, label=name)
-            axis.set_xticks(np.arange(len(labels)) + 0.3, [label.replace(" ", "\n", 1) for label in labels], fontsize=8)
+            axis.set_xticks(np.arange(len(labels)) + 0.3, [label.replace("StyleGAN2", "StyleGAN2\n").replace("MobileStyleGAN", "Mobile\nStyleGAN\n") for label in labels], fontsize=7)
             axis.set_title(PARTS[part], fontsize=10)
             axis.set_ylabel("seconds")
         axes[0].legend(fontsize=8)

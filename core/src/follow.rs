@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
 use ndarray::ArrayD;
 
-/// Added to the two sides of the ratio in [`turn`], which have mean 1: no weight moves without bounds.
+/// Added to the two sides of the ratio in `turn`, which have mean 1: no weight moves without bounds.
 const FLOORS: [f32; 2] = [1e-4, 0.03];
 
 /// How steps of the weights are made.
@@ -18,7 +18,7 @@ pub struct StepRule {
     /// Step sizes are α · rms(θ), by weight: the same α serves generators whose weights are of other sizes (Adafactor, Shazeer
     /// and Stern 2018, §8). Else they are α.
     pub relative: bool,
-    /// p of [`turn`]; 0: no weight is spared.
+    /// p of `turn`; 0: no weight is spared.
     pub spare: f32,
 }
 
@@ -88,7 +88,7 @@ pub fn weights(objective: &Objective) -> Result<Vec<(&str, &Tensor)>> {
 /// of Eq. 5), and `spared.NAME` where the rule spares; for all: `lambda` `[2]`, `alpha` and `warm` `[2]` (1 − β₁ᵗ, 1 − β₂ᵗ)
 /// → `next.theta.NAME`, `next.m.NAME`, `next.v.NAME`.
 ///
-/// These may be written over their inputs, as [`Followed`] does: each input's last reader is the op that writes its next
+/// These may be written over their inputs, as `Followed` does: each input's last reader is the op that writes its next
 /// value, or one that this waits for.
 pub fn graph(weights: &[(&str, &Tensor)], rule: StepRule) -> Result<Graph> {
     let b = Builder::new();
