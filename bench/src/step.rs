@@ -110,6 +110,7 @@ impl<'s> Setting<'s> {
         };
         // The loss that both sides have in the same words: pixels and LPIPS.
         objective.networks.retain(|n| n.name == "lpips");
+        objective.generator = runtime.lowered(objective.generator)?;
         let weights = face_weights().cheap();
         let read = |name: &str| read_npy(&arguments.inputs.join(name));
         let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
@@ -134,10 +135,7 @@ impl<'s> Setting<'s> {
         for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
             loss.set(&format!("theta.{name}"), theta.as_f32().ok_or("θ is not f32")?)?;
         }
-        let ports: Vec<String> = loss.session().inputs().iter().map(|port| port.name.clone()).collect();
-        for port in ports.iter().filter(|name| name.starts_with("target.")) {
-            loss.share(port, &target, port)?;
-        }
+        loss.share_all(&target, "target.")?;
         let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
         let mut squares = 0.0;
         for name in &self.objective.tunable {
@@ -161,10 +159,7 @@ impl<'s> Setting<'s> {
             Ok(part)
         };
         let (mut apply, mut vjp) = (bind(modules.forward()?)?, bind(modules.vjp()?)?);
-        let ports: Vec<String> = vjp.session().inputs().iter().map(|port| port.name.clone()).collect();
-        for port in ports.iter().filter(|name| name.starts_with("product.")) {
-            vjp.share(port, &apply, port)?;
-        }
+        vjp.share_all(&apply, "product.")?;
         self.timed(|_| Ok(apply.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
     }
 

@@ -55,9 +55,9 @@ impl Model {
         self.size().max(metrics::SIZE)
     }
 
-    /// The generator's graph: all that editing needs.
+    /// The generator's graph as the runtime computes it fastest: all that editing needs.
     pub fn generator(&self) -> Result<&Graph> {
-        get_or_try(&self.loaded.generator, || self.bundle.generator())
+        get_or_try(&self.loaded.generator, || self.runtime.lowered(self.bundle.generator()?))
     }
 
     /// Height and width of the crop that inversion wants.

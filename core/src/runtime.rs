@@ -26,6 +26,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::{Error, Result};
+use gani_onnx::{Graph, winograd};
 
 /// A model of one Identity node, to find out whether a device really works.
 const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
@@ -167,6 +168,15 @@ impl Runtime {
     /// The library's version, such as "1.28.0", or "unknown" where the file does not say.
     pub fn version(&self) -> &str {
         &self.loaded.version
+    }
+
+    /// `graph` as the device computes it fastest: on a processor with large 3×3 convolutions in Winograd's form, which on a
+    /// GPU cuDNN chooses by itself. Gradients are taken of the result. What is lowered already stays as it is.
+    pub fn lowered(&self, graph: Graph) -> Result<Graph> {
+        match self.device {
+            Device::Cpu => Ok(winograd(&graph)?),
+            Device::Cuda(_) => Ok(graph),
+        }
     }
 
     /// Makes a session of an ONNX model: static shapes, f32 inputs and outputs. `name` is for messages.

@@ -10,7 +10,7 @@ mod state;
 pub use methods::ConvAttrs;
 pub(crate) use state::State;
 
-use crate::graph::{Attrs, Graph, Value};
+use crate::graph::{Attrs, Graph, Node, Value};
 use crate::{DType, Error, Result, Tensor};
 use state::too_large;
 use std::cell::RefCell;
@@ -136,6 +136,16 @@ impl Builder {
     /// may replace named constants too: so a generator's weights become inputs of a training graph. A binding whose
     /// name the graph does not have is an error.
     pub fn inline<'g>(&'g self, graph: &Graph, bindings: &[(&str, Expr<'_>)]) -> Result<Vec<Expr<'g>>> {
+        self.inline_with(graph, bindings, |_, _| None)
+    }
+
+    /// [`Builder::inline`], with another way to compute a node's one output where `lower` knows one.
+    pub(crate) fn inline_with<'g>(
+        &'g self,
+        graph: &Graph,
+        bindings: &[(&str, Expr<'_>)],
+        lower: impl Fn(&Node, &[Option<Expr<'g>>]) -> Option<Expr<'g>>,
+    ) -> Result<Vec<Expr<'g>>> {
         let bound: HashMap<&str, Value> = bindings.iter().map(|(n, e)| (*n, e.value)).collect();
         let known: HashSet<&str> =
             graph.inputs.iter().chain(graph.constants.keys()).map(|&v| graph.info(v).name.as_str()).collect();
@@ -145,13 +155,12 @@ impl Builder {
         if let Some((name, _)) = bindings.iter().find(|(_, e)| !std::ptr::eq(e.builder, self)) {
             return Err(Error::Input(format!("the value bound to `{name}` belongs to another builder")));
         }
-        let mut state = self.state.borrow_mut();
-        let mut map: HashMap<Value, Value> = HashMap::new();
+        let mut map: HashMap<Value, Expr<'g>> = HashMap::new();
         for &v in graph.inputs.iter().chain(graph.constants.keys()) {
             let info = graph.info(v);
             let target = match (bound.get(info.name.as_str()), graph.constants.get(&v)) {
                 (Some(&to), _) => {
-                    let given = state.graph.info(to);
+                    let given = self.with(|g| g.info(to).clone());
                     if given.shape != info.shape || given.dtype != info.dtype {
                         return Err(Error::Input(format!(
                             "`{}` is {:?} {:?}, but a value that is {:?} {:?} was bound to it",
@@ -160,19 +169,22 @@ impl Builder {
                     }
                     to
                 }
-                (None, Some(tensor)) => state.constant(&info.name, tensor.clone()),
+                (None, Some(tensor)) => self.state.borrow_mut().constant(&info.name, tensor.clone()),
                 (None, None) => {
                     return Err(Error::Input(format!("no value was bound to the input `{}`", info.name)));
                 }
             };
-            map.insert(v, target);
+            map.insert(v, self.expr(target));
         }
         for node in &graph.nodes {
             let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| map[&v])).collect();
-            let outputs = state.node(&node.op, &node.name, &inputs, node.attrs.clone(), node.outputs.len());
+            let outputs = match lower(node, &inputs) {
+                Some(output) => vec![output],
+                None => self.op_named(&node.op, &node.name, &inputs, node.attrs.clone(), node.outputs.len()),
+            };
             map.extend(node.outputs.iter().copied().zip(outputs));
         }
-        Ok(graph.outputs.iter().map(|(_, v)| Expr { builder: self, value: map[v] }).collect())
+        Ok(graph.outputs.iter().map(|(_, v)| map[v]).collect())
     }
 
     /// The finished graph: only what its outputs need; or the first error met on the way.

@@ -32,12 +32,14 @@ mod peephole;
 mod proto;
 pub mod read;
 pub mod tensor;
+mod winograd;
 pub mod write;
 
 pub use error::{Error, Result};
 pub use expr::{Builder, Expr};
 pub use graph::{Attr, Attrs, Graph, Node, Value};
 pub use tensor::{DType, Data, Tensor};
+pub use winograd::winograd;
 
 /// The opset of every graph we emit: the newest for which ONNX Runtime's CUDA provider still has a kernel for
 /// everything we use (from 22 on, MaxPool and others fall back to the CPU).

@@ -64,8 +64,9 @@ fn stylegan2_matches_pytorch() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let mut npz = golden("stylegan2-ffhq-64.npz");
     let (z, w, image) = (array(&mut npz, "z"), array(&mut npz, "w"), array(&mut npz, "image"));
-    let (mapping, generator) =
-        (session(&bundle.mapping().unwrap().unwrap()), session(&bundle.generator().unwrap()));
+    let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
+    let lowered = runtime.lowered(bundle.generator().unwrap()).unwrap();
+    let (mapping, generator) = (session(&bundle.mapping().unwrap().unwrap()), session(&lowered));
     for i in 0..z.shape()[0] {
         let at = |a: &ArrayD<f32>| a.slice_axis(Axis(0), (i..i + 1).into()).to_owned();
         let mapped = run(&mapping, &[("z", &at(&z))]).remove(0);

@@ -72,6 +72,7 @@ fn twelve_steps_match_the_pytorch_run() {
     let weights = Weights { lambda_identity: 0.0, ..face_weights() };
     let settings = Preset::Paper.settings(Method::Gani, weights.clone(), 12).tune;
     let mut objective = bundle.objective().unwrap();
+    objective.generator = runtime.lowered(objective.generator).unwrap();
     // The bundle stores LPIPS as f16; the modules' ScaleNorm enlarges what that does to weak rows of g (∂L/∂ψ 2 %).
     let lpips = objective.networks.iter_mut().find(|n| n.name == "lpips").unwrap();
     lpips.graph = published_lpips(64);

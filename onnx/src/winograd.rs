@@ -1,0 +1,142 @@
+//! Winograd's minimal filtering F(4×4, 3×3) (Lavin & Gray 2016, arXiv 1509.09308): a 3×3 convolution with a quarter of the
+//! multiplications, as a matrix product for each of 36 points. It is made of ops that have gradients, so ∂L/∂x and ∂L/∂w
+//! take a quarter as well. ONNX Runtime does nothing of the kind on a processor; on a GPU cuDNN does it by itself.
+
+use crate::expr::ConvAttrs;
+use crate::graph::Node;
+use crate::{Builder, Expr, Graph, Result};
+
+/// Outputs of a tile, by side, and the points at which their products are taken.
+const OUTPUTS: usize = 4;
+const POINTS: usize = OUTPUTS + 2;
+
+/// Finite points; the last one is ∞. Errors are a quarter of those with the usual 0, ±1, ±2.
+const FINITE: [f64; POINTS - 1] = [0.0, 0.75, -0.75, 1.5, -1.5];
+
+/// Fewer channels or rows than these are convolved as they are: it is as fast.
+const MIN_CHANNELS: usize = 64;
+const MIN_SIDE: usize = 16;
+/// And so are larger images: the transformed tiles are 36/16 as large again.
+const MAX_SIZE: usize = 1 << 23;
+
+/// `graph` with its large 3×3 convolutions of stride 1 in Winograd's form. Inputs, outputs and weights keep their names;
+/// results differ by rounding, 1e-6 of their size.
+pub fn winograd(graph: &Graph) -> Result<Graph> {
+    let b = Builder::new();
+    let infos = graph.inputs().iter().map(|&v| graph.info(v));
+    let inputs: Vec<_> = infos.map(|i| (i.name.as_str(), b.input_of(&i.name, &i.shape, i.dtype))).collect();
+    let outputs = b.inline_with(graph, &inputs, lowered)?;
+    for ((name, _), value) in graph.outputs().iter().zip(outputs) {
+        b.output(name, value);
+    }
+    b.finish()
+}
+
+/// The output of `node`, where it is a convolution that gains.
+fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
+    let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
+    let plain = node.op == "Conv"
+        && w.shape().get(2..) == Some(&[3, 3])
+        && node.attrs.get_int("group", 1) == 1
+        && node.attrs.get_str("auto_pad", "NOTSET") == "NOTSET"
+        && node.attrs.get_ints("pads") == Some(&[1; 4])
+        && ["strides", "dilations"].iter().all(|a| node.attrs.get_ints(a).is_none_or(|v| v == [1, 1]));
+    let [1, c, height, width] = *x.shape() else { return None };
+    let gains = c.min(w.dim(0)) >= MIN_CHANNELS
+        && c.max(w.dim(0)) * height * width <= MAX_SIZE
+        && [height, width].iter().all(|&side| side >= MIN_SIDE && side.is_multiple_of(OUTPUTS));
+    (plain && gains).then(|| {
+        let y = convolution(x, w);
+        match inputs.get(2) {
+            Some(Some(bias)) => y + bias.reshape(&[1, w.dim(0), 1, 1]),
+            _ => y,
+        }
+    })
+}
+
+/// Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, summed over channels, for all tiles d of x `[1,C,H,W]`, w `[O,C,3,3]`. Each of the three
+/// transforms of a tile is one matrix: for rows and columns at once.
+fn convolution<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
+    let (b, squared) = (x.builder(), POINTS * POINTS);
+    let (o, c, height, width) = (w.dim(0), w.dim(1), x.dim(2), x.dim(3));
+    let (rows, columns) = (height / OUTPUTS, width / OUTPUTS);
+    let Transforms { at, g, bt } = Transforms::new();
+
+    // U = (G ⊗ G) w: [36, O, C]
+    let u = both(b, &g).gemm(w.reshape(&[o * c, 9]), false, true).reshape(&[squared, o, c]);
+    // V = (Bᵀ ⊗ Bᵀ) d: a convolution of each channel reads its tiles, 6×6, 4 apart. [36, C, tiles]
+    let tiles = ConvAttrs { pads: vec![1; 4], ..ConvAttrs::same(1).stride(OUTPUTS) };
+    let v = x.reshape(&[c, 1, height, width]);
+    let v = v.conv(both(b, &bt).reshape(&[squared, 1, POINTS, POINTS]), &tiles);
+    let v = v.reshape(&[c, squared, rows * columns]).transpose(&[1, 0, 2]);
+    // Y = (Aᵀ ⊗ Aᵀ) Σ_c U·V, tile by tile
+    let products = u.matmul(v).reshape(&[squared, o * rows * columns]);
+    let y = products.gemm(both(b, &at), true, true).reshape(&[o, rows, columns, OUTPUTS, OUTPUTS]);
+    y.transpose(&[0, 1, 3, 2, 4]).reshape(&[1, o, height, width])
+}
+
+/// M ⊗ M: what M does to the columns of a tile and then to its rows, `[m², n²]`.
+fn both<'g>(b: &'g Builder, m: &[Vec<f64>]) -> Expr<'g> {
+    let (rows, columns) = (m.len(), m[0].len());
+    let mut values = Vec::with_capacity((rows * columns).pow(2));
+    for (i, j) in (0..rows * rows).map(|r| (r / rows, r % rows)) {
+        let row = (0..columns * columns).map(|c| m[i][c / columns] * m[j][c % columns]);
+        values.extend(row.map(|v| v as f32));
+    }
+    b.values(&[rows * rows, columns * columns], &values)
+}
+
+/// Aᵀ `[4,6]`, G `[6,3]`, Bᵀ `[6,6]`, by Cook and Toom: two polynomials are multiplied by their values at points, and the
+/// product is read back by Lagrange's formula; a filter is the transpose of that.
+struct Transforms {
+    at: Vec<Vec<f64>>,
+    g: Vec<Vec<f64>>,
+    bt: Vec<Vec<f64>>,
+}
+
+impl Transforms {
+    fn new() -> Transforms {
+        // Powers of each point up to aᵏ⁻¹; at ∞ only the highest counts.
+        let powers = |k: usize| {
+            let finite = FINITE.iter().map(move |a| (0..k as i32).map(|j| a.powi(j)).collect::<Vec<_>>());
+            finite.chain([(0..k).map(|j| f64::from(u8::from(j + 1 == k))).collect()])
+        };
+        let others = |i: usize| FINITE.iter().enumerate().filter(move |(k, _)| *k != i).map(|(_, &a)| a);
+        let scale = |i: usize| others(i).map(|a| FINITE.get(i).map_or(1.0, |own| own - a)).product::<f64>();
+
+        let at = (0..OUTPUTS).map(|j| powers(OUTPUTS).map(|row| row[j]).collect()).collect();
+        let g = powers(3).enumerate().map(|(i, row)| row.iter().map(|v| v / scale(i)).collect()).collect();
+        // The coefficients of Π (x − aₖ) over the other points.
+        let bt = (0..POINTS).map(|i| {
+            let mut product = vec![1.0];
+            for a in others(i) {
+                let shifted = [&[0.0], &product[..]].concat(); // x · product
+                product.push(0.0);
+                product = shifted.iter().zip(&product).map(|(s, p)| s - a * p).collect();
+            }
+            product.resize(POINTS, 0.0);
+            product
+        });
+        Transforms { at, g, bt: bt.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_outputs_of_a_filter_take_six_products() {
+        let (signal, filter) = ([3.0, -1.0, 4.0, 1.5, -9.0, 2.5], [0.5, -2.0, 0.25]);
+        let Transforms { at, g, bt } = Transforms::new();
+        let times = |m: &[Vec<f64>], v: &[f64]| -> Vec<f64> {
+            m.iter().map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum()).collect()
+        };
+        let products: Vec<f64> =
+            times(&g, &filter).iter().zip(times(&bt, &signal)).map(|(a, b)| a * b).collect();
+        for (i, y) in times(&at, &products).iter().enumerate() {
+            let direct: f64 = (0..3).map(|k| filter[k] * signal[i + k]).sum();
+            assert!((y - direct).abs() < 1e-12, "{i}: {y}, not {direct}");
+        }
+    }
+}

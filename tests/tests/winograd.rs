@@ -1,0 +1,95 @@
+//! Convolutions in Winograd's form against ONNX Runtime's own: values, ∂/∂x and ∂/∂w, and what is left as it is.
+#![allow(missing_docs)]
+
+use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_onnx::expr::ConvAttrs;
+use gani_onnx::{Attrs, Builder, Graph, Tensor, winograd, write};
+use ndarray::ArrayD;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// y = x * w + bias, weighed by `pull`, and its gradient; w and bias are the graph's weights.
+fn graph(x: [usize; 4], w: [usize; 4], conv: &ConvAttrs) -> Graph {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut random = |shape: &[usize]| {
+        let values = StandardNormal.sample_iter(&mut rng).take(shape.iter().product()).collect();
+        Tensor::f32(shape, values).unwrap()
+    };
+    let b = Builder::new();
+    let (image, weight, bias) =
+        (b.input("x", &x), b.weight("w", random(&w)), b.weight("bias", random(&[w[0]])));
+    let attrs = Attrs::new().ints("strides", &conv.strides).ints("pads", &conv.pads).int("group", conv.group);
+    b.output("y", b.op("Conv", &[Some(image), Some(weight), Some(bias)], attrs)[0]);
+    b.finish().unwrap()
+}
+
+/// y, and the gradient of ⟨y, pull⟩ with respect to x, w and the bias.
+fn with_gradients(graph: &Graph) -> Graph {
+    let b = Builder::new();
+    let names = ["x", "w", "bias"];
+    let shape = |name: &str| match name {
+        "x" => graph.input_shape("x").unwrap().to_vec(),
+        _ => graph.find_constant(name).unwrap().shape().to_vec(),
+    };
+    let inputs = names.map(|name| (name, b.input(name, &shape(name))));
+    let y = b.inline(graph, &inputs).unwrap()[0];
+    let pull = b.input("pull", &y.shape());
+    let wrt = inputs.map(|(_, e)| e);
+    for (name, gradient) in names.iter().zip(b.gradient((y * pull).sum_all(), &wrt).unwrap()) {
+        b.output(&format!("d.{name}"), gradient);
+    }
+    b.output("y", y);
+    b.finish().unwrap()
+}
+
+fn run(runtime: &Runtime, graph: &Graph) -> Vec<(String, ArrayD<f32>)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut binding = runtime.session("test", &write::to_bytes(graph).unwrap()).unwrap().bind().unwrap();
+    for &input in graph.inputs() {
+        let info = graph.info(input);
+        let values: Vec<f32> =
+            StandardNormal.sample_iter(&mut rng).take(info.shape.iter().product()).collect();
+        binding.set(&info.name, &values).unwrap();
+    }
+    binding.run(&Cancel::new()).unwrap();
+    graph.outputs().iter().map(|(name, _)| (name.clone(), binding.get(name).unwrap())).collect()
+}
+
+#[test]
+fn values_and_gradients_are_those_of_the_convolution() {
+    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
+    let runtime = Runtime::load(&options).unwrap();
+    for (x, w) in [([1, 64, 16, 16], [64, 64, 3, 3]), ([1, 96, 24, 16], [64, 96, 3, 3])] {
+        let plain = graph(x, w, &ConvAttrs::same(1));
+        let fast = winograd(&plain).unwrap();
+        assert!(fast.nodes().iter().any(|n| n.op == "MatMul"), "{x:?} was left as it was:\n{fast}");
+        let (expected, found) =
+            (run(&runtime, &with_gradients(&plain)), run(&runtime, &with_gradients(&fast)));
+        for ((name, expected), (_, found)) in expected.iter().zip(&found) {
+            let norm = |a: &ArrayD<f32>| a.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            let error = norm(&(found - expected)) / norm(expected);
+            assert!(error < 5e-6, "{name} of {x:?} and {w:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_gains_nothing_is_left_as_it_is() {
+    let (x, w) = ([1, 64, 16, 16], [64, 64, 3, 3]);
+    let same = ConvAttrs::same(1);
+    for (x, w, conv) in [
+        (x, w, same.clone().stride(2)),
+        (x, w, ConvAttrs::same(0)),
+        (x, [64, 1, 3, 3], same.clone().groups(64)),
+        (x, [64, 64, 1, 1], ConvAttrs::same(0)),
+        ([2, 64, 16, 16], w, same.clone()),
+        ([1, 64, 18, 16], w, same.clone()),
+        ([1, 64, 8, 8], w, same.clone()),
+        ([1, 32, 16, 16], [64, 32, 3, 3], same.clone()),
+        ([1, 64, 512, 512], w, same),
+    ] {
+        let plain = graph(x, w, &conv);
+        assert_eq!(winograd(&plain).unwrap().to_string(), plain.to_string());
+    }
+}
