@@ -2,10 +2,10 @@
 //! (Roich et al. 2022) with all else as in GANI: latent, loss, localisation, schedule. Steps spare weights that other faces
 //! depend on ([`crate::follow`]). docs/results.md compares them all.
 
+use crate::Result;
 use crate::follow::{Followed, StepRule};
 use crate::terms::{Problem, StepLosses, Terms};
 use crate::tune::{TuneSettings, cooling, samples};
-use crate::{Error, Result};
 use ndarray::ArrayD;
 
 /// Sampled faces that tell which weights others depend on.
@@ -30,9 +30,6 @@ pub fn direct_tuning(
     mut watch: impl FnMut(usize, &StepLosses, &Terms) -> Result<()>,
 ) -> Result<Tuned> {
     let s = settings;
-    if !(0.0..=1.0).contains(&s.spare) {
-        return Err(Error::Input(format!("the setting tune.spare is {}, and goes from 0 to 1", s.spare)));
-    }
     let mut terms = Terms::new(problem, ws, &s.weights, &s.local_weights())?;
     let mut samples = samples(seed, terms.z_len()?);
     let rule = StepRule { relative: true, spare: if terms.z_len()? > 0 { s.spare } else { 0.0 } };

@@ -132,6 +132,7 @@ pub fn invert(
 ) -> Result<Inverted> {
     let started = Instant::now();
     let settings = &options.settings;
+    settings.check()?;
     watch(Progress::Begin(Stage::Prepare));
     let objective = model.objective()?;
     let [height, width] = model.bundle.image_size();

@@ -209,19 +209,15 @@ impl Modules {
             })
             .collect();
         let total = inner.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
-        let names = self.parameters();
-        // A first g₁ scales what W₁ multiplies, through a σ that lets positive factors pass: L is a function of g₁·W₁, so
-        // g₁·∂L/∂g₁ = ⟨W₁, ∂L/∂W₁⟩ (Euler), and no product is needed for it.
-        let euler = |name: &str| name.ends_with(".0.g1");
-        let wrt = names.iter().zip(&psi).filter(|((name, _), _)| !euler(name));
-        let (wrt_names, wrt): (Vec<&String>, Vec<Expr<'_>>) = wrt.map(|((n, _), p)| (n, *p)).unzip();
-        let gradients = b.gradient(total, &wrt)?;
-        for ((name, parameter), gradient) in wrt_names.iter().zip(&wrt).zip(&gradients) {
-            b.output(&format!("d.{name}"), *gradient);
-            let Some(block) = name.strip_suffix(".0.w1") else { continue };
-            if let Some(i) = names.iter().position(|(n, _)| *n == format!("{block}.0.g1")) {
-                b.output(&format!("d.{block}.0.g1"), (*parameter * *gradient).sum_all() / psi[i]);
-            }
+        let gradients = b.gradient(total, &psi)?;
+        for (i, (name, _)) in self.parameters().iter().enumerate() {
+            // A first g₁ scales what W₁ multiplies, through a σ that lets positive factors pass: L is a function of g₁·W₁, so
+            // g₁·∂L/∂g₁ = ⟨W₁, ∂L/∂W₁⟩ (Euler), and no product is needed for it. W₁, W₂ and b stand before it.
+            let gradient = match name.ends_with(".0.g1") {
+                true => (psi[i - 3] * gradients[i - 3]).sum_all() / psi[i],
+                false => gradients[i],
+            };
+            b.output(&format!("d.{name}"), gradient);
         }
         products.iter().for_each(|(name, product)| b.supply(name, *product));
         Ok(b.finish()?)

@@ -54,8 +54,39 @@ impl Settings {
         }
         // A word that is no JSON is a name: `full`, `zero`, `instance`.
         *at = serde_json::from_str(value).unwrap_or_else(|_| value.into());
-        *self = serde_json::from_value(all).map_err(no_json)?;
+        let changed: Settings = serde_json::from_value(all).map_err(no_json)?;
+        changed.check()?;
+        *self = changed;
         Ok(())
+    }
+
+    /// Refuses numbers that nothing can run with.
+    ///
+    /// # Errors
+    /// [`Error::Input`], with the setting's path and its range.
+    pub fn check(&self) -> Result<()> {
+        let Settings { refine, tune, project, pti } = self;
+        let any = f64::INFINITY;
+        let ranges = [
+            ("refine.learning_rate", f64::from(refine.learning_rate), 0.0, any),
+            ("tune.learning_rate", tune.learning_rate, 0.0, any),
+            ("tune.cool_down", tune.cool_down, 0.0, 1.0),
+            ("tune.module.blocks", tune.module.blocks as f64, 1.0, any),
+            ("tune.lambda_edit", f64::from(tune.lambda_edit), 0.0, any),
+            ("tune.lambda_local", f64::from(tune.lambda_local), 0.0, any),
+            ("tune.local_every", tune.local_every as f64, 1.0, any),
+            ("tune.spare", f64::from(tune.spare), 0.0, 1.0),
+            ("project.learning_rate", f64::from(project.learning_rate), 0.0, any),
+            ("pti.learning_rate", f64::from(pti.learning_rate), 0.0, any),
+            ("pti.lambda_local", f64::from(pti.lambda_local), 0.0, any),
+        ];
+        match ranges.iter().find(|(_, value, low, high)| !(low..=high).contains(&value)) {
+            None => Ok(()),
+            Some((path, value, low, high)) => {
+                let most = if *high < any { format!("to {high}") } else { "upwards".into() };
+                Err(Error::Input(format!("the setting {path} is {value}, and goes from {low} {most}")))
+            }
+        }
     }
 }
 
@@ -188,5 +219,8 @@ mod tests {
         assert!(text("tune.iterations.more", "2").contains("no parts"));
         assert!(text("tune.iterations", "many").contains("many"));
         assert!(text("tune.iterations", "-1").contains("-1"));
+        assert!(text("tune.spare", "1.5").contains("tune.spare is 1.5, and goes from 0 to 1"));
+        assert!(text("tune.module.blocks", "0").contains("goes from 1 upwards"));
+        s.check().unwrap();
     }
 }

@@ -7,7 +7,7 @@
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
 use crate::refine::tie;
-use crate::terms::{Problem, StepLosses, lambdas, read, session, share_all, term_names};
+use crate::terms::{Problem, StepLosses, lambdas, read, session, term_names};
 use crate::{Error, Result};
 use gani_onnx::{Builder, Expr, Graph};
 use rand::SeedableRng;
@@ -108,7 +108,7 @@ pub fn project(
     let shake = settings.exploration * deviation(problem, &mut rng)?;
     let graph = objective.loss_gradient(weights, Wrt::LatentAndNoise)?;
     let mut loss = session(runtime, "latent and noise loss", graph)?.bind()?;
-    share_all(&mut loss, target, "target.")?;
+    loss.share_all(target, "target.")?;
     let terms = term_names(&loss);
     loss.set("lambda", &lambdas(&terms, weights))?;
     let mut noise: Vec<Noise> = objective.noise_maps().into_iter().filter_map(unit_variance).collect();

@@ -6,7 +6,7 @@
 use crate::Result;
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
-use crate::terms::{Problem, lambdas, session, share_all, term_names};
+use crate::terms::{Problem, lambdas, session, term_names};
 use serde::{Deserialize, Serialize};
 
 /// How the latent is refined.
@@ -58,7 +58,7 @@ pub fn refine(
         return Ok(history);
     }
     let mut loss = session(runtime, "latent loss", objective.loss_gradient(weights, Wrt::Latent)?)?.bind()?;
-    share_all(&mut loss, target, "target.")?;
+    loss.share_all(target, "target.")?;
     loss.set("lambda", &lambdas(&term_names(&loss), weights))?;
     let dims = objective.generator.input_shape("ws")?.last().copied().unwrap_or(1);
     let mut adam = Adam::new(ws.len());

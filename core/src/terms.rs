@@ -79,8 +79,8 @@ impl Terms {
         let mapping =
             problem.mapping.map(|graph| session(runtime, "mapping", graph.clone())?.bind()).transpose()?;
         edit.set("ws", ws)?;
-        share_all(&mut edit, target, "target.")?;
-        share_all(&mut local, &reference, "target.")?;
+        edit.share_all(target, "target.")?;
+        local.share_all(&reference, "target.")?;
         for (t, name) in objective.weights()?.iter().zip(&objective.tunable) {
             let values = t.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
             edit.set(&format!("theta.{name}"), values)?;
@@ -181,15 +181,6 @@ pub fn observe(
 /// A session of a graph.
 pub(crate) fn session(runtime: &Runtime, name: &str, graph: Graph) -> Result<Session> {
     runtime.session(name, &write::to_bytes(&graph)?)
-}
-
-/// Shares every output of `from` whose name starts with `prefix` that `to` has an input for.
-pub(crate) fn share_all(to: &mut Binding, from: &Binding, prefix: &str) -> Result<()> {
-    let wanted: Vec<String> = to.session().inputs().iter().map(|p| p.name.clone()).collect();
-    for name in wanted.iter().filter(|n| n.starts_with(prefix)) {
-        to.share(name, from, name)?;
-    }
-    Ok(())
 }
 
 /// w `[1,512]` repeated to `len` numbers: the same w in every style layer.

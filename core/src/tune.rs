@@ -8,7 +8,7 @@ use crate::modules::{ModuleSettings, Modules, Tuned};
 use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel};
-use crate::terms::{Localisation, Problem, StepLosses, Terms, session, share_all};
+use crate::terms::{Localisation, Problem, StepLosses, Terms, session};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -105,7 +105,7 @@ impl Tuner {
             vjp.share(&format!("edit.{name}"), &terms.edit, &format!("d.{name}"))?;
             vjp.share(&format!("local.{name}"), &terms.local, &format!("d.{name}"))?;
         }
-        share_all(&mut vjp, &apply, "product.")?;
+        vjp.share_all(&apply, "product.")?;
         let (settings, ranger) = (settings.clone(), ranger(&psi, settings));
         Ok(Tuner { settings, modules, psi, ranger, step: 0, cancel: cancel.clone(), terms, apply, vjp })
     }

@@ -74,10 +74,7 @@ impl Run {
             pull.push((name.clone(), edit + local * 0.2));
         }
         vjp.set("lambda", &[1.0, 0.2]).unwrap();
-        let products: Vec<String> = vjp.session().inputs().iter().map(|p| p.name.clone()).collect();
-        for product in products.iter().filter(|name| name.starts_with("product.")) {
-            vjp.share(product, &apply, product).unwrap();
-        }
+        vjp.share_all(&apply, "product.").unwrap();
         apply.run(&Cancel::new()).unwrap();
         vjp.run(&Cancel::new()).unwrap();
         let gradient = names.iter().map(|name| vjp.get(&format!("d.{name}")).unwrap()).collect();

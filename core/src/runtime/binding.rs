@@ -124,6 +124,15 @@ impl Binding {
         Ok(())
     }
 
+    /// [`share`](Binding::share)s every output of `from` whose name starts with `prefix` that this binding has an input for.
+    pub fn share_all(&mut self, from: &Binding, prefix: &str) -> Result<()> {
+        let wanted: Vec<String> = self.session.inputs().iter().map(|port| port.name.clone()).collect();
+        wanted
+            .iter()
+            .filter(|name| name.starts_with(prefix))
+            .try_for_each(|name| self.share(name, from, name))
+    }
+
     /// Makes the output `output` the very tensor that the set input `input` is: a run writes over what it has read. Right where
     /// everything that reads the input comes before what computes the output, or computes it element by element.
     ///
