@@ -94,7 +94,7 @@ class Bench:
         for part in self.a.parts:
             ours = self.measure(f"{label}: {part}: gani", self.gani("step", part, *gani, *more))
             for name, (options, known) in peers.items():
-                if part not in known:
+                if part not in known or name not in self.a.peers:
                     continue
                 theirs = self.measure(f"{label}: {part}: {name}", self.torch("step", part, *torch, *options, *more))
                 for figure in ["loss", "gradient_norm"] if ours and theirs and part == "gradient" else []:
@@ -214,6 +214,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
     parser.add_argument("--parts", nargs="*", default=list(PARTS))
+    parser.add_argument("--peers", nargs="*", default=list(PEERS))
     parser.add_argument("--only", nargs="*", default=["64", "256", "512", "1024", "mobile", "edit", "reach"])
     a = parser.parse_args()
     bench = Bench(a)

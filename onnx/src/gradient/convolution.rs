@@ -112,14 +112,19 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         .collect();
     let padded = x.pad(&before, &[&zeros[..], &after].concat());
     let axes: Vec<usize> = (2..d + 2).collect();
+    // Every other row, say, is cut out once for all taps that read those, and shifted for each.
+    let strides = &geometry.strides;
+    let cut = |e: Expr<'g>, starts: &[i64], ends: &[i64], steps: &[i64]| {
+        let sizes = e.shape().split_off(2);
+        let whole = steps.iter().all(|&s| s == 1) && sizes.iter().zip(ends).all(|(&s, &end)| s as i64 == end);
+        if whole && starts.iter().all(|&s| s == 0) { e } else { e.slice(&axes, starts, ends, steps) }
+    };
     let tap = |at: &Vec<i64>| {
-        let ends: Vec<i64> =
-            (0..d).map(|i| at[i] + (positions[i] as i64 - 1) * geometry.strides[i] + 1).collect();
-        if taps == 1 && geometry.strides.iter().all(|&s| s == 1) && padded.shape()[2..] == positions[..] {
-            padded
-        } else {
-            padded.slice(&axes, at, &ends, &geometry.strides)
-        }
+        let phase: Vec<i64> = at.iter().zip(strides).map(|(at, s)| at % s).collect();
+        let sizes: Vec<i64> = padded.shape()[2..].iter().map(|&n| n as i64).collect();
+        let starts: Vec<i64> = at.iter().zip(strides).map(|(at, s)| at / s).collect();
+        let ends: Vec<i64> = starts.iter().zip(&positions).map(|(at, &n)| at + n as i64).collect();
+        cut(cut(padded, &phase, &sizes, strides), &starts, &ends, &vec![1; d])
     };
 
     if group == 1 {
