@@ -6,7 +6,7 @@ use crate::expr::ConvAttrs;
 use crate::graph::Node;
 use crate::{Builder, Expr, Graph, Result};
 
-/// Outputs of a tile, by side, and the points at which their products are taken.
+/// A tile's outputs, by side, and the points at which polynomials of their degree are multiplied.
 const OUTPUTS: usize = 4;
 const POINTS: usize = OUTPUTS + 2;
 
@@ -57,26 +57,26 @@ fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
 /// Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, summed over channels, for all tiles d of x `[1,C,H,W]`, w `[O,C,3,3]`. Each of the three
 /// transforms of a tile is one matrix: for rows and columns at once.
 fn convolution<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
-    let (b, squared) = (x.builder(), POINTS * POINTS);
+    let (b, points) = (x.builder(), POINTS * POINTS);
     let (o, c, height, width) = (w.dim(0), w.dim(1), x.dim(2), x.dim(3));
     let (rows, columns) = (height / OUTPUTS, width / OUTPUTS);
     let Transforms { at, g, bt } = Transforms::new();
 
     // U = (G ⊗ G) w: [36, O, C]
-    let u = both(b, &g).gemm(w.reshape(&[o * c, 9]), false, true).reshape(&[squared, o, c]);
+    let u = kronecker(b, &g).gemm(w.reshape(&[o * c, 9]), false, true).reshape(&[points, o, c]);
     // V = (Bᵀ ⊗ Bᵀ) d: a convolution of each channel reads its tiles, 6×6, 4 apart. [36, C, tiles]
-    let tiles = ConvAttrs { pads: vec![1; 4], ..ConvAttrs::same(1).stride(OUTPUTS) };
+    let tiles = ConvAttrs::same(1).stride(OUTPUTS);
     let v = x.reshape(&[c, 1, height, width]);
-    let v = v.conv(both(b, &bt).reshape(&[squared, 1, POINTS, POINTS]), &tiles);
-    let v = v.reshape(&[c, squared, rows * columns]).transpose(&[1, 0, 2]);
+    let v = v.conv(kronecker(b, &bt).reshape(&[points, 1, POINTS, POINTS]), &tiles);
+    let v = v.reshape(&[c, points, rows * columns]).transpose(&[1, 0, 2]);
     // Y = (Aᵀ ⊗ Aᵀ) Σ_c U·V, tile by tile
-    let products = u.matmul(v).reshape(&[squared, o * rows * columns]);
-    let y = products.gemm(both(b, &at), true, true).reshape(&[o, rows, columns, OUTPUTS, OUTPUTS]);
+    let products = u.matmul(v).reshape(&[points, o * rows * columns]);
+    let y = products.gemm(kronecker(b, &at), true, true).reshape(&[o, rows, columns, OUTPUTS, OUTPUTS]);
     y.transpose(&[0, 1, 3, 2, 4]).reshape(&[1, o, height, width])
 }
 
 /// M ⊗ M: what M does to the columns of a tile and then to its rows, `[m², n²]`.
-fn both<'g>(b: &'g Builder, m: &[Vec<f64>]) -> Expr<'g> {
+fn kronecker<'g>(b: &'g Builder, m: &[Vec<f64>]) -> Expr<'g> {
     let (rows, columns) = (m.len(), m[0].len());
     let mut values = Vec::with_capacity((rows * columns).pow(2));
     for (i, j) in (0..rows * rows).map(|r| (r / rows, r % rows)) {
