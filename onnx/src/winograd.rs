@@ -14,7 +14,7 @@ const POINTS: usize = OUTPUTS + 2;
 const FINITE: [f64; POINTS - 1] = [0.0, 0.75, -0.75, 1.5, -1.5];
 
 /// Fewer channels or rows than these are convolved as they are: it is as fast.
-const MIN_CHANNELS: usize = 64;
+const MIN_CHANNELS: usize = 128;
 const MIN_SIDE: usize = 16;
 /// And so are larger images: the transformed tiles are 36/16 as large again.
 const MAX_SIZE: usize = 1 << 23;

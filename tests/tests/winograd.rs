@@ -60,7 +60,7 @@ fn run(runtime: &Runtime, graph: &Graph) -> Vec<(String, ArrayD<f32>)> {
 fn values_and_gradients_are_those_of_the_convolution() {
     let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
     let runtime = Runtime::load(&options).unwrap();
-    for (x, w) in [([1, 64, 16, 16], [64, 64, 3, 3]), ([1, 96, 24, 16], [64, 96, 3, 3])] {
+    for (x, w) in [([1, 128, 16, 16], [128, 128, 3, 3]), ([1, 160, 24, 16], [128, 160, 3, 3])] {
         let plain = graph(x, w, &ConvAttrs::same(1));
         let fast = winograd(&plain).unwrap();
         assert!(fast.nodes().iter().any(|n| n.op == "MatMul"), "{x:?} was left as it was:\n{fast}");
@@ -76,18 +76,18 @@ fn values_and_gradients_are_those_of_the_convolution() {
 
 #[test]
 fn what_gains_nothing_is_left_as_it_is() {
-    let (x, w) = ([1, 64, 16, 16], [64, 64, 3, 3]);
+    let (x, w) = ([1, 128, 16, 16], [128, 128, 3, 3]);
     let same = ConvAttrs::same(1);
     for (x, w, conv) in [
         (x, w, same.clone().stride(2)),
         (x, w, ConvAttrs::same(0)),
-        (x, [64, 1, 3, 3], same.clone().groups(64)),
-        (x, [64, 64, 1, 1], ConvAttrs::same(0)),
-        ([2, 64, 16, 16], w, same.clone()),
-        ([1, 64, 18, 16], w, same.clone()),
-        ([1, 64, 8, 8], w, same.clone()),
-        ([1, 32, 16, 16], [64, 32, 3, 3], same.clone()),
-        ([1, 64, 512, 512], w, same),
+        (x, [128, 1, 3, 3], same.clone().groups(128)),
+        (x, [128, 128, 1, 1], ConvAttrs::same(0)),
+        ([2, 128, 16, 16], w, same.clone()),
+        ([1, 128, 18, 16], w, same.clone()),
+        ([1, 128, 8, 8], w, same.clone()),
+        ([1, 64, 16, 16], [128, 64, 3, 3], same.clone()),
+        ([1, 128, 512, 512], w, same),
     ] {
         let plain = graph(x, w, &conv);
         assert_eq!(winograd(&plain).unwrap().to_string(), plain.to_string());
