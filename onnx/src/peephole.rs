@@ -63,6 +63,16 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
             let both: Option<Vec<i64>> = perm.iter().map(|&p| inner.get(p).map(|&i| i as i64)).collect();
             Some(state.node("Transpose", "", &[Some(before)], Attrs::new().ints("perm", &both?), 1)[0])
         }
+        "Slice" => {
+            let ints = |i: usize| state.graph.constant((*inputs.get(i)?)?)?.as_i64();
+            let (starts, ends, axes, steps) = (ints(1)?, ints(2)?, ints(3)?, ints(4)?);
+            let size = |axis: i64| shape(first).get(usize::try_from(axis).ok()?).map(|&d| d as i64);
+            let all = |((&start, &end), (&axis, &step))| {
+                start == 0 && step == 1 && size(axis).is_some_and(|size| end >= size)
+            };
+            let well_formed = [ends, axes, steps].iter().all(|i| i.len() == starts.len());
+            (well_formed && starts.iter().zip(ends).zip(axes.iter().zip(steps)).all(all)).then_some(first)
+        }
         "Expand" => {
             let dims = state.graph.constant((*inputs.get(1)?)?)?.as_i64()?.to_vec();
             let same = dims.len() <= shape(first).len()

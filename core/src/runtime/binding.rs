@@ -124,7 +124,7 @@ impl Binding {
         Ok(())
     }
 
-    /// [`share`](Binding::share)s every output of `from` whose name starts with `prefix` that this binding has an input for.
+    /// [`share`](Binding::share)s all inputs whose names start with `prefix` with the ports of `from` that are called the same.
     pub fn share_all(&mut self, from: &Binding, prefix: &str) -> Result<()> {
         let wanted: Vec<String> = self.session.inputs().iter().map(|port| port.name.clone()).collect();
         wanted

@@ -114,17 +114,12 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let axes: Vec<usize> = (2..d + 2).collect();
     // Every other row, say, is cut out once for all taps that read those, and shifted for each.
     let strides = &geometry.strides;
-    let cut = |e: Expr<'g>, starts: &[i64], ends: &[i64], steps: &[i64]| {
-        let sizes = e.shape().split_off(2);
-        let whole = steps.iter().all(|&s| s == 1) && sizes.iter().zip(ends).all(|(&s, &end)| s as i64 == end);
-        if whole && starts.iter().all(|&s| s == 0) { e } else { e.slice(&axes, starts, ends, steps) }
-    };
+    let sizes: Vec<i64> = padded.shape()[2..].iter().map(|&n| n as i64).collect();
     let tap = |at: &Vec<i64>| {
-        let phase: Vec<i64> = at.iter().zip(strides).map(|(at, s)| at % s).collect();
-        let sizes: Vec<i64> = padded.shape()[2..].iter().map(|&n| n as i64).collect();
-        let starts: Vec<i64> = at.iter().zip(strides).map(|(at, s)| at / s).collect();
+        let (phase, starts): (Vec<i64>, Vec<i64>) =
+            at.iter().zip(strides).map(|(a, s)| (a % s, a / s)).unzip();
         let ends: Vec<i64> = starts.iter().zip(&positions).map(|(at, &n)| at + n as i64).collect();
-        cut(cut(padded, &phase, &sizes, strides), &starts, &ends, &vec![1; d])
+        padded.slice(&axes, &phase, &sizes, strides).slice(&axes, &starts, &ends, &vec![1; d])
     };
 
     if group == 1 {
