@@ -4,6 +4,7 @@
 
 use crate::expr::ConvAttrs;
 use crate::graph::Node;
+use crate::ops::Geometry;
 use crate::{Builder, Expr, Graph, Result};
 
 /// A tile's outputs, by side, and the points at which polynomials of their degree are multiplied.
@@ -35,20 +36,20 @@ pub fn winograd(graph: &Graph) -> Result<Graph> {
 /// The output of `node`, where it is a convolution that gains.
 fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
-    let plain = node.op == "Conv"
-        && w.shape().get(2..) == Some(&[3, 3])
-        && node.attrs.get_int("group", 1) == 1
-        && node.attrs.get_str("auto_pad", "NOTSET") == "NOTSET"
-        && node.attrs.get_ints("pads") == Some(&[1; 4])
-        && ["strides", "dilations"].iter().all(|a| node.attrs.get_ints(a).is_none_or(|v| v == [1, 1]));
     let [1, c, height, width] = *x.shape() else { return None };
-    let gains = c.min(w.dim(0)) >= MIN_CHANNELS
-        && c.max(w.dim(0)) * height * width <= MAX_SIZE
+    let [o, _, 3, 3] = *w.shape() else { return None };
+    let geometry = Geometry::of(&node.attrs, &[3, 3], &[height, width]).ok()?;
+    let plain = node.op == "Conv"
+        && node.attrs.get_int("group", 1) == 1
+        && [&geometry.strides, &geometry.dilations].iter().all(|steps| **steps == [1, 1])
+        && geometry.pads == [1; 4];
+    let gains = c.min(o) >= MIN_CHANNELS
+        && c.max(o) * height * width <= MAX_SIZE
         && [height, width].iter().all(|&side| side >= MIN_SIDE && side.is_multiple_of(OUTPUTS));
     (plain && gains).then(|| {
         let y = convolution(x, w);
         match inputs.get(2) {
-            Some(Some(bias)) => y + bias.reshape(&[1, w.dim(0), 1, 1]),
+            Some(Some(bias)) => y + bias.reshape(&[1, o, 1, 1]),
             _ => y,
         }
     })

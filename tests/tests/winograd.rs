@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// y = x * w + bias, weighed by `pull`, and its gradient; w and bias are the graph's weights.
+/// y = x ∗ w + bias; w and bias are the graph's weights.
 fn graph(x: [usize; 4], w: [usize; 4], conv: &ConvAttrs) -> Graph {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut random = |shape: &[usize]| {
