@@ -9,7 +9,7 @@ use gani_core::modules::Modules;
 use gani_core::objective::{Objective, Weights, Wrt};
 use gani_core::preset::{Preset, face_weights};
 use gani_core::runtime::{Cancel, Runtime};
-use gani_core::terms::{Problem, observe};
+use gani_core::terms::{Problem, loss_gradient, observe};
 use gani_core::tune::Tuner;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
@@ -128,8 +128,7 @@ impl<'s> Setting<'s> {
     /// With the loss and the gradient's norm, which the peers must find too.
     fn gradient(&self) -> Result<serde_json::Value> {
         let target = self.observe()?;
-        let graph = self.objective.loss_gradient(&self.weights, Wrt::Weights)?;
-        let mut loss = self.runtime.session("loss gradient", &write::to_bytes(&graph)?)?.bind()?;
+        let mut loss = loss_gradient(self.runtime, &self.objective, &self.weights, Wrt::Weights)?.bind()?;
         loss.set("ws", self.flat_ws())?;
         loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
         for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
@@ -142,7 +141,7 @@ impl<'s> Setting<'s> {
             squares += loss.get(&format!("d.{name}"))?.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         }
         let value = loss.with("loss", |l| l[0])?;
-        let flops = cost::of(&graph).flops;
+        let flops = cost::of(&self.objective.loss_gradient(&self.weights, Wrt::Weights)?).flops;
         Ok(json!({ "seconds": seconds, "loss": value, "gradient_norm": squares.sqrt(), "flops": flops }))
     }
 

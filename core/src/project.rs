@@ -7,7 +7,7 @@
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
 use crate::refine::tie;
-use crate::terms::{Problem, StepLosses, lambdas, read, session, term_names};
+use crate::terms::{Problem, StepLosses, lambdas, loss_gradient, read, session, term_names};
 use crate::{Error, Result};
 use gani_onnx::{Builder, Expr, Graph};
 use rand::SeedableRng;
@@ -106,8 +106,7 @@ pub fn project(
     let layers: usize = objective.generator.input_shape("ws")?.iter().rev().skip(1).product();
     let mut ws = w_avg.repeat(layers);
     let shake = settings.exploration * deviation(problem, &mut rng)?;
-    let graph = objective.loss_gradient(weights, Wrt::LatentAndNoise)?;
-    let mut loss = session(runtime, "latent and noise loss", graph)?.bind()?;
+    let mut loss = loss_gradient(runtime, objective, weights, Wrt::LatentAndNoise)?.bind()?;
     loss.share_all(target, "target.")?;
     let terms = term_names(&loss);
     loss.set("lambda", &lambdas(&terms, weights))?;

@@ -6,7 +6,7 @@
 use crate::Result;
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
-use crate::terms::{Problem, lambdas, session, term_names};
+use crate::terms::{Problem, lambdas, loss_gradient, term_names};
 use serde::{Deserialize, Serialize};
 
 /// How the latent is refined.
@@ -57,7 +57,7 @@ pub fn refine(
     if steps == 0 {
         return Ok(history);
     }
-    let mut loss = session(runtime, "latent loss", objective.loss_gradient(weights, Wrt::Latent)?)?.bind()?;
+    let mut loss = loss_gradient(runtime, objective, weights, Wrt::Latent)?.bind()?;
     loss.share_all(target, "target.")?;
     loss.set("lambda", &lambdas(&term_names(&loss), weights))?;
     let dims = objective.generator.input_shape("ws")?.last().copied().unwrap_or(1);

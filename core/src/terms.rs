@@ -69,8 +69,7 @@ impl Terms {
     ) -> Result<Terms> {
         let Problem { runtime, objective, target, cancel, .. } = *problem;
         // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
-        let loss_gradient =
-            session(runtime, "loss gradient", objective.loss_gradient(weights, Wrt::Weights)?)?;
+        let loss_gradient = loss_gradient(runtime, objective, weights, Wrt::Weights)?;
         let (mut edit, mut local) = (loss_gradient.bind()?, loss_gradient.bind()?);
         let names = term_names(&edit);
         edit.set("lambda", &lambdas(&names, weights))?;
@@ -176,6 +175,28 @@ pub fn observe(
     features.set_array("image", photo)?;
     features.run(cancel)?;
     Ok(features)
+}
+
+/// Images with as many pixels need gigabytes where gradients go through them: memory counts more than the last bit of speed.
+const LARGE_IMAGE: usize = 1 << 20;
+
+/// A session of [`Objective::loss_gradient`].
+pub fn loss_gradient(
+    runtime: &Runtime,
+    objective: &Objective,
+    weights: &Weights,
+    wrt: Wrt,
+) -> Result<Session> {
+    let name = match wrt {
+        Wrt::Weights => "loss gradient",
+        Wrt::Latent => "latent loss",
+        Wrt::LatentAndNoise => "latent and noise loss",
+    };
+    let model = write::to_bytes(&objective.loss_gradient(weights, wrt)?)?;
+    match objective.image_shape()?[2..].iter().product::<usize>() >= LARGE_IMAGE {
+        true => runtime.frugal_session(name, &model),
+        false => runtime.session(name, &model),
+    }
 }
 
 /// A session of a graph.

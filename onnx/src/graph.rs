@@ -187,7 +187,11 @@ impl Graph {
         })
     }
 
-    /// Drops every node and constant that no output needs. Inputs stay: they are the graph's signature.
+    /// Drops every node and constant that no output needs, and moves nodes that only outputs read to the end, in their order.
+    /// Inputs stay: they are the graph's signature.
+    ///
+    /// ONNX Runtime goes depth first from such nodes, the last one before the others: where outputs are gradients by layer,
+    /// that is the first gradient to be had, and what only it reads is let go of before the next layer's is made.
     pub fn prune(&mut self) {
         let mut live: HashSet<Value> = self.outputs.iter().map(|(_, v)| *v).collect();
         let mut kept: Vec<Node> = Vec::with_capacity(self.nodes.len());
@@ -198,7 +202,12 @@ impl Graph {
             }
         }
         kept.reverse();
-        self.nodes = kept;
+        let read: HashSet<Value> = kept.iter().flat_map(|n| n.inputs.iter().flatten().copied()).collect();
+        let (mut nodes, mut last): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|n| n.outputs.iter().any(|o| read.contains(o)));
+        last.sort_by_key(|n| self.outputs.iter().position(|(_, v)| n.outputs.contains(v)));
+        nodes.append(&mut last);
+        self.nodes = nodes;
         self.constants.retain(|v, _| live.contains(v));
     }
 }

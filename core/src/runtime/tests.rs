@@ -44,6 +44,19 @@ fn runs_arrays_by_name() {
 }
 
 #[test]
+fn a_frugal_session_says_the_same() {
+    let (a, b) = (ArrayD::from_elem(IxDyn(&[2, 3]), 1.5), ArrayD::from_elem(IxDyn(&[2, 3]), -0.25));
+    let runtime = runtime();
+    let run = |session: Session| {
+        session.run(&[("a", a.view()), ("b", b.view())], &Cancel::new()).unwrap().remove(0)
+    };
+    let [plain, frugal] = [Runtime::session, Runtime::frugal_session]
+        .map(|make| run(make(&runtime, "affine", AFFINE).unwrap()));
+    assert_eq!(plain, frugal);
+    assert_eq!(frugal[[0, 0]], 1.5 * -0.25 - 0.25);
+}
+
+#[test]
 fn wrong_inputs_name_the_port() {
     let session = runtime().session("double", DOUBLE).unwrap();
     let x = ArrayD::<f32>::zeros(IxDyn(&[3, 3]));

@@ -93,59 +93,57 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
 
 /// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
 /// that sums over n and h. All taps side by side in one matrix would need it as many times over.
+///
+/// What a tap sees of x is one range of x's numbers: rows of g are made as long as those of the padded x, and zeros are
+/// multiplied with what then lies between two rows. Of stride s, that holds in each of the s phases of x.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
     let d = geometry.kernel.len();
     let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
-    let positions: Vec<usize> = g.shape()[2..].to_vec();
-    let area: usize = positions.iter().product();
+    let Geometry { strides, pads, .. } = geometry;
     let offsets = taps(geometry);
     let taps = offsets.len();
 
-    let zeros = [0i64; 2];
-    let before = [&zeros[..], &geometry.pads[..d]].concat();
-    // Pad as far as the last tap reads, whether or not the forward windows went there.
-    let after: Vec<i64> = (0..d)
-        .map(|i| {
-            let last = (positions[i] as i64 - 1) * geometry.strides[i] + geometry.reach(i);
-            (last - geometry.pads[i] - x.dim(2 + i) as i64).max(0)
-        })
-        .collect();
-    let padded = x.pad(&before, &[&zeros[..], &after].concat());
-    let axes: Vec<usize> = (2..d + 2).collect();
-    // Every other row, say, is cut out once for all taps that read those, and shifted for each.
-    let strides = &geometry.strides;
-    let sizes: Vec<i64> = padded.shape()[2..].iter().map(|&n| n as i64).collect();
-    let tap = |at: &Vec<i64>| {
-        let (phase, starts): (Vec<i64>, Vec<i64>) =
-            at.iter().zip(strides).map(|(a, s)| (a % s, a / s)).unzip();
-        let ends: Vec<i64> = starts.iter().zip(&positions).map(|(at, &n)| at + n as i64).collect();
-        padded.slice(&axes, &phase, &sizes, strides).slice(&axes, &starts, &ends, &vec![1; d])
-    };
+    // A phase of x is as large as its last tap needs. The first axis has a row more where taps end behind its last one.
+    let positions: Vec<i64> = g.shape()[2..].iter().map(|&n| n as i64).collect();
+    let shift = |i: usize| (geometry.reach(i) - 1) / strides[i];
+    let mut phase: Vec<i64> = (0..d).map(|i| positions[i] + shift(i)).collect();
+    phase[0] += i64::from((1..d).any(|i| shift(i) > 0));
+    let row = |i: usize| phase[i + 1..].iter().product::<i64>(); // numbers from one position of axis i to the next
+    let length = positions[0] * row(0);
 
-    if group == 1 {
-        // x as [C, N·area], g as [O, N·area]
-        let rows = |e: Expr<'g>, c: usize| match n {
-            1 => e.reshape(&[c, area]),
-            _ => e.reshape(&[n, c, area]).transpose(&[1, 0, 2]).reshape(&[c, n * area]),
+    // [C, n · numbers]
+    let flat = |e: Expr<'g>, c: usize, from: i64, to: i64| {
+        let size = e.size() / (n * c);
+        let e = match n {
+            1 => e.reshape(&[c, size]),
+            _ => e.reshape(&[n, c, size]).transpose(&[1, 0, 2]),
         };
-        let g = rows(g, outputs);
-        let products: Vec<_> =
-            offsets.iter().map(|at| g.gemm(rows(tap(at), channels), false, true)).collect();
+        e.slice(&[e.shape().len() - 1], &[from], &[to], &[1]).reshape(&[c, n * (to - from) as usize])
+    };
+    let axes: Vec<usize> = (2..d + 2).collect();
+    let all: Vec<i64> = (0..d).map(|i| phase[i] * strides[i]).collect();
+    let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
+    let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &[0; 2].into_iter().chain(after).collect::<Vec<_>>());
+    let tap = |at: &Vec<i64>| {
+        let from: Vec<i64> = (0..d).map(|i| at[i] % strides[i]).collect();
+        let first = (0..d).map(|i| at[i] / strides[i] * row(i)).sum();
+        flat(padded.slice(&axes, &from, &all, strides), channels, first, first + length)
+    };
+    let between: Vec<i64> = (0..d).map(|i| if i == 0 { 0 } else { phase[i] - positions[i] }).collect();
+    let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, 0, length);
+
+    let seen: Vec<_> = offsets.iter().map(tap).collect();
+    let b = x.builder();
+    if group == 1 {
+        let products: Vec<_> = seen.iter().map(|x| g.gemm(*x, false, true)).collect();
         return match taps {
             1 => products[0],
-            _ => {
-                let all = x.builder().concat(&products, 0).reshape(&[taps, outputs, channels]);
-                all.transpose(&[1, 2, 0])
-            }
+            _ => b.concat(&products, 0).reshape(&[taps, outputs, channels]).transpose(&[1, 2, 0]),
         };
     }
-    // Grouped: one product per group, batched, with the taps side by side: [N, G, C/g, area] of x, [N, G, O/g, area] of g.
-    let (cg, og) = (channels / group, outputs / group);
-    let split = |e: Expr<'g>, c: usize| {
-        let e = e.reshape(&[n, group, c, area]).transpose(&[1, 2, 0, 3]);
-        e.reshape(&[group, c, n * area])
-    };
-    let unfolded: Vec<_> = offsets.iter().map(|t| split(tap(t), cg)).collect();
-    let all = x.builder().concat(&unfolded, 1).transpose(&[0, 2, 1]); // [G, N·area, taps·C/g]
-    split(g, og).matmul(all).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
+    // Grouped: one product for each group, batched, with the taps side by side.
+    let (cg, og, numbers) = (channels / group, outputs / group, n * length as usize);
+    let split: Vec<_> = seen.iter().map(|x| x.reshape(&[group, cg, numbers])).collect();
+    let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
+    g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }

@@ -94,17 +94,16 @@ fn conv_dw_is_a_matrix_product_for_each_tap() {
         input g[1, 4, 8, 8]
         Pad(x[1, 3, 8, 8], [0, 0, 1, 0, 0, 0, 0, 0]) -> %1[1, 3, 9, 8]
         Reshape(g[1, 4, 8, 8], [4, 64]) -> %2[4, 64]
-        Slice(%1[1, 3, 9, 8], [0, 0], [8, 8], [2, 3], [1, 1]) -> %3[1, 3, 8, 8]
-        Reshape(%3[1, 3, 8, 8], [3, 64]) -> %4[3, 64]
-        Gemm(%2[4, 64], %4[3, 64]) -> %5[4, 3] transA=Int(0) transB=Int(1)
-        Slice(%1[1, 3, 9, 8], [1, 0], [9, 8], [2, 3], [1, 1]) -> %6[1, 3, 8, 8]
-        Reshape(%6[1, 3, 8, 8], [3, 64]) -> %7[3, 64]
-        Gemm(%2[4, 64], %7[3, 64]) -> %8[4, 3] transA=Int(0) transB=Int(1)
-        Concat(%5[4, 3], %8[4, 3]) -> %9[8, 3] axis=Int(0)
-        Reshape(%9[8, 3], [2, 4, 3]) -> %10[2, 4, 3]
-        Transpose(%10[2, 4, 3]) -> %11[4, 3, 2] perm=Ints([1, 2, 0])
-        Reshape(%11[4, 3, 2], [4, 3, 2, 1]) -> %12[4, 3, 2, 1]
-        output gradient = %12[4, 3, 2, 1]",
+        Reshape(%1[1, 3, 9, 8], [3, 72]) -> %3[3, 72]
+        Slice(%3[3, 72], [0], [64], [1], [1]) -> %4[3, 64]
+        Slice(%3[3, 72], [8], [72], [1], [1]) -> %5[3, 64]
+        Gemm(%2[4, 64], %4[3, 64]) -> %6[4, 3] transA=Int(0) transB=Int(1)
+        Gemm(%2[4, 64], %5[3, 64]) -> %7[4, 3] transA=Int(0) transB=Int(1)
+        Concat(%6[4, 3], %7[4, 3]) -> %8[8, 3] axis=Int(0)
+        Reshape(%8[8, 3], [2, 4, 3]) -> %9[2, 4, 3]
+        Transpose(%9[2, 4, 3]) -> %10[4, 3, 2] perm=Ints([1, 2, 0])
+        Reshape(%10[4, 3, 2], [4, 3, 2, 1]) -> %11[4, 3, 2, 1]
+        output gradient = %11[4, 3, 2, 1]",
     );
 }
 
@@ -210,4 +209,17 @@ fn large_graphs_are_built_and_differentiated_quickly() {
     assert!(graph.nodes().len() > 20_000);
     assert!(start.elapsed().as_secs_f32() < 10.0, "{:?}", start.elapsed());
     println!("{} nodes in {:?}", graph.nodes().len(), start.elapsed());
+}
+
+#[test]
+fn what_only_outputs_read_comes_last_in_their_order() {
+    let b = Builder::new();
+    let x = b.input("x", &[2]);
+    let (first, second, inner) = (x.square(), x.sqrt(), x.exp());
+    b.output("squares", first);
+    b.output("sums", inner + x);
+    b.output("roots", second);
+    let graph = b.finish().unwrap();
+    let ops: Vec<_> = graph.nodes().iter().map(|n| n.op.as_str()).collect();
+    assert_eq!(ops, ["Exp", "Mul", "Add", "Sqrt"]);
 }
