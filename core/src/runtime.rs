@@ -188,7 +188,7 @@ impl Runtime {
         self.session_of(name, model, false)
     }
 
-    /// [`Runtime::session`] for a graph that takes a gradient through large images: up to a third less memory, a tenth more time.
+    /// [`Runtime::session`] for a graph whose intermediate results take gigabytes: a third of the memory less, a tenth of the time more.
     ///
     /// ONNX Runtime gives a value the buffer of an earlier one of its shape and keeps that until then, so that large buffers of
     /// the forward pass wait for the backward pass. It doesn't where nodes may run in parallel. Ours do not, as no thread but

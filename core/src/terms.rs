@@ -5,7 +5,7 @@ use crate::model::as_image;
 use crate::objective::{Objective, Weights, Wrt};
 use crate::runtime::{Binding, Cancel, Runtime, Session};
 use crate::{Error, Result};
-use gani_onnx::{Graph, write};
+use gani_onnx::{Graph, cost, write};
 use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 
@@ -177,8 +177,8 @@ pub fn observe(
     Ok(features)
 }
 
-/// Images with as many pixels need gigabytes where gradients go through them: memory counts more than the last bit of speed.
-const LARGE_IMAGE: usize = 1 << 20;
+/// Where intermediate results take so many bytes, memory counts more than the last tenth of speed.
+const MUCH_MEMORY: u64 = 1 << 30;
 
 /// A session of [`Objective::loss_gradient`].
 pub fn loss_gradient(
@@ -192,8 +192,9 @@ pub fn loss_gradient(
         Wrt::Latent => "latent loss",
         Wrt::LatentAndNoise => "latent and noise loss",
     };
-    let model = write::to_bytes(&objective.loss_gradient(weights, wrt)?)?;
-    match objective.image_shape()?[2..].iter().product::<usize>() >= LARGE_IMAGE {
+    let graph = objective.loss_gradient(weights, wrt)?;
+    let model = write::to_bytes(&graph)?;
+    match cost::of(&graph).activations >= MUCH_MEMORY {
         true => runtime.frugal_session(name, &model),
         false => runtime.session(name, &model),
     }
