@@ -270,7 +270,8 @@ fn load_once(wanted: Option<&Path>, threads: usize) -> Result<Arc<Loaded>> {
     Ok(loaded)
 }
 
-/// One thread pool serves every session: pools of their own would spin against each other between runs.
+/// One thread pool serves every session: pools of their own would spin against each other between runs. None goes from node to
+/// node but the caller's thread, on which frugal sessions count.
 fn environment(library: &Path, threads: usize) -> Result<Environment> {
     let builder = ort::init_from(library).map_err(|e| {
         Error::Runtime(format!(

@@ -104,33 +104,36 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let taps = offsets.len();
 
     // A phase of x is as large as its last tap needs. The first axis has a row more where taps end behind its last one.
+    // Sizes beyond all measure saturate, and are refused where a value would have them.
     let positions: Vec<i64> = g.shape()[2..].iter().map(|&n| n as i64).collect();
     let shift = |i: usize| (geometry.reach(i) - 1) / strides[i];
     let mut phase: Vec<i64> = (0..d).map(|i| positions[i] + shift(i)).collect();
     phase[0] += i64::from((1..d).any(|i| shift(i) > 0));
-    let row = |i: usize| phase[i + 1..].iter().product::<i64>(); // numbers from one position of axis i to the next
-    let length = positions[0] * row(0);
+    // Numbers from one position of axis i to the next.
+    let row = |i: usize| phase[i + 1..].iter().fold(1, |n: i64, &p| n.saturating_mul(p));
+    let length = positions[0].saturating_mul(row(0));
 
-    // [C, n · numbers]
-    let flat = |e: Expr<'g>, c: usize, from: i64, to: i64| {
-        let size = e.size() / (n * c);
-        let e = match n {
-            1 => e.reshape(&[c, size]),
-            _ => e.reshape(&[n, c, size]).transpose(&[1, 0, 2]),
+    // `length` of the `size` numbers that each sample and channel has, as [C, N·length].
+    let flat = |e: Expr<'g>, c: usize, size: i64, from: i64| {
+        let (e, axis) = match n {
+            1 => (e.reshape(&[c, size as usize]), 1),
+            _ => (e.reshape(&[n, c, size as usize]).transpose(&[1, 0, 2]), 2),
         };
-        e.slice(&[e.shape().len() - 1], &[from], &[to], &[1]).reshape(&[c, n * (to - from) as usize])
+        let range = e.slice(&[axis], &[from], &[from.saturating_add(length)], &[1]);
+        range.reshape(&[c, n.saturating_mul(length as usize)])
     };
     let axes: Vec<usize> = (2..d + 2).collect();
-    let all: Vec<i64> = (0..d).map(|i| phase[i] * strides[i]).collect();
+    let all: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
     let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
     let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &[0; 2].into_iter().chain(after).collect::<Vec<_>>());
     let tap = |at: &Vec<i64>| {
         let from: Vec<i64> = (0..d).map(|i| at[i] % strides[i]).collect();
-        let first = (0..d).map(|i| at[i] / strides[i] * row(i)).sum();
-        flat(padded.slice(&axes, &from, &all, strides), channels, first, first + length)
+        let first = (0..d).map(|i| (at[i] / strides[i]).saturating_mul(row(i))).fold(0, i64::saturating_add);
+        let size = phase[0].saturating_mul(row(0));
+        flat(padded.slice(&axes, &from, &all, strides), channels, size, first)
     };
     let between: Vec<i64> = (0..d).map(|i| if i == 0 { 0 } else { phase[i] - positions[i] }).collect();
-    let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, 0, length);
+    let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, length, 0);
 
     let seen: Vec<_> = offsets.iter().map(tap).collect();
     let b = x.builder();
@@ -142,7 +145,7 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         };
     }
     // Grouped: one product for each group, batched, with the taps side by side.
-    let (cg, og, numbers) = (channels / group, outputs / group, n * length as usize);
+    let (cg, og, numbers) = (channels / group, outputs / group, n.saturating_mul(length as usize));
     let split: Vec<_> = seen.iter().map(|x| x.reshape(&[group, cg, numbers])).collect();
     let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
     g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
