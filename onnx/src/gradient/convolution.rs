@@ -135,10 +135,9 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let between: Vec<i64> = (0..d).map(|i| if i == 0 { 0 } else { phase[i] - positions[i] }).collect();
     let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, length, 0);
 
-    let seen: Vec<_> = offsets.iter().map(tap).collect();
     let b = x.builder();
     if group == 1 {
-        let products: Vec<_> = seen.iter().map(|x| g.gemm(*x, false, true)).collect();
+        let products: Vec<_> = offsets.iter().map(|at| g.gemm(tap(at), false, true)).collect();
         return match taps {
             1 => products[0],
             _ => b.concat(&products, 0).reshape(&[taps, outputs, channels]).transpose(&[1, 2, 0]),
@@ -146,7 +145,7 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     }
     // Grouped: one product for each group, batched, with the taps side by side.
     let (cg, og, numbers) = (channels / group, outputs / group, n.saturating_mul(length as usize));
-    let split: Vec<_> = seen.iter().map(|x| x.reshape(&[group, cg, numbers])).collect();
+    let split: Vec<_> = offsets.iter().map(|at| tap(at).reshape(&[group, cg, numbers])).collect();
     let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
     g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }
