@@ -188,11 +188,13 @@ impl Runtime {
         self.session_of(name, model, false)
     }
 
-    /// [`Runtime::session`] for a graph whose intermediate results take gigabytes: a third of the memory less, a tenth of the time more.
+    /// [`Runtime::session`] for a graph whose intermediate results take gigabytes: a third of the memory less, a tenth of the time
+    /// more.
     ///
     /// ONNX Runtime gives a value the buffer of an earlier one of its shape and keeps that until then, so that large buffers of
     /// the forward pass wait for the backward pass. It doesn't where nodes may run in parallel. Ours do not, as no thread but
-    /// the caller's goes from node to node; the price is a copy wherever a node reshapes.
+    /// the caller's goes from node to node; the price is a copy wherever a node reshapes. On a GPU, and with other threads than
+    /// the process's first runtime has, it is [`Runtime::session`].
     pub fn frugal_session(&self, name: &str, model: &[u8]) -> Result<Session> {
         self.session_of(name, model, true)
     }
