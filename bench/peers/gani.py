@@ -18,9 +18,10 @@ LAMBDA_LOCAL = 0.2
 class Loss:
     """Eq. 1: the mean square of pixels + λ · shift-tolerant LPIPS, at `side` px at most; a target's features are kept."""
 
-    def __init__(self, side=256, lambda_lpips=0.8):
+    def __init__(self, side=256, lambda_lpips=0.8, device="cpu"):
         self.side, self.lambda_lpips = side, lambda_lpips
         self.network = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False).eval().requires_grad_(False)
+        self.network.to(device)
 
     def see(self, image):
         """What the loss sees of an image."""
@@ -104,7 +105,7 @@ class Gani:
 
     def tuner(self):
         """A step of GANI by Ranger, as a function of z."""
-        modules, (_, g) = Modules(self.generator.theta), self.gradient()
+        modules, (_, g) = Modules(self.generator.theta).to(self.ws.device), self.gradient()
         ranger = Ranger(modules.parameters(), lr=1e-3)
 
         def step(z):
@@ -130,7 +131,7 @@ class Gani:
 
     def modules(self):
         """The modules alone, forward and backward."""
-        modules, theta = Modules(self.generator.theta), self.generator.theta
+        modules, theta = Modules(self.generator.theta).to(self.ws.device), self.generator.theta
         g = {name: torch.full_like(w, 1e-3) for name, w in theta.items()}
 
         def step():

@@ -13,10 +13,10 @@ from onnx import numpy_helper
 class OnnxGenerator:
     """`image(θ, ws)`; θ is a dictionary of the initialisers called `tuned`."""
 
-    def __init__(self, path, tuned):
+    def __init__(self, path, tuned, device):
         graph = onnx.load(path).graph
         self.input, self.output = graph.input[0].name, graph.output[0].name
-        self.constants = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
+        self.constants = {t.name: constant(numpy_helper.to_array(t).copy(), device) for t in graph.initializer}
         self.nodes = [
             (n.op_type, list(n.input), n.output[0], {a.name: onnx.helper.get_attribute_value(a) for a in n.attribute})
             for n in graph.node
@@ -29,6 +29,12 @@ class OnnxGenerator:
         for op, inputs, output, attributes in self.nodes:
             values[output] = call(op, [values[name] for name in inputs], attributes)
         return values[self.output]
+
+
+def constant(array, device):
+    """Numbers go to the device; shapes and axes are read by Python and stay."""
+    tensor = torch.from_numpy(array)
+    return tensor.to(device) if tensor.is_floating_point() else tensor
 
 
 def call(op, x, a):

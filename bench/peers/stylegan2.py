@@ -4,11 +4,18 @@ Two ways to blur: `grouped`, one convolution with a group per channel, what one 
 fallback that rosinality's and NVIDIA's code ship for machines without CUDA: every channel an image of its own.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 
 STYLE, MAPPING_LAYERS, SQRT2 = 512, 8, 2**0.5
 TAPS = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 16  # with the gain 4 of upsampling
+
+
+@functools.cache
+def taps(device):
+    return TAPS.to(device)
 
 
 def width(resolution):
@@ -52,13 +59,13 @@ def random_checkpoint(size):
 
 def grouped(x, pad):
     c = x.shape[1]
-    return F.conv2d(F.pad(x, pad), TAPS.expand(c, 1, 4, 4), groups=c)
+    return F.conv2d(F.pad(x, pad), taps(x.device).expand(c, 1, 4, 4), groups=c)
 
 
 def published(x, pad):
     n, c, h, w = x.shape
     x = F.pad(x.reshape(n * c, 1, h, w), pad)
-    x = F.conv2d(x, TAPS[None, None])
+    x = F.conv2d(x, taps(x.device)[None, None])
     return x.reshape(n, c, *x.shape[2:])
 
 

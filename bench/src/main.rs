@@ -5,7 +5,7 @@ mod reach;
 mod step;
 
 use clap::{Parser, Subcommand};
-use gani_core::runtime::{Runtime, RuntimeOptions};
+use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use std::process::ExitCode;
 
 /// Measures gani; prints one JSON object.
@@ -14,6 +14,9 @@ struct Arguments {
     /// Threads of the processor
     #[arg(long, global = true, default_value_t = 0)]
     threads: usize,
+    /// Where to run: auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, default_value = "cpu")]
+    device: DeviceChoice,
     #[command(subcommand)]
     what: What,
 }
@@ -28,7 +31,8 @@ enum What {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let options = RuntimeOptions { threads: arguments.threads, ..RuntimeOptions::default() };
+    let options =
+        RuntimeOptions { threads: arguments.threads, device: arguments.device, ..RuntimeOptions::default() };
     let done = Runtime::load(&options).map_err(Into::into).and_then(|runtime| match arguments.what {
         What::Step(a) => step::run(&runtime, &a),
         What::Reach(a) => reach::run(runtime, &a),

@@ -13,7 +13,7 @@ use gani_core::terms::{Problem, loss_gradient, observe};
 use gani_core::tune::Tuner;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
-use gani_onnx::{Builder, Graph, cost, write};
+use gani_onnx::{Builder, Graph, cost};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ pub fn run(runtime: &Runtime, arguments: &Arguments) -> Result<serde_json::Value
         Part::Direct => json!({ "seconds": s.direct()? }),
     };
     let mut figures = json!({
-        "runtime": format!("ONNX Runtime {}", runtime.version()), "threads": runtime.threads(), "memory_mb": peak_memory_mb(),
+        "runtime": format!("ONNX Runtime {}", runtime.version()), "device": runtime.device().to_string(), "threads": runtime.threads(), "memory_mb": peak_memory_mb(),
     });
     if let (Some(figures), serde_json::Value::Object(mut more)) = (figures.as_object_mut(), more) {
         figures.append(&mut more);
@@ -119,8 +119,7 @@ impl<'s> Setting<'s> {
     }
 
     fn forward(&self) -> Result<Vec<f64>> {
-        let mut generator =
-            self.runtime.session("generator", &write::to_bytes(&self.objective.generator)?)?.bind()?;
+        let mut generator = self.runtime.compile("generator", &self.objective.generator)?.bind()?;
         generator.set("ws", self.flat_ws())?;
         self.timed(|_| Ok(generator.run(&self.cancel)?))
     }
@@ -148,8 +147,8 @@ impl<'s> Setting<'s> {
     fn modules(&self) -> Result<Vec<f64>> {
         let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), 1).tune.module;
         let modules = Modules::of(&self.objective, settings)?;
-        let bind = |graph| -> Result<_> {
-            let mut part = self.runtime.session("modules", &write::to_bytes(&graph)?)?.bind()?;
+        let bind = |graph: Graph| -> Result<_> {
+            let mut part = self.runtime.compile("modules", &graph)?.bind()?;
             for port in part.session().inputs().to_vec() {
                 let count = port.shape.iter().product::<usize>();
                 let values: Vec<f32> = (0..count).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
@@ -219,7 +218,7 @@ fn matrix_flops(runtime: &Runtime) -> Result<f64> {
     let b = Builder::new();
     let [x, y] = ["x", "y"].map(|name| b.input(name, &[MATRIX, MATRIX]));
     b.output("product", x.matmul(y));
-    let mut product = runtime.session("product", &write::to_bytes(&b.finish()?)?)?.bind()?;
+    let mut product = runtime.compile("product", &b.finish()?)?.bind()?;
     for name in ["x", "y"] {
         product.set(name, &vec![0.5; MATRIX * MATRIX])?;
     }

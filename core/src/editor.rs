@@ -4,7 +4,6 @@ use crate::edit::{self, Direction, Edit, Layers};
 use crate::inversion::Inversion;
 use crate::model::{Model, as_image};
 use crate::runtime::{Cancel, Session};
-use crate::terms::session;
 use crate::{Error, Result, sefa};
 use gani_onnx::{Builder, Graph, Tensor};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};
@@ -19,7 +18,7 @@ pub struct Editor {
 impl Editor {
     /// The bundle's own generator.
     pub fn untuned(model: &Model) -> Result<Editor> {
-        let generator = session(&model.runtime, "generator", model.generator()?.clone())?;
+        let generator = model.runtime.compile("generator", model.generator()?)?;
         Ok(Editor { model: model.clone(), generator })
     }
 
@@ -30,7 +29,7 @@ impl Editor {
     pub fn tuned(model: &Model, inversion: &Inversion) -> Result<Editor> {
         inversion.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
         let graph = changed(model.generator()?, &inversion.changes)?;
-        Ok(Editor { model: model.clone(), generator: session(&model.runtime, "tuned generator", graph)? })
+        Ok(Editor { model: model.clone(), generator: model.runtime.compile("tuned generator", &graph)? })
     }
 
     /// The image `[1,3,R,R]` of a latent `[n,512]`.

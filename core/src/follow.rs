@@ -4,7 +4,7 @@
 use crate::adam::{BETA1, BETA2, EPSILON};
 use crate::objective::Objective;
 use crate::runtime::{Binding, Cancel};
-use crate::terms::{Problem, Terms, session};
+use crate::terms::{Problem, Terms};
 use crate::{Error, Result};
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
 use ndarray::ArrayD;
@@ -39,7 +39,7 @@ impl<'p> Followed<'p> {
         faces: impl Iterator<Item = Vec<f32>>,
     ) -> Result<Followed<'p>> {
         let Problem { runtime, objective, cancel, .. } = *problem;
-        let mut update = session(runtime, "weights' step", graph(&weights(objective)?, rule)?)?.bind()?;
+        let mut update = runtime.compile("weights' step", &graph(&weights(objective)?, rule)?)?.bind()?;
         for (name, theta) in weights(objective)? {
             update.share(&format!("theta.{name}"), &terms.edit, &format!("theta.{name}"))?;
             update.share(&format!("edit.{name}"), &terms.edit, &format!("d.{name}"))?;
@@ -184,7 +184,7 @@ mod tests {
         let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
         let theta = Tensor::f32(&[2, 2], THETA.to_vec()).unwrap();
         let graph = graph(&[("x", &theta)], rule).unwrap();
-        let mut update = session(&Runtime::load(&options).unwrap(), "step", graph).unwrap().bind().unwrap();
+        let mut update = Runtime::load(&options).unwrap().compile("step", &graph).unwrap().bind().unwrap();
         for (port, values) in [("theta.x", THETA), ("m.x", [0.0; 4]), ("v.x", [0.0; 4])] {
             update.set(port, &values).unwrap();
             update.in_place(&format!("next.{port}"), port).unwrap();

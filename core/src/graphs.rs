@@ -7,6 +7,7 @@ use crate::method::Method;
 use crate::modules::Modules;
 use crate::objective::{Objective, Wrt};
 use crate::preset::Preset;
+use crate::runtime::Device;
 use crate::tune::TuneSettings;
 use crate::{Result, editor, metrics, project};
 use gani_onnx::{Graph, read};
@@ -15,15 +16,16 @@ use ndarray::ArrayD;
 /// A graph and the name of the session that runs it.
 pub type Named = (String, Graph);
 
-/// All graphs of a bundle with a preset's settings: faces, encoder, mapping, generator, those of [`of_objective`], metrics.
+/// All graphs of a bundle with a preset's settings, lowered for a device: faces, encoder, mapping, generator, those of [`of_objective`], metrics.
 ///
 /// # Errors
 /// As the bundle's own readers.
-pub fn of_bundle(bundle: &Bundle, preset: Preset) -> Result<Vec<Named>> {
+pub fn of_bundle(bundle: &Bundle, preset: Preset, device: Device) -> Result<Vec<Named>> {
     let domain = bundle.domain()?;
     // Of all methods, GANI runs the most graphs of its own.
     let settings = preset.settings(Method::Gani, domain.weights, domain.iterations);
-    let objective = bundle.objective()?;
+    let mut objective = bundle.objective()?;
+    objective.generator = device.lowered(objective.generator)?;
     let [detector, mesh, identity] = match bundle.face_networks()? {
         Some(networks) => networks.map(Some),
         None => [None, None, None],

@@ -7,7 +7,7 @@ use crate::objective::Objective;
 use crate::photo::{Face, FaceFinder, Photo};
 use crate::preset::{Preset, Settings};
 use crate::runtime::{Cancel, Runtime, Session};
-use crate::terms::{repeat, session};
+use crate::terms::repeat;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use ndarray::{Array2, Array4, ArrayD, ArrayView4, Ix4};
@@ -161,7 +161,7 @@ impl Model {
     ) -> Result<Metrics> {
         let lpips = get_or_try(&self.loaded.lpips_at_full_size, || {
             let graph = self.bundle.lpips_distance(self.bundle.image_size())?;
-            graph.map(|graph| session(&self.runtime, "LPIPS at full size", graph)).transpose()
+            graph.map(|graph| self.runtime.compile("LPIPS at full size", &graph)).transpose()
         })?;
         metrics::measure_as_is(result, target, lpips.as_ref(), cancel)
     }
@@ -170,7 +170,7 @@ impl Model {
     pub(crate) fn lpips(&self) -> Result<Option<&Session>> {
         let lpips = get_or_try(&self.loaded.lpips, || {
             let graph = self.bundle.lpips_distance([metrics::SIZE; 2])?;
-            graph.map(|graph| session(&self.runtime, "LPIPS", graph)).transpose()
+            graph.map(|graph| self.runtime.compile("LPIPS", &graph)).transpose()
         })?;
         Ok(lpips.as_ref())
     }
@@ -190,7 +190,7 @@ impl Model {
                     self.bundle.name()
                 ))
             })?;
-            session(&self.runtime, "mapping", graph)
+            self.runtime.compile("mapping", &graph)
         })
     }
 
@@ -223,7 +223,7 @@ impl Model {
                     graph.input_shape("image")?
                 )));
             };
-            Ok(Some((session(&self.runtime, "encoder", graph)?, [height, width])))
+            Ok(Some((self.runtime.compile("encoder", &graph)?, [height, width])))
         })?;
         let Some((encoder, [height, width])) = encoder else {
             return self.broadcast(&self.bundle.w_avg()?.into_dyn());

@@ -7,7 +7,7 @@
 use crate::adam::Adam;
 use crate::objective::{Weights, Wrt};
 use crate::refine::tie;
-use crate::terms::{Problem, StepLosses, lambdas, loss_gradient, read, session, term_names};
+use crate::terms::{Problem, StepLosses, lambdas, loss_gradient, read, term_names};
 use crate::{Error, Result};
 use gani_onnx::{Builder, Expr, Graph};
 use rand::SeedableRng;
@@ -113,7 +113,7 @@ pub fn project(
     let mut noise: Vec<Noise> = objective.noise_maps().into_iter().filter_map(unit_variance).collect();
     let maps: Vec<(&str, usize)> = noise.iter().map(|n| (n.name.as_str(), n.values.len().isqrt())).collect();
     let mut regularisation = regularisation(&maps)?
-        .map(|graph| session(runtime, "noise regularisation", graph)?.bind())
+        .map(|graph| runtime.compile("noise regularisation", &graph)?.bind())
         .transpose()?;
     let mut adam = Adam::new(ws.len());
     let mut history = Vec::with_capacity(settings.steps);
@@ -172,7 +172,7 @@ fn ramp(t: f32) -> f32 {
 /// √(E‖w − w̄‖²): the standard deviation of W as the projector takes it; 0 where the bundle cannot sample latents.
 fn deviation(problem: &Problem<'_>, rng: &mut ChaCha8Rng) -> Result<f32> {
     let Some(mapping) = problem.mapping else { return Ok(0.0) };
-    let mut mapping = session(problem.runtime, "mapping", mapping.clone())?.bind()?;
+    let mut mapping = problem.runtime.compile("mapping", mapping)?.bind()?;
     let mut sum = 0.0f64;
     for _ in 0..SAMPLES {
         let z = normal(rng, mapping.input_len("z")?);

@@ -4,7 +4,6 @@
 use crate::editor::Editor;
 use crate::model::Model;
 use crate::runtime::Cancel;
-use crate::terms::session;
 use crate::{Error, Result, metrics};
 use ndarray::{Array2, ArrayView4, Axis, concatenate};
 
@@ -28,7 +27,7 @@ pub fn restyle(model: &Model, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Res
         [_, 6, h, w] => (h, w),
         ref shape => return refuse(&format!("has an encoder for images {shape:?}")),
     };
-    let encoder = session(&model.runtime, "encoder", encoder)?;
+    let encoder = model.runtime.compile("encoder", &encoder)?;
     let generator = Editor::untuned(model)?;
     let photo = metrics::resize(crop, h, w);
     let mut ws = model.broadcast(&model.bundle.w_avg()?.into_dyn())?;

@@ -5,7 +5,7 @@ use crate::model::as_image;
 use crate::objective::{Objective, Weights, Wrt};
 use crate::runtime::{Binding, Cancel, Runtime, Session};
 use crate::{Error, Result};
-use gani_onnx::{Graph, cost, write};
+use gani_onnx::Graph;
 use ndarray::{Array4, ArrayD};
 use serde::{Deserialize, Serialize};
 
@@ -74,9 +74,8 @@ impl Terms {
         let names = term_names(&edit);
         edit.set("lambda", &lambdas(&names, weights))?;
         local.set("lambda", &lambdas(&names, local_weights))?;
-        let reference = session(runtime, "reference", objective.reference(weights)?)?.bind()?;
-        let mapping =
-            problem.mapping.map(|graph| session(runtime, "mapping", graph.clone())?.bind()).transpose()?;
+        let reference = runtime.compile("reference", &objective.reference(weights)?)?.bind()?;
+        let mapping = problem.mapping.map(|graph| runtime.compile("mapping", graph)?.bind()).transpose()?;
         edit.set("ws", ws)?;
         edit.share_all(target, "target.")?;
         local.share_all(&reference, "target.")?;
@@ -171,15 +170,11 @@ pub fn observe(
     photo: &ArrayD<f32>,
     cancel: &Cancel,
 ) -> Result<Binding> {
-    let mut features = session(runtime, "target features", objective.features(weights)?)?.bind()?;
+    let mut features = runtime.compile("target features", &objective.features(weights)?)?.bind()?;
     features.set_array("image", photo)?;
     features.run(cancel)?;
     Ok(features)
 }
-
-/// Where intermediate results take so many bytes, memory counts more than the last tenth of speed: StyleGAN2 at 1024 px takes
-/// 1.0 GB, MobileStyleGAN 0.6.
-const MUCH_MEMORY: u64 = 800_000_000;
 
 /// A session of [`Objective::loss_gradient`].
 pub fn loss_gradient(
@@ -193,17 +188,7 @@ pub fn loss_gradient(
         Wrt::Latent => "latent loss",
         Wrt::LatentAndNoise => "latent and noise loss",
     };
-    let graph = objective.loss_gradient(weights, wrt)?;
-    let model = write::to_bytes(&graph)?;
-    match cost::of(&graph).activations >= MUCH_MEMORY {
-        true => runtime.frugal_session(name, &model),
-        false => runtime.session(name, &model),
-    }
-}
-
-/// A session of a graph.
-pub(crate) fn session(runtime: &Runtime, name: &str, graph: Graph) -> Result<Session> {
-    runtime.session(name, &write::to_bytes(&graph)?)
+    runtime.compile(name, &objective.loss_gradient(weights, wrt)?)
 }
 
 /// w `[1,512]` repeated to `len` numbers: the same w in every style layer.

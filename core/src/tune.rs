@@ -8,7 +8,7 @@ use crate::modules::{ModuleSettings, Modules, Tuned};
 use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel};
-use crate::terms::{Localisation, Problem, StepLosses, Terms, session};
+use crate::terms::{Localisation, Problem, StepLosses, Terms};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -81,8 +81,8 @@ impl Tuner {
         let modules = Modules::of(objective, settings.module)?;
         let psi = modules.initial(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut terms = Terms::new(problem, ws, &settings.weights, &settings.local_weights())?;
-        let mut apply = session(runtime, "modules", modules.forward()?)?.bind()?;
-        let mut vjp = session(runtime, "modules' gradient", modules.vjp()?)?.bind()?;
+        let mut apply = runtime.compile("modules", &modules.forward()?)?.bind()?;
+        let mut vjp = runtime.compile("modules' gradient", &modules.vjp()?)?.bind()?;
 
         // g = ∂L(I, G(w, θ))/∂θ, once, at the generator's own weights
         terms.run_edit()?;

@@ -22,6 +22,21 @@ pub struct Builder {
     state: RefCell<State>,
 }
 
+/// `graph` with another way to compute a node's one output where `lower` knows one. Inputs, outputs and weights keep their names.
+pub(crate) fn rewritten(
+    graph: &Graph,
+    lower: impl for<'g> Fn(&Node, &[Option<Expr<'g>>]) -> Option<Expr<'g>>,
+) -> Result<Graph> {
+    let b = Builder::new();
+    let infos = graph.inputs().iter().map(|&v| graph.info(v));
+    let inputs: Vec<_> = infos.map(|i| (i.name.as_str(), b.input_of(&i.name, &i.shape, i.dtype))).collect();
+    let outputs = b.inline_with(graph, &inputs, lower)?;
+    for ((name, _), value) in graph.outputs().iter().zip(outputs) {
+        b.output(name, value);
+    }
+    b.finish()
+}
+
 /// A value under construction.
 #[derive(Clone, Copy)]
 pub struct Expr<'g> {

@@ -20,6 +20,7 @@
 
 pub mod checkpoint;
 pub mod cost;
+pub mod cuda;
 mod error;
 mod eval;
 pub mod expr;

@@ -2,7 +2,7 @@
 //! multiplications, as a matrix product for each of 36 points. It is made of ops that have gradients, so ∂L/∂x and ∂L/∂w
 //! take a quarter as well. ONNX Runtime does nothing of the kind on a processor; on a GPU cuDNN does it by itself.
 
-use crate::expr::ConvAttrs;
+use crate::expr::{ConvAttrs, rewritten};
 use crate::graph::Node;
 use crate::ops::Geometry;
 use crate::{Builder, Expr, Graph, Result};
@@ -23,14 +23,7 @@ const MAX_SIZE: usize = 1 << 23;
 /// `graph` with its large 3×3 convolutions of stride 1 in Winograd's form. Inputs, outputs and weights keep their names;
 /// results differ by rounding, 1e-6 of their size.
 pub fn winograd(graph: &Graph) -> Result<Graph> {
-    let b = Builder::new();
-    let infos = graph.inputs().iter().map(|&v| graph.info(v));
-    let inputs: Vec<_> = infos.map(|i| (i.name.as_str(), b.input_of(&i.name, &i.shape, i.dtype))).collect();
-    let outputs = b.inline_with(graph, &inputs, lowered)?;
-    for ((name, _), value) in graph.outputs().iter().zip(outputs) {
-        b.output(name, value);
-    }
-    b.finish()
+    rewritten(graph, lowered)
 }
 
 /// The output of `node`, where it is a convolution that gains.

@@ -8,7 +8,7 @@ use gani_core::invert::{InvertOptions, Origin, invert};
 use gani_core::method::Method;
 use gani_core::model::Model;
 use gani_core::preset::Preset;
-use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::runtime::{Cancel, Device, DeviceChoice, Runtime, RuntimeOptions};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -56,7 +56,7 @@ fn the_list_of_graphs_is_what_inversions_run() {
     Editor::tuned(&model, &inverted.inversion).unwrap();
     model.measure_at_full_size(face.view(), face.view(), &cancel).unwrap();
 
-    let listed = graphs::of_bundle(&Bundle::open("ffhq-64").unwrap(), Preset::Best).unwrap();
+    let listed = graphs::of_bundle(&Bundle::open("ffhq-64").unwrap(), Preset::Best, Device::Cpu).unwrap();
     let listed: BTreeSet<String> = listed.into_iter().map(|(name, _)| name).collect();
     assert_eq!(*MADE.lock().unwrap(), listed);
 }

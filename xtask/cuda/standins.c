@@ -101,6 +101,11 @@ static status handle(void **h) { *h = calloc(1, 64); return *h ? SUCCESS : 2; }
 status cudaStreamCreate(void **stream) { return handle(stream); }
 status cudaStreamCreateWithFlags(void **stream, unsigned flags) { (void)flags; return handle(stream); }
 status cudaStreamIsCapturing(void *stream, int *capturing) { (void)stream; *capturing = 0; return SUCCESS; }
+status cudaStreamEndCapture(void *stream, void **graph) { (void)stream; return handle(graph); }
+status cudaGraphInstantiate(void **executable, void *graph, unsigned long long flags) {
+    (void)graph, (void)flags;
+    return handle(executable);
+}
 status cudaEventCreate(void **event) { return handle(event); }
 status cudaEventCreateWithFlags(void **event, unsigned flags) { (void)flags; return handle(event); }
 status cudaMemPoolCreate(void **pool, const void *properties) { (void)properties; return handle(pool); }

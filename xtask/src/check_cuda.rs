@@ -13,7 +13,7 @@ use gani_core::graphs::{self, Named};
 use gani_core::preset::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::expr::ConvAttrs;
-use gani_onnx::{Builder, Graph, cost, write};
+use gani_onnx::{Builder, Graph, cost, cuda, write};
 use std::path::Path;
 use std::process::Command;
 
@@ -54,10 +54,10 @@ fn check(library: &Path) -> Result<(), String> {
     let mut wrong = Vec::new();
     for name in ["ffhq-64", "ffhq-1024"] {
         let bundle = Bundle::open(name).map_err(|e| e.to_string())?;
-        let best = graphs::of_bundle(&bundle, Preset::Best).map_err(|e| e.to_string())?;
+        let best = graphs::of_bundle(&bundle, Preset::Best, runtime.device()).map_err(|e| e.to_string())?;
         wrong.extend(table(&runtime, name, &best)?);
         // What the published settings run otherwise.
-        let paper = graphs::of_bundle(&bundle, Preset::Paper).map_err(|e| e.to_string())?;
+        let paper = graphs::of_bundle(&bundle, Preset::Paper, runtime.device()).map_err(|e| e.to_string())?;
         let differs = |(a, b): &(&Named, &Named)| write::to_bytes(&a.1).ok() != write::to_bytes(&b.1).ok();
         let others = paper.iter().zip(&best).filter(differs).map(|(paper, _)| paper.clone());
         wrong.extend(table(&runtime, &format!("{name}, preset paper"), &others.collect::<Vec<_>>())?);
@@ -81,26 +81,30 @@ fn control(runtime: &Runtime) -> Result<(), String> {
     let uneven = ConvAttrs { pads: vec![0, 0, 1, 1], ..ConvAttrs::same(0) };
     b.output("y", x.conv_transpose(b.input("w", &[2, 2, 3, 3]), &uneven, &[]).relu());
     let graph = b.finish().map_err(|e| e.to_string())?;
-    let placed = placement::place(runtime, "control", &write::to_bytes(&graph).map_err(|e| e.to_string())?)?;
+    let placed = placement::place(runtime, "control", &graph)?;
     match (placed.cuda, &placed.elsewhere[..], placed.copies) {
         (1.., [one], 2..) if one.starts_with("ConvTranspose") => Ok(()),
         _ => Err(format!("a node that CUDA has no kernel for was placed like this: {placed:?}")),
     }
 }
 
-/// That bindings on the device take what is set, share it and give it back: allocators and copies are the real ones. What the
-/// graph computes is not looked at.
+/// That bindings on the device take what is set, share it, run as often as one likes and give it back: allocators and copies are
+/// the real ones, and so is all of a recording but what CUDA does. What the graph computes is not looked at.
 fn round_trip(runtime: &Runtime) -> Result<(), String> {
     let b = Builder::new();
     b.output("y", b.input("x", &[2, 3]).relu());
-    let model = b.finish().and_then(|graph| write::to_bytes(&graph)).map_err(|e| e.to_string())?;
+    let graph = b.finish().map_err(|e| e.to_string())?;
     let values = [1.0, -2.0, 3.0, -4.0, 5.0, -6.0];
     let back = || -> gani_core::Result<_> {
-        let session = runtime.session("round trip", &model)?;
+        let session = runtime.compile("round trip", &graph)?;
         let (mut one, mut other) = (session.bind()?, session.bind()?);
         one.set("x", &values)?;
         other.share("x", &one, "x")?;
-        one.run(&Cancel::new())?;
+        one.in_place("y", "x")?;
+        // The second run is recorded, the third plays that.
+        for _ in 0..3 {
+            one.run(&Cancel::new())?;
+        }
         other.with("x", <[f32]>::to_vec)
     };
     match back().map_err(|e| e.to_string())? {
@@ -128,8 +132,7 @@ fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let mut wrong = Vec::new();
     for (name, graph) in graphs {
-        let model = write::to_bytes(graph).map_err(|e| format!("{name}: {e}"))?;
-        let placed = placement::place(runtime, name, &model)?;
+        let placed = placement::place(runtime, name, graph)?;
         let (counted, [constants, ports]) = (cost::of(graph), memory(graph));
         let giga = |n: u64| n as f64 / 1e9;
         println!(
@@ -146,6 +149,10 @@ fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>
             1e3 * cost::seconds(graph, &PEAK),
             1e3 * cost::seconds(graph, &EXPECTED),
         );
+        let recordable = cuda::recordable(graph).map_err(|e| format!("{name}: {e}"))?;
+        if !cuda::may_be_recorded(&recordable) {
+            wrong.push(format!("{title}, {name}: it can't be recorded as a CUDA graph"));
+        }
         if placed.copies > 0 || !placed.elsewhere.is_empty() {
             wrong.push(format!(
                 "{title}, {name}: {}; {} copies {:?}",

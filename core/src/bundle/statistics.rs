@@ -2,7 +2,6 @@
 
 use crate::edit::Direction;
 use crate::runtime::{Cancel, Runtime};
-use crate::terms::session;
 use crate::{Error, Result};
 use gani_onnx::read;
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -43,7 +42,7 @@ impl Samples {
             Ok(graph) if graph.output_shape("w")?.first() == Some(&BATCH) => (graph, BATCH),
             _ => (one, 1),
         };
-        let mapping = session(runtime, "mapping", graph)?;
+        let mapping = runtime.compile("mapping", &graph)?;
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut rows = Vec::new();
         for _ in 0..SAMPLES / batch {

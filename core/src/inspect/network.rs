@@ -3,6 +3,7 @@
 use super::Tensor;
 use crate::bundle::Bundle;
 use crate::preset::Preset;
+use crate::runtime::Device;
 use crate::{Result, graphs};
 use gani_onnx::{DType, Graph, cost};
 use serde::Serialize;
@@ -120,7 +121,7 @@ impl From<cost::Cost> for Cost {
 /// The graphs of a bundle with their costs, those of [`graphs::of_bundle`] and then the loss networks by themselves, which see
 /// images of [`Bundle::loss_size`].
 pub(super) fn of_bundle(bundle: &Bundle) -> Result<Vec<Network>> {
-    let mut graphs = graphs::of_bundle(bundle, Preset::Best)?;
+    let mut graphs = graphs::of_bundle(bundle, Preset::Best, Device::Cpu)?;
     let losses = bundle.losses(bundle.loss_size())?;
     graphs.extend(losses.into_iter().map(|loss| (format!("loss {}", loss.name), loss.graph)));
     let described = |(role, graph): (String, Graph)| {

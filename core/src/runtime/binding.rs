@@ -1,14 +1,17 @@
 //! Inputs and outputs that stay on the device between runs, and pass from one graph to the next without a copy.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use ndarray::{ArrayD, IxDyn};
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::IoBinding;
 use ort::value::Tensor;
 
-use super::{Cancel, Device, Session};
+use super::cancel::NOT_RECORDED;
+use super::{Cancel, Device, RECORDING, Session, shared};
 use crate::{Error, Result};
 
 /// A tensor that several bindings may hold. A run locks all of its tensors, so that no other thread changes them.
@@ -21,11 +24,24 @@ type Slot = Arc<Mutex<Tensor<f32>>>;
 /// loss.share("theta", &modules, "theta_tuned")?;
 /// loop { modules.run(&cancel)?; loss.run(&cancel)?; let l = loss.with("loss", |v| v[0])?; }
 /// ```
+///
+/// On a GPU the second run is recorded as a CUDA graph, and later ones play that: one launch instead of one for each node.
 pub struct Binding {
     session: Session,
     io: IoBinding,
     inputs: Vec<Option<Bound>>,
     outputs: Vec<Slot>,
+    recorded: Recorded,
+}
+
+/// Whether the runs of a binding are on record.
+enum Recorded {
+    /// Nothing ran since its tensors were bound. What runs once is not worth a record.
+    Never,
+    /// It ran node by node.
+    Next,
+    /// As the CUDA graph of this id. ONNX Runtime keeps one for each thread.
+    As(i32, ThreadId),
 }
 
 /// What an input reads: a tensor of this binding, or one that belongs to another.
@@ -43,6 +59,7 @@ impl fmt::Debug for Binding {
 impl Binding {
     /// Outputs are made at once (zeros), inputs when they are first set, so that shared ones cost nothing.
     pub(super) fn new(session: &Session) -> Result<Binding> {
+        let _shared = shared();
         let mut io = session.lock().create_binding().map_err(|e| session.failed(&e))?;
         let mut outputs = Vec::new();
         for port in session.outputs() {
@@ -51,7 +68,7 @@ impl Binding {
             outputs.push(Arc::new(Mutex::new(tensor)));
         }
         let inputs = session.inputs().iter().map(|_| None).collect();
-        Ok(Binding { session: session.clone(), io, inputs, outputs })
+        Ok(Binding { session: session.clone(), io, inputs, outputs, recorded: Recorded::Never })
     }
 
     /// The session it runs.
@@ -81,12 +98,14 @@ impl Binding {
                 data.len()
             )));
         }
+        let _shared = shared();
         let slot = match &self.inputs[index] {
             Some(Bound { slot, own: true }) => Arc::clone(slot),
             _ => {
                 let slot = Arc::new(Mutex::new(new_tensor(&self.session, &port.shape)?));
                 self.io.bind_input(name, &*lock(&slot)).map_err(|e| self.session.failed(&e))?;
                 self.inputs[index] = Some(Bound { slot: Arc::clone(&slot), own: true });
+                self.recorded = Recorded::Never;
                 slot
             }
         };
@@ -121,6 +140,7 @@ impl Binding {
         }
         self.io.bind_input(input, &*lock(slot)).map_err(|e| self.session.failed(&e))?;
         self.inputs[index] = Some(Bound { slot: Arc::clone(slot), own: false });
+        self.recorded = Recorded::Never;
         Ok(())
     }
 
@@ -145,6 +165,7 @@ impl Binding {
         let slot = Arc::clone(slot);
         self.io.bind_output(output, lock(&slot).view_mut()).map_err(|e| self.session.failed(&e))?;
         self.outputs[index] = slot;
+        self.recorded = Recorded::Never;
         Ok(())
     }
 
@@ -157,13 +178,55 @@ impl Binding {
         if let Some((port, _)) = unset {
             return Err(Error::Input(format!("{}: input {} was never set", self.session.name(), port.name)));
         }
+        match self.recorded {
+            _ if !self.session.cuda_graph() => self.run_as(NOT_RECORDED, cancel),
+            Recorded::Never => {
+                let ran = self.run_as(NOT_RECORDED, cancel);
+                self.recorded = Recorded::Next;
+                ran
+            }
+            Recorded::As(id, thread) if thread == thread::current().id() => self.run_as(id, cancel),
+            Recorded::Next | Recorded::As(..) => {
+                let id = self.record(cancel)?;
+                self.recorded = Recorded::As(id, thread::current().id());
+                self.run_as(id, cancel)
+            }
+        }
+    }
+
+    /// Records a run; nothing is changed by it that the next one would not change again.
+    fn record(&self, cancel: &Cancel) -> Result<i32> {
+        static NEXT: AtomicI32 = AtomicI32::new(1);
+        cancel.check()?;
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        // While it records, CUDA refuses what other threads ask of it.
+        let _alone = RECORDING.write().unwrap_or_else(PoisonError::into_inner);
+        // ONNX Runtime runs the graph twice to record it: what is in place must be as before.
+        let in_place = |bound: &&Bound| self.outputs.iter().any(|slot| Arc::ptr_eq(slot, &bound.slot));
+        let before = self.inputs.iter().flatten().filter(in_place).map(|bound| {
+            let held = lock(&bound.slot);
+            Ok((&bound.slot, held.to(AllocationDevice::CPU, 0)?))
+        });
+        let before = before.collect::<ort::Result<Vec<_>>>().map_err(|e| self.session.failed(&e))?;
+        // A flag of its own: a recording that is broken off would leave the device recording.
+        self.run_locked(id, &Cancel::new())?;
+        let restored = before.iter().try_for_each(|(slot, value)| value.copy_into(&mut *lock(slot)));
+        restored.map(|()| id).map_err(|e| self.session.failed(&e))
+    }
+
+    fn run_as(&self, cuda_graph: i32, cancel: &Cancel) -> Result<()> {
+        let _shared = shared();
+        self.run_locked(cuda_graph, cancel)
+    }
+
+    fn run_locked(&self, cuda_graph: i32, cancel: &Cancel) -> Result<()> {
         // One order for all threads, each tensor once: no dead-lock.
         let mut slots: Vec<&Slot> =
             self.inputs.iter().flatten().map(|bound| &bound.slot).chain(&self.outputs).collect();
         slots.sort_by_key(|slot| Arc::as_ptr(slot).addr());
         slots.dedup_by(|a, b| Arc::ptr_eq(a, b));
         let _held: Vec<_> = slots.into_iter().map(lock).collect();
-        cancel.during(|options| {
+        cancel.during(cuda_graph, |options| {
             let mut session = self.session.lock();
             session.run_binding_with_options(&self.io, options).map_err(|e| self.session.failed(&e))?;
             Ok(())
@@ -179,6 +242,7 @@ impl Binding {
         if self.session.device() == Device::Cpu {
             return Ok(look(tensor.extract_tensor().1));
         }
+        let _shared = shared();
         let host = tensor.to(AllocationDevice::CPU, 0).map_err(|e| self.session.failed(&e))?;
         Ok(look(host.extract_tensor().1))
     }
@@ -215,7 +279,7 @@ fn new_tensor(session: &Session, shape: &[usize]) -> Result<Tensor<f32>> {
         Device::Cpu => Tensor::new(&Allocator::default(), shape),
         Device::Cuda(index) => {
             MemoryInfo::new(AllocationDevice::CUDA, index as i32, AllocatorType::Device, MemoryType::Default)
-                .and_then(|memory| Allocator::new(&session.lock(), memory))
+                .and_then(|memory| Allocator::new(&session.memory().lock(), memory))
                 .and_then(|allocator| Tensor::new(&allocator, shape))
                 .and_then(|mut tensor| {
                     let zeros = vec![0.0; shape.iter().product()];

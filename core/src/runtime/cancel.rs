@@ -8,6 +8,9 @@ use ort::session::RunOptions;
 
 use crate::{Error, Result};
 
+/// The id of a run that is no CUDA graph, in ONNX Runtime's words.
+pub(super) const NOT_RECORDED: i32 = -1;
+
 /// A shared "please stop". Clones are the same flag; give one to a signal handler or a button.
 ///
 /// Work checks it each step with [`check`](Cancel::check); a network run in progress ends within milliseconds.
@@ -52,9 +55,14 @@ impl Cancel {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Does a network run that [`cancel`](Cancel::cancel) can end.
-    pub(super) fn during<T>(&self, run: impl FnOnce(&RunOptions) -> Result<T>) -> Result<T> {
-        let options = Arc::new(RunOptions::new().map_err(|e| Error::Runtime(e.to_string()))?);
+    /// Does a network run that [`cancel`](Cancel::cancel) can end. Where the session records CUDA graphs, it is the one called
+    /// `cuda_graph`.
+    pub(super) fn during<T>(&self, cuda_graph: i32, run: impl FnOnce(&RunOptions) -> Result<T>) -> Result<T> {
+        let options = RunOptions::new().and_then(|mut options| {
+            options.set("gpu_graph_id", cuda_graph.to_string())?;
+            Ok(Arc::new(options))
+        });
+        let options = options.map_err(|e| Error::Runtime(e.to_string()))?;
         let running = || self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         running().push(Arc::clone(&options));
         // Looked at after the push: a cancel() before it is seen here, one after it finds the run in the list.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ndarray::{ArrayD, ArrayViewD};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
-use super::{Binding, Cancel, Device};
+use super::cancel::NOT_RECORDED;
+use super::{Binding, Cancel, Device, shared};
 use crate::{Error, Result};
 
 /// One input or output of a network: f32, of this fixed shape.
@@ -40,6 +41,9 @@ struct Inner {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     session: Mutex<ort::session::Session>,
+    /// Whether a binding may record its run as a CUDA graph.
+    cuda_graph: bool,
+    memory: Option<Session>,
 }
 
 impl fmt::Debug for Session {
@@ -52,7 +56,13 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(name: &str, device: Device, session: ort::session::Session) -> Result<Session> {
+    pub(super) fn new(
+        name: &str,
+        device: Device,
+        session: ort::session::Session,
+        cuda_graph: bool,
+        memory: Option<Session>,
+    ) -> Result<Session> {
         let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<Port>> {
             outlets.iter().map(|outlet| port(name, outlet)).collect()
         };
@@ -63,6 +73,8 @@ impl Session {
             inputs,
             outputs,
             session: Mutex::new(session),
+            cuda_graph,
+            memory,
         })))
     }
 
@@ -109,7 +121,8 @@ impl Session {
             .map(|(name, array)| Ok((*name, TensorRef::from_array_view(array)?)))
             .collect::<ort::Result<Vec<_>>>()
             .map_err(|e| self.failed(&e))?;
-        cancel.during(|options| {
+        let _shared = shared();
+        cancel.during(NOT_RECORDED, |options| {
             let mut session = self.lock();
             let outputs = session.run_with_options(tensors, options).map_err(|e| self.failed(&e))?;
             outputs
@@ -127,6 +140,15 @@ impl Session {
 
     pub(super) fn device(&self) -> Device {
         self.0.device
+    }
+
+    pub(super) fn cuda_graph(&self) -> bool {
+        self.0.cuda_graph
+    }
+
+    /// The session that device memory for bindings comes from.
+    pub(super) fn memory(&self) -> &Session {
+        self.0.memory.as_ref().unwrap_or(self)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, ort::session::Session> {

@@ -50,8 +50,8 @@ fn a_frugal_session_says_the_same() {
     let run = |session: Session| {
         session.run(&[("a", a.view()), ("b", b.view())], &Cancel::new()).unwrap().remove(0)
     };
-    let [plain, frugal] = [Runtime::session, Runtime::frugal_session]
-        .map(|make| run(make(&runtime, "affine", AFFINE).unwrap()));
+    let [plain, frugal] =
+        [false, true].map(|frugal| run(runtime.session_of("affine", AFFINE, frugal, false).unwrap()));
     assert_eq!(plain, frugal);
     assert_eq!(frugal[[0, 0]], 1.5 * -0.25 - 0.25);
 }

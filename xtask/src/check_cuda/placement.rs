@@ -1,6 +1,7 @@
 //! Where ONNX Runtime places the nodes of a session, read off its own log.
 
 use gani_core::runtime::{LOG, Runtime};
+use gani_onnx::Graph;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -43,10 +44,10 @@ pub fn listen() {
     }
 }
 
-/// Makes a session of the model and says where its nodes went.
-pub fn place(runtime: &Runtime, name: &str, model: &[u8]) -> Result<Placement, String> {
+/// Makes a session of the graph and says where its nodes went.
+pub fn place(runtime: &Runtime, name: &str, graph: &Graph) -> Result<Placement, String> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    runtime.session(name, model).map_err(|e| e.to_string())?;
+    runtime.compile(name, graph).map_err(|e| e.to_string())?;
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     parse(lines.iter().map(String::as_str))
         .ok_or_else(|| format!("{name}: ONNX Runtime's log does not say where its nodes are"))

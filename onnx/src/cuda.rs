@@ -1,0 +1,76 @@
+//! What a GPU wants otherwise than a processor.
+
+use crate::expr::rewritten;
+use crate::graph::Node;
+use crate::ops::Geometry;
+use crate::{Expr, Graph, Result};
+
+/// As many tensors ONNX Runtime's CUDA kernels name in a launch itself. A list of more they copy to the device first.
+const NAMED: usize = 32;
+
+/// `graph` with transposed convolutions in groups whose windows do not meet, as in an inverse wavelet transform, each as a matrix
+/// product and a change of layout. What cuDNN's heuristics choose for many groups of a few channels took a quarter of the time of
+/// MobileStyleGAN's whole gradient. Gradients are to be taken of the result, which differs by rounding.
+pub fn unfolded(graph: &Graph) -> Result<Graph> {
+    rewritten(graph, lowered)
+}
+
+/// `graph` so that a run of it can be recorded as a CUDA graph and played again. ONNX Runtime up to 1.28 copies sizes and addresses
+/// to the device for a Concat of unequal parts, from memory that it gives away after the recording (its pull request 32121);
+/// so these become sums of padded parts.
+pub fn recordable(graph: &Graph) -> Result<Graph> {
+    rewritten(graph, |node, inputs| {
+        let parts: Vec<_> = inputs.iter().copied().flatten().collect();
+        let [first, ..] = parts[..] else { return None };
+        if node.op != "Concat" || has_short_list(&parts.iter().map(|p| p.shape()).collect::<Vec<_>>()) {
+            return None;
+        }
+        let rank = first.shape().len();
+        let axis = usize::try_from(node.attrs.get_int("axis", 0).rem_euclid(rank as i64)).ok()?;
+        let total: usize = parts.iter().map(|part| part.dim(axis)).sum();
+        let mut at = 0;
+        let padded = parts.iter().map(|part| {
+            let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
+            (before[axis], after[axis]) = (at as i64, (total - at - part.dim(axis)) as i64);
+            at += part.dim(axis);
+            part.pad(&before, &after)
+        });
+        padded.reduce(|sum, part| sum + part)
+    })
+}
+
+/// Whether each node of a [`recordable`] graph may be recorded: a Split into unequal parts is left, which we do not write.
+pub fn may_be_recorded(graph: &Graph) -> bool {
+    graph.nodes().iter().filter(|node| matches!(&node.op[..], "Concat" | "Split")).all(|node| {
+        let inputs: Vec<_> = node.inputs.iter().flatten().copied().collect();
+        let parts = if node.op == "Concat" { &inputs } else { &node.outputs };
+        has_short_list(&parts.iter().map(|&part| graph.info(part).shape.clone()).collect::<Vec<_>>())
+    })
+}
+
+fn has_short_list(shapes: &[Vec<usize>]) -> bool {
+    shapes.len() <= NAMED && shapes.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// The output of `node`, where it is a transposed convolution in groups whose windows do not meet: x `[1,C,H,W]`, w `[C,O/groups,k,l]` at steps of k and l.
+fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
+    let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
+    let [1, channels, height, width] = *x.shape() else { return None };
+    let [_, o, k, l] = *w.shape() else { return None };
+    let groups = usize::try_from(node.attrs.get_int("group", 1)).ok()?;
+    let geometry = Geometry::of(&node.attrs, &[k, l], &[height, width]).ok()?;
+    let apart =
+        geometry.strides == [k as i64, l as i64] && geometry.pads == [0; 4] && geometry.dilations == [1, 1];
+    let exact = node.attrs.get_ints("output_padding").is_none_or(|extra| extra.iter().all(|&v| v == 0));
+    (node.op == "ConvTranspose" && groups > 1 && apart && exact).then(|| {
+        // y[g·o, h·k, w·l] = Σ_c w[g·c, o, k, l] · x[g·c, h, w]
+        let (c, outputs) = (channels / groups, groups * o);
+        let w = w.reshape(&[groups, c, o * k * l]).transpose(&[0, 2, 1]);
+        let y = w.matmul(x.reshape(&[groups, c, height * width])).reshape(&[outputs, k, l, height, width]);
+        let y = y.transpose(&[0, 3, 1, 4, 2]).reshape(&[1, outputs, height * k, width * l]);
+        match inputs.get(2) {
+            Some(Some(bias)) => y + bias.reshape(&[1, outputs, 1, 1]),
+            _ => y,
+        }
+    })
+}
