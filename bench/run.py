@@ -54,10 +54,10 @@ class Bench:
         return self.results[key]
 
     def gani(self, *arguments):
-        return [self.a.program, "--threads", self.a.threads, *arguments]
+        return [self.a.program, "--threads", self.a.threads, "--device", self.a.device, *arguments]
 
     def torch(self, *arguments):
-        return [sys.executable, HERE / "peers" / "measure.py", *arguments, "--threads", self.a.threads]
+        return [sys.executable, HERE / "peers" / "measure.py", *arguments, "--threads", self.a.threads, "--device", self.a.device]
 
     def step(self, size):
         """Every part of a step of StyleGAN2, full width, random weights."""
@@ -122,7 +122,7 @@ class Bench:
             invert = [self.a.gani, "invert", photo, "--model", "ffhq-1024", "--preset", "fast", "--iterations", 2]
             subprocess.run([str(c) for c in [*invert, "--refine", 2, "-q", "-o", folder]], check=True)
             np.save(folder / "ws.npy", np.zeros((23, 512), np.float32))
-        edit = [self.a.gani, "edit", inversion, "--set", "smile=1", "--threads", self.a.threads, "--force", "-q", "-o", folder / "smile.png"]
+        edit = [self.a.gani, "edit", inversion, "--set", "smile=1", "--threads", self.a.threads, "--device", self.a.device, "--force", "-q", "-o", folder / "smile.png"]
         commands = {"gani": edit, "PyTorch": self.torch("edit", "--bundle", self.a.bundle, "--inputs", folder)}
         for name, command in commands.items():
             key = f"edit: {name}"
@@ -211,6 +211,7 @@ def main():
     parser.add_argument("--bundle", required=True, help="the folder of ffhq-1024")
     parser.add_argument("--out", required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
     parser.add_argument("--parts", nargs="*", default=list(PARTS))

@@ -114,6 +114,14 @@ impl<'s> Setting<'s> {
         let weights = face_weights().cheap();
         let read = |name: &str| read_npy(&arguments.inputs.join(name));
         let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
+        if z.shape()[0] <= arguments.runs {
+            return Err(format!(
+                "z.npy has {} latents, {} runs and one before them need as many",
+                z.shape()[0],
+                arguments.runs
+            )
+            .into());
+        }
         let (runs, cancel) = (arguments.runs, Cancel::new());
         Ok(Setting { runtime, objective, mapping, w_avg, weights, ws, z, target, runs, cancel })
     }

@@ -10,7 +10,7 @@ const OUT: &str = "out/bench";
 pub const NAMES: [&str; 7] = ["64", "256", "512", "1024", "mobile", "edit", "reach"];
 
 /// Sets PyTorch up under target/bench (5 GB), builds, and measures what `only` names; all where it is empty.
-pub fn run(only: &[String], threads: u32) -> Result<(), String> {
+pub fn run(only: &[String], threads: u32, device: &str) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let gani = steps::build_gani()?;
     steps::fetch_face_model(&gani)?;
@@ -26,7 +26,14 @@ pub fn run(only: &[String], threads: u32) -> Result<(), String> {
 
     let program = gani.with_file_name(format!("gani-bench{}", std::env::consts::EXE_SUFFIX));
     let mut measure = Command::new(&python);
-    measure.arg("bench/run.py").arg("--program").arg(program).arg("--gani").arg(gani);
+    measure
+        .arg("bench/run.py")
+        .arg("--device")
+        .arg(device)
+        .arg("--program")
+        .arg(program)
+        .arg("--gani")
+        .arg(gani);
     measure.arg("--bundle").arg(bundle.folder()).args(["--out", OUT, "--threads", &threads.to_string()]);
     if !only.is_empty() {
         measure.arg("--only").args(only);

@@ -58,6 +58,9 @@ enum Task {
         /// Threads for both sides
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
         threads: u32,
+        /// Where both sides run
+        #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda"])]
+        device: String,
     },
     /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
     CheckCuda,
@@ -101,7 +104,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::TestMemory { tool } => memory::run(tool),
         Task::Demo => demo::run(),
-        Task::Bench { only, threads } => bench::run(&only, threads),
+        Task::Bench { only, threads, device } => bench::run(&only, threads, &device),
         Task::CheckCuda => check_cuda::run(),
         Task::CheckImport { python } => check_import::check(&python),
         Task::TestHosts { editor } => hosts::run(editor),

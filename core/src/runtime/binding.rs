@@ -238,11 +238,11 @@ impl Binding {
     /// Only what is asked for is read: outputs nobody looks at never leave a GPU.
     pub fn with<T>(&self, name: &str, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let (slot, _) = self.slot(name)?;
+        let _shared = shared(); // before the tensor's own lock, as everywhere
         let tensor = lock(slot);
         if self.session.device() == Device::Cpu {
             return Ok(look(tensor.extract_tensor().1));
         }
-        let _shared = shared();
         let host = tensor.to(AllocationDevice::CPU, 0).map_err(|e| self.session.failed(&e))?;
         Ok(look(host.extract_tensor().1))
     }
