@@ -4,8 +4,8 @@
 //! Built as two graphs: `forward` (ψ, g, θ → θ') and `vjp` (ψ, g, θ, ∂L/∂θ' → ∂L/∂ψ), which takes the products that `forward`
 //! has already made.
 
-use crate::Result;
 use crate::objective::Objective;
+use crate::{Error, Result};
 use gani_onnx::{Builder, Expr, Graph};
 use ndarray::{ArrayD, IxDyn};
 use rand_distr::{Distribution, Normal, Uniform};
@@ -179,7 +179,25 @@ impl Modules {
         self.parameters().into_iter().map(tensor).collect()
     }
 
-    /// ψ, `g.NAME`, `theta.NAME` → `tuned.NAME`, and `product.NAME.I` for [`Modules::vjp`].
+    /// ψ by parameter, out of one list of all numbers.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where there are fewer or more.
+    pub fn shaped(&self, psi: &[f32]) -> Result<Vec<ArrayD<f32>>> {
+        let mut rest = psi;
+        let tensor = |(_, shape): Parameter| {
+            let (part, after) = rest.split_at_checked(shape.iter().product())?;
+            rest = after;
+            ArrayD::from_shape_vec(IxDyn(&shape), part.to_vec()).ok()
+        };
+        let tensors: Option<Vec<_>> = self.parameters().into_iter().map(tensor).collect();
+        tensors
+            .filter(|_| rest.is_empty())
+            .ok_or_else(|| Error::Model(format!("{} numbers are not ψ", psi.len())))
+    }
+
+    /// `psi` `[n]`, `g.NAME`, `theta.NAME` → `tuned.NAME`, and `product.NAME.I` for [`Modules::vjp`]. ψ is one list of the
+    /// numbers of all parameters, in their order: on a GPU it crosses the bus in every step.
     pub fn forward(&self) -> Result<Graph> {
         let b = Builder::new();
         let Applied { tuned, products, .. } = self.apply(&b);
@@ -190,8 +208,8 @@ impl Modules {
         Ok(b.finish()?)
     }
 
-    /// ψ, `g.NAME`, `theta.NAME`, `product.NAME.I`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda`
-    /// `[2]` → `d.PARAMETER`: ∂(λe·Le + λl·Ll)/∂ψ.
+    /// `psi`, `g.NAME`, `theta.NAME`, `product.NAME.I`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda`
+    /// `[2]` → `d.psi` `[n]`: ∂(λe·Le + λl·Ll)/∂ψ.
     pub fn vjp(&self) -> Result<Graph> {
         let b = Builder::new();
         let Applied { psi, tuned, products } = self.apply(&b);
@@ -210,15 +228,17 @@ impl Modules {
             .collect();
         let total = inner.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
         let gradients = b.gradient(total, &psi)?;
-        for (i, (name, _)) in self.parameters().iter().enumerate() {
+        let gradient = |(i, (name, _)): (usize, &Parameter)| {
             // A first g₁ scales what W₁ multiplies, through a σ that lets positive factors pass: L is a function of g₁·W₁, so
             // g₁·∂L/∂g₁ = ⟨W₁, ∂L/∂W₁⟩ (Euler), and no product is needed for it. W₁, W₂ and b stand before it.
             let gradient = match name.ends_with(".0.g1") {
                 true => (psi[i - 3] * gradients[i - 3]).sum_all() / psi[i],
                 false => gradients[i],
             };
-            b.output(&format!("d.{name}"), gradient);
-        }
+            gradient.reshape(&[gradient.shape().iter().product()])
+        };
+        let parts: Vec<_> = self.parameters().iter().enumerate().map(gradient).collect();
+        b.output("d.psi", b.concat(&parts, 0));
         products.iter().for_each(|(name, product)| b.supply(name, *product));
         Ok(b.finish()?)
     }
@@ -230,7 +250,15 @@ impl Modules {
 
     /// Declares ψ, g and θ as inputs: θ' = θ ⊙ (1 + M_ψ(g))   (Eq. 2).
     fn apply<'g>(&self, b: &'g Builder) -> Applied<'g> {
-        let psi: Vec<_> = self.parameters().iter().map(|(name, shape)| b.input(name, shape)).collect();
+        let parameters = self.parameters();
+        let numbers = |(_, shape): &Parameter| shape.iter().product::<usize>();
+        let (all, mut at) = (b.input("psi", &[parameters.iter().map(numbers).sum()]), 0);
+        let part = |parameter: &Parameter| {
+            let from = at;
+            at += numbers(parameter) as i64;
+            all.slice(&[0], &[from], &[at], &[1]).reshape(&parameter.1)
+        };
+        let psi: Vec<_> = parameters.iter().map(part).collect();
         let per_block =
             3 + [self.settings.before, self.settings.inside].iter().filter(|n| n.is_learned()).count();
         let mut blocks = psi.chunks(per_block);

@@ -91,10 +91,8 @@ impl Tuner {
         }
 
         // From here on the weights are what the modules make, and everything stays where it is computed.
-        for ((name, _), value) in modules.parameters().iter().zip(&psi) {
-            apply.set_array(name, value)?;
-            vjp.share(name, &apply, name)?;
-        }
+        apply.set("psi", &flat(&psi))?;
+        vjp.share("psi", &apply, "psi")?;
         for name in &objective.tunable {
             let theta = format!("theta.{name}");
             apply.share(&theta, &terms.edit, &theta)?;
@@ -126,16 +124,14 @@ impl Tuner {
         let gradients = self.gradients()?;
         self.ranger.set_learning_rate(s.learning_rate * cooling(self.step, s));
         self.ranger.step(&mut self.psi, gradients);
-        for ((name, _), value) in self.modules.parameters().iter().zip(&self.psi) {
-            self.apply.set_array(name, value)?;
-        }
+        self.apply.set("psi", &flat(&self.psi))?;
         self.step += 1;
         Ok(StepLosses { edit, local, total: self.terms.total(lambda, self.step)? })
     }
 
     /// ∂L_total/∂ψ of the last step, in the order of [`Modules::parameters`].
     pub fn gradients(&self) -> Result<Vec<ArrayD<f32>>> {
-        self.modules.parameters().iter().map(|(name, _)| self.vjp.get(&format!("d.{name}"))).collect()
+        self.vjp.with("d.psi", |d| self.modules.shaped(d))?
     }
 
     /// ∂L(I, G(w, θ))/∂θ, by weight name: the modules' constant input.
@@ -150,9 +146,7 @@ impl Tuner {
 
     /// Starts over from this ψ.
     pub fn set_parameters(&mut self, psi: Vec<ArrayD<f32>>) -> Result<()> {
-        for ((name, _), value) in self.modules.parameters().iter().zip(&psi) {
-            self.apply.set_array(name, value)?;
-        }
+        self.apply.set("psi", &flat(&psi))?;
         self.ranger = ranger(&psi, &self.settings);
         self.psi = psi;
         self.step = 0;
@@ -202,6 +196,11 @@ pub(crate) fn samples(seed: u64, dims: usize) -> impl Iterator<Item = Vec<f32>> 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     std::iter::repeat_with(move || StandardNormal.sample_iter(&mut rng).take(dims).collect())
+}
+
+/// All numbers of ψ, in the modules' order.
+fn flat(psi: &[ArrayD<f32>]) -> Vec<f32> {
+    psi.iter().flatten().copied().collect()
 }
 
 fn ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {

@@ -43,6 +43,10 @@ struct Run {
     gradient: Vec<ArrayD<f32>>,
 }
 
+fn flat(psi: &[ArrayD<f32>]) -> Vec<f32> {
+    psi.iter().flatten().copied().collect()
+}
+
 impl Run {
     fn new(runtime: &Runtime, modules: &Modules) -> Run {
         let bind = |name: &str, graph: Graph| {
@@ -57,10 +61,8 @@ impl Run {
         let mut psi = modules.initial(&mut ChaCha8Rng::seed_from_u64(3));
         // Of a size at which differences stand out of rounding.
         psi.iter_mut().zip(&shapes).filter(|(_, s)| s.len() == 2).for_each(|(p, s)| *p = random(s) * 0.5);
-        for (name, value) in names.iter().zip(&psi) {
-            apply.set_array(name, value).unwrap();
-            vjp.share(name, &apply, name).unwrap();
-        }
+        apply.set("psi", &flat(&psi)).unwrap();
+        vjp.share("psi", &apply, "psi").unwrap();
         let mut pull = Vec::new();
         for Tuned { name, shape } in modules.weights() {
             let edit: ArrayD<f32> = random(shape);
@@ -77,15 +79,16 @@ impl Run {
         vjp.share_all(&apply, "product.").unwrap();
         apply.run(&Cancel::new()).unwrap();
         vjp.run(&Cancel::new()).unwrap();
-        let gradient = names.iter().map(|name| vjp.get(&format!("d.{name}")).unwrap()).collect();
+        let gradient = vjp.with("d.psi", |d| modules.shaped(d)).unwrap().unwrap();
         Run { apply: apply.into(), names, psi, pull, gradient }
     }
 
     fn loss(&self, parameter: usize, value: &ArrayD<f32>) -> f64 {
         let mut apply = self.apply.borrow_mut();
-        apply.set_array(&self.names[parameter], value).unwrap();
+        let mut psi = self.psi.clone();
+        psi[parameter].assign(value);
+        apply.set("psi", &flat(&psi)).unwrap();
         apply.run(&Cancel::new()).unwrap();
-        apply.set_array(&self.names[parameter], &self.psi[parameter]).unwrap();
         let inner = |(name, pull): &(String, ArrayD<f32>)| {
             let tuned = apply.get(&format!("tuned.{name}")).unwrap();
             tuned.iter().zip(pull).map(|(&t, &p)| f64::from(t) * f64::from(p)).sum::<f64>()
