@@ -212,7 +212,7 @@ impl Runtime {
     /// Makes a session of a graph of ours, the way it runs best.
     ///
     /// On a GPU, its [`Binding`]s are recorded as CUDA graphs. On a processor, a graph whose intermediate results take
-    /// much memory (0.8 GB) gets by with a third less of it, and takes a tenth of the time more: ONNX Runtime gives a value the buffer
+    /// more than 0.8 GB gets by with a third less of it, and takes a tenth of the time more: ONNX Runtime gives a value the buffer
     /// of an earlier one of its shape and keeps that until then, so that large buffers of the forward pass wait for the backward
     /// pass. It doesn't where nodes may run in parallel. Ours do not, as no thread but the caller's goes from node to node; the
     /// price is a copy wherever a node reshapes. With other threads than the process's first runtime has, it is made as any other.
