@@ -114,14 +114,6 @@ impl<'s> Setting<'s> {
         let weights = face_weights().cheap();
         let read = |name: &str| read_npy(&arguments.inputs.join(name));
         let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
-        if z.shape()[0] <= arguments.runs {
-            return Err(format!(
-                "z.npy has {} latents, {} runs and one before them need as many",
-                z.shape()[0],
-                arguments.runs
-            )
-            .into());
-        }
         let (runs, cancel) = (arguments.runs, Cancel::new());
         Ok(Setting { runtime, objective, mapping, w_avg, weights, ws, z, target, runs, cancel })
     }
@@ -171,6 +163,13 @@ impl<'s> Setting<'s> {
 
     fn gani(&self) -> Result<Vec<f64>> {
         let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), self.runs).tune;
+        let (have, need) = (self.z.shape()[0], self.runs + 1);
+        if have < need {
+            return Err(format!(
+                "z.npy has {have} latents, {need} are needed: one for each run and one before"
+            )
+            .into());
+        }
         let target = self.observe()?;
         let mut tuner = Tuner::new(&self.problem(&target), self.flat_ws(), &settings, 0)?;
         self.timed(|run| {

@@ -90,6 +90,11 @@ pub struct Modules {
     modules: Vec<Module>,
 }
 
+/// All numbers of ψ in one list, by parameter in the order of [`Modules::parameters`].
+pub fn flat(psi: &[ArrayD<f32>]) -> Vec<f32> {
+    psi.iter().flatten().copied().collect()
+}
+
 /// A parameter of ψ: its name (`shared.0.w1`) and shape.
 type Parameter = (String, Vec<usize>);
 
@@ -179,7 +184,7 @@ impl Modules {
         self.parameters().into_iter().map(tensor).collect()
     }
 
-    /// ψ by parameter, out of one list of all numbers.
+    /// ψ by parameter, out of one list of all numbers: what [`flat`] made.
     ///
     /// # Errors
     /// [`Error::Model`] where there are fewer or more.

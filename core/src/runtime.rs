@@ -200,7 +200,8 @@ impl Runtime {
         self.device.lowered(graph)
     }
 
-    /// Makes a session of an ONNX model: static shapes, f32 inputs and outputs. `name` is for messages.
+    /// Makes a session of an ONNX model: static shapes, f32 inputs and outputs. `name` is for messages. On a GPU it runs node by
+    /// node; graphs of ours [`compile`](Runtime::compile) to faster ones.
     ///
     /// # Errors
     /// [`Error::Model`] where ONNX Runtime refuses the bytes; [`Error::Unsupported`] for other element types
@@ -272,7 +273,7 @@ impl Runtime {
             builder = builder.with_parallel_execution(true)?;
         }
         if let Device::Cuda(index) = self.device {
-            // TF32 would lose the last bits that the gradient needs; exhaustive search costs minutes per graph; the
+            // TF32 changes the gradient by thousandths; exhaustive search gains a few per cent of a step (docs/cuda.md); the
             // default arena doubles what it takes. Without error_on_failure a failing GPU means silent use of the CPU.
             let cuda = ep::CUDA::default()
                 .with_device_id(index as i32)

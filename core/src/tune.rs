@@ -4,7 +4,7 @@
 //! (∂L/∂θ' → ∂L/∂ψ). θ' and its gradients stay on the device; only ψ, a million numbers, is updated here.
 
 use crate::Result;
-use crate::modules::{ModuleSettings, Modules, Tuned};
+use crate::modules::{ModuleSettings, Modules, Tuned, flat};
 use crate::objective::Weights;
 use crate::ranger::{Ranger, RangerOptions};
 use crate::runtime::{Binding, Cancel};
@@ -196,11 +196,6 @@ pub(crate) fn samples(seed: u64, dims: usize) -> impl Iterator<Item = Vec<f32>> 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(1);
     std::iter::repeat_with(move || StandardNormal.sample_iter(&mut rng).take(dims).collect())
-}
-
-/// All numbers of ψ, in the modules' order.
-fn flat(psi: &[ArrayD<f32>]) -> Vec<f32> {
-    psi.iter().flatten().copied().collect()
 }
 
 fn ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {

@@ -2,7 +2,7 @@
 //! forward graph: every normalisation, one block and two.
 #![allow(missing_docs)]
 
-use gani_core::modules::{ModuleSettings, Modules, Norm, Start, Tuned};
+use gani_core::modules::{ModuleSettings, Modules, Norm, Start, Tuned, flat};
 use gani_core::runtime::{Binding, Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::{Graph, write};
 use ndarray::ArrayD;
@@ -41,10 +41,6 @@ struct Run {
     /// ∂L/∂θ' by weight: L = Σ ⟨θ', this⟩.
     pull: Vec<(String, ArrayD<f32>)>,
     gradient: Vec<ArrayD<f32>>,
-}
-
-fn flat(psi: &[ArrayD<f32>]) -> Vec<f32> {
-    psi.iter().flatten().copied().collect()
 }
 
 impl Run {

@@ -34,7 +34,9 @@ pub fn run(only: &[String], threads: u32, device: &str) -> Result<(), String> {
         .arg(program)
         .arg("--gani")
         .arg(gani);
-    measure.arg("--bundle").arg(bundle.folder()).args(["--out", OUT, "--threads", &threads.to_string()]);
+    // A run goes on where the last one ended, so those of another device have a folder of their own.
+    let out = if device == "cpu" { OUT.to_owned() } else { format!("{OUT}-{device}") };
+    measure.arg("--bundle").arg(bundle.folder()).args(["--out", &out, "--threads", &threads.to_string()]);
     if !only.is_empty() {
         measure.arg("--only").args(only);
     }
