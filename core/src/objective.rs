@@ -155,11 +155,13 @@ impl Objective {
         Ok(b.finish()?)
     }
 
-    /// ws → the features of G(ws, θ) with the generator's own weights: the targets of localisation.
+    /// ws, θ → the features of G(ws, θ): at the generator's own weights, the targets of localisation.
     pub fn reference(&self, weights: &Weights) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
-        let image = self.generate(&b, ws, &[])?;
+        let theta = self.theta(&b)?;
+        let bindings: Vec<_> = theta.iter().map(|(name, e)| (name.as_str(), *e)).collect();
+        let image = self.generate(&b, ws, &bindings)?;
         self.declare_features(&b, image, weights)?;
         Ok(b.finish()?)
     }

@@ -74,15 +74,17 @@ impl Terms {
         let names = term_names(&edit);
         edit.set("lambda", &lambdas(&names, weights))?;
         local.set("lambda", &lambdas(&names, local_weights))?;
-        let reference = runtime.compile("reference", &objective.reference(weights)?)?.bind()?;
+        let mut reference = runtime.compile("reference", &objective.reference(weights)?)?.bind()?;
         let mapping = problem.mapping.map(|graph| runtime.compile("mapping", graph)?.bind()).transpose()?;
         edit.set("ws", ws)?;
         edit.share_all(target, "target.")?;
         local.share_all(&reference, "target.")?;
         for (t, name) in objective.weights()?.iter().zip(&objective.tunable) {
             let values = t.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
-            edit.set(&format!("theta.{name}"), values)?;
-            local.share(&format!("theta.{name}"), &edit, &format!("theta.{name}"))?;
+            let theta = format!("theta.{name}");
+            reference.set(&theta, values)?;
+            edit.share(&theta, &reference, &theta)?;
+            local.share(&theta, &reference, &theta)?;
         }
         Ok(Terms { names, cancel: cancel.clone(), edit, local, mapping, reference })
     }

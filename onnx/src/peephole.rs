@@ -15,6 +15,9 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
         let small = state.node(op, "", &fewer, attrs.clone(), 1)[0];
         return Some(state.node("Expand", "", &[Some(small), dims], Attrs::new(), 1)[0]);
     }
+    if let Some(inputs) = levelled(state, op, inputs) {
+        return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
+    }
     let shape = |v: Value| &state.graph.info(v).shape;
     match op {
         "Identity" | "Dropout" => Some(first),
@@ -117,6 +120,30 @@ fn before_expand(
         fewer[i] = node.inputs[0];
         scalar.then(|| (fewer, node.inputs.get(1).copied().flatten()))
     })
+}
+
+/// The inputs of an element-wise op with its scalars in as many axes as a value that ends in axes of size 1: ONNX Runtime's CPU
+/// kernels take fifty times as long for `[O,I,1,1]` and `[]` as for `[O,I,1,1]` and `[1,1,1,1]`.
+fn levelled(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+    if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Greater" | "Where") {
+        return None;
+    }
+    let shapes: Vec<_> = inputs.iter().flatten().map(|&v| state.graph.info(v).shape.clone()).collect();
+    let rank = shapes.iter().filter(|s| s.len() > 1 && s.ends_with(&[1])).map(Vec::len).max()?;
+    let is_low = |shape: &Vec<usize>| shape.len() < rank && shape.iter().all(|&d| d == 1);
+    if shapes.iter().any(|shape| shape.len() > rank) || !shapes.iter().any(is_low) {
+        return None;
+    }
+    // No Reshape: that of a Reshape would skip it, and gradients may be asked for of what is skipped.
+    let level = |(&input, shape): (&Option<Value>, &Vec<usize>)| match is_low(shape) {
+        true => {
+            let axes: Vec<i64> = (0..(rank - shape.len()) as i64).collect();
+            let axes = state.constant("", Tensor::ints(&axes));
+            Some(state.node("Unsqueeze", "", &[input, Some(axes)], Attrs::new(), 1)[0])
+        }
+        false => input,
+    };
+    Some(inputs.iter().zip(&shapes).map(level).collect())
 }
 
 fn producer<'a>(state: &'a State, value: Value, op: &str) -> Option<&'a Node> {
