@@ -3,12 +3,13 @@
 use crate::Result;
 use gani_core::bundle::Bundle;
 use gani_core::direct::direct_tuning;
+use gani_core::editor;
 use gani_core::evaluate::peak_memory_mb;
 use gani_core::method::Method;
 use gani_core::modules::Modules;
 use gani_core::objective::{Objective, Weights, Wrt};
 use gani_core::preset::{Preset, face_weights};
-use gani_core::runtime::{Cancel, Runtime};
+use gani_core::runtime::{Binding, Cancel, Runtime};
 use gani_core::terms::{Problem, loss_gradient, observe};
 use gani_core::tune::Tuner;
 use gani_onnx::checkpoint::Checkpoint;
@@ -119,8 +120,10 @@ impl<'s> Setting<'s> {
     }
 
     fn forward(&self) -> Result<Vec<f64>> {
-        let mut generator = self.runtime.compile("generator", &self.objective.generator)?.bind()?;
+        let graph = editor::graph(&self.objective.generator, &self.objective.tunable)?;
+        let mut generator = self.runtime.compile("generator", &graph)?.bind()?;
         generator.set("ws", self.flat_ws())?;
+        self.set_theta(&mut generator)?;
         self.timed(|_| Ok(generator.run(&self.cancel)?))
     }
 
@@ -130,9 +133,7 @@ impl<'s> Setting<'s> {
         let mut loss = loss_gradient(self.runtime, &self.objective, &self.weights, Wrt::Weights)?.bind()?;
         loss.set("ws", self.flat_ws())?;
         loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
-        for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
-            loss.set(&format!("theta.{name}"), theta.as_f32().ok_or("θ is not f32")?)?;
-        }
+        self.set_theta(&mut loss)?;
         loss.share_all(&target, "target.")?;
         let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
         let mut squares = 0.0;
@@ -190,11 +191,18 @@ impl<'s> Setting<'s> {
         Ok(times.split_off(1)) // the first includes making the sessions
     }
 
-    fn observe(&self) -> Result<gani_core::runtime::Binding> {
+    fn set_theta(&self, binding: &mut Binding) -> Result<()> {
+        for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
+            binding.set(&format!("theta.{name}"), theta.as_f32().ok_or("θ is not f32")?)?;
+        }
+        Ok(())
+    }
+
+    fn observe(&self) -> Result<Binding> {
         Ok(observe(self.runtime, &self.objective, &self.weights, &self.target, &self.cancel)?)
     }
 
-    fn problem<'a>(&'a self, target: &'a gani_core::runtime::Binding) -> Problem<'a> {
+    fn problem<'a>(&'a self, target: &'a Binding) -> Problem<'a> {
         Problem {
             runtime: self.runtime,
             objective: &self.objective,

@@ -3,23 +3,22 @@
 use crate::edit::{self, Direction, Edit, Layers};
 use crate::inversion::Inversion;
 use crate::model::{Model, as_image};
-use crate::runtime::{Cancel, Session};
+use crate::runtime::{Binding, Cancel};
 use crate::{Error, Result, sefa};
-use gani_onnx::{Builder, Graph, Tensor};
+use gani_onnx::{Builder, Graph};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};
-use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Renders latents. Making it loads the generator once; each image then costs one forward run.
 pub struct Editor {
     model: Model,
-    generator: Session,
+    generator: Mutex<Binding>,
 }
 
 impl Editor {
     /// The bundle's own generator.
     pub fn untuned(model: &Model) -> Result<Editor> {
-        let generator = model.runtime.compile("generator", model.generator()?)?;
-        Ok(Editor { model: model.clone(), generator })
+        Editor::new(model, &[])
     }
 
     /// The generator with an inversion's weight changes.
@@ -28,14 +27,41 @@ impl Editor {
     /// [`Error::Input`] where the inversion belongs to another generator.
     pub fn tuned(model: &Model, inversion: &Inversion) -> Result<Editor> {
         inversion.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
-        let graph = changed(model.generator()?, &inversion.changes)?;
-        Ok(Editor { model: model.clone(), generator: model.runtime.compile("tuned generator", &graph)? })
+        Editor::new(model, &inversion.changes)
+    }
+
+    fn new(model: &Model, changes: &[(String, ArrayD<f32>)]) -> Result<Editor> {
+        let own = model.generator()?;
+        let mut generator =
+            model.runtime.compile("generator", &graph(own, model.bundle.tunable())?)?.bind()?;
+        for name in model.bundle.tunable() {
+            let theta = own.find_constant(name)?;
+            let values =
+                theta.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
+            generator.set(&format!("theta.{name}"), values)?;
+        }
+        for (name, change) in changes {
+            let port = format!("theta.{name}");
+            let theta = generator.get(&port).map_err(|_| {
+                Error::Model(format!("the inversion changes {name}, which is no tunable weight of the model"))
+            })?;
+            if theta.shape() != change.shape() {
+                let (change, theta) = (change.shape(), theta.shape());
+                let text = format!("the inversion's change of {name} is {change:?}, the weight is {theta:?}");
+                return Err(Error::Model(text));
+            }
+            generator.set_array(&port, &(theta + change))?;
+        }
+        Ok(Editor { model: model.clone(), generator: Mutex::new(generator) })
     }
 
     /// The image `[1,3,R,R]` of a latent `[n,512]`.
     pub fn image(&self, ws: ArrayView2<'_, f32>, cancel: &Cancel) -> Result<Array4<f32>> {
-        let ws = ws.insert_axis(ndarray::Axis(0)).into_dyn();
-        as_image(self.generator.run(&[("ws", ws)], cancel)?)
+        let ws = ws.insert_axis(ndarray::Axis(0)).into_dyn().to_owned();
+        let mut generator = self.generator.lock().unwrap_or_else(PoisonError::into_inner);
+        generator.set_array("ws", &ws)?;
+        generator.run(cancel)?;
+        as_image(vec![generator.get("image")?])
     }
 
     /// ws moved by `edits`, in the style layers of `layers` (all where absent).
@@ -65,26 +91,17 @@ impl Editor {
     }
 }
 
-/// The generator with its weights moved by `changes`.
-pub(crate) fn changed(generator: &Graph, changes: &[(String, ArrayD<f32>)]) -> Result<Graph> {
+/// ws, `theta.NAME` for each of its weights `tunable` → `image`. What depends on constant weights alone ONNX Runtime would compute
+/// at load and keep: of StyleGAN2's, four times their memory.
+pub fn graph(generator: &Graph, tunable: &[String]) -> Result<Graph> {
     let b = Builder::new();
     let ws = b.input("ws", generator.input_shape("ws")?);
-    let changes: BTreeMap<&str, &ArrayD<f32>> = changes.iter().map(|(n, c)| (n.as_str(), c)).collect();
-    let mut bindings = vec![("ws", ws)];
-    for (&name, change) in &changes {
-        let weight = generator.find_constant(name)?;
-        let bad = || {
-            Error::Model(format!(
-                "the inversion's change of {name} is {:?}, the weight is {:?}",
-                change.shape(),
-                weight.shape()
-            ))
-        };
-        let values = weight.as_f32().filter(|_| weight.shape() == change.shape()).ok_or_else(bad)?;
-        let sum = values.iter().zip(change.iter()).map(|(w, c)| w + c).collect();
-        bindings.push((name, b.weight(name, Tensor::f32(change.shape(), sum).ok_or_else(bad)?)));
-    }
-    let image = b.inline(generator, &bindings)?[0];
-    b.output("image", image);
+    let theta = |name: &String| -> Result<_> {
+        Ok(b.input(&format!("theta.{name}"), generator.find_constant(name)?.shape()))
+    };
+    let thetas = tunable.iter().map(theta).collect::<Result<Vec<_>>>()?;
+    let names = tunable.iter().map(String::as_str);
+    let bindings: Vec<_> = [("ws", ws)].into_iter().chain(names.zip(thetas)).collect();
+    b.output("image", b.inline(generator, &bindings)?[0]);
     Ok(b.finish()?)
 }

@@ -11,7 +11,6 @@ use crate::runtime::Device;
 use crate::tune::TuneSettings;
 use crate::{Result, editor, metrics, project};
 use gani_onnx::{Graph, read};
-use ndarray::ArrayD;
 
 /// A graph and the name of the session that runs it.
 pub type Named = (String, Graph);
@@ -38,8 +37,7 @@ pub fn of_bundle(bundle: &Bundle, preset: Preset, device: Device) -> Result<Vec<
         ("face mesh", face("face mesh", mesh)?),
         ("encoder", bundle.encoder()?),
         ("mapping", bundle.mapping()?),
-        ("generator", Some(objective.generator.clone())),
-        ("tuned generator", Some(tuned(&objective)?)),
+        ("generator", Some(editor::graph(&objective.generator, &objective.tunable)?)),
     ];
     let metrics = [
         ("LPIPS", bundle.lpips_distance([metrics::SIZE; 2])?),
@@ -72,11 +70,4 @@ pub fn of_objective(objective: &Objective, settings: &TuneSettings) -> Result<Ve
         ("weights' step", Some(follow::graph(&follow::weights(objective)?, rule)?)),
     ];
     Ok(graphs.into_iter().filter_map(|(name, graph)| Some((name.to_owned(), graph?))).collect())
-}
-
-/// The generator as an inversion changes it, by nothing.
-fn tuned(objective: &Objective) -> Result<Graph> {
-    let weights = objective.weights()?.into_iter().zip(&objective.tunable);
-    let changes: Vec<_> = weights.map(|(t, name)| (name.clone(), ArrayD::zeros(t.shape()))).collect();
-    editor::changed(&objective.generator, &changes)
 }

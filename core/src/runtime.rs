@@ -26,13 +26,15 @@ use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::{Error, Result};
-use gani_onnx::{Graph, cost, cuda, winograd, write};
+use gani_onnx::expr::ConvAttrs;
+use gani_onnx::{Builder, Graph, cost, cuda, winograd, write};
+use ndarray::{ArrayD, IxDyn};
 
 /// Where intermediate results take so many bytes, memory counts more than the last tenth of speed: StyleGAN2 at 1024 px takes
 /// 1.0 GB, MobileStyleGAN 0.6.
 const MUCH_MEMORY: u64 = 800_000_000;
 
-/// A model of one Identity node, to find out whether a device really works.
+/// A model of one Identity node, to find out whether a device makes sessions.
 const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
 
 /// Target of the `log` records that come from ONNX Runtime. Whoever enables it at `trace` hears where each node of a
@@ -167,7 +169,7 @@ impl Runtime {
                     ))
                 })?;
             }
-            DeviceChoice::Auto => match runtime.with_cuda(0) {
+            DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::proved) {
                 Ok(on_cuda) => runtime = on_cuda,
                 Err(cause) => log::debug!("running on the processor, CUDA does not work here: {cause}"),
             },
@@ -286,13 +288,29 @@ impl Runtime {
         Ok(builder)
     }
 
-    /// This runtime on a CUDA device, proved by making a session there.
-    fn with_cuda(&self, index: u32) -> Result<Runtime, String> {
+    /// This runtime, once it has run a convolution: without cuDNN, a CUDA device makes sessions and fails at the first of those.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] with the device's own words.
+    pub fn proved(self) -> Result<Runtime> {
+        let b = Builder::new();
+        let (x, w) = (b.input("x", &[1, 1, 4, 4]), b.input("w", &[1, 1, 3, 3]));
+        b.output("y", x.conv(w, &ConvAttrs::same(1)));
+        let ones = |shape: [usize; 4]| ArrayD::from_elem(IxDyn(&shape), 1.0);
+        let (x, w) = (ones([1, 1, 4, 4]), ones([1, 1, 3, 3]));
+        self.compile("device test", &b.finish()?)?
+            .run(&[("x", x.view()), ("w", w.view())], &Cancel::new())?;
+        Ok(self)
+    }
+
+    /// This runtime on a CUDA device, where a session can be made there.
+    fn with_cuda(&self, index: u32) -> Result<Runtime> {
         if !ep::CUDA::is_available().unwrap_or(false) {
-            return Err(format!("the library {} was built without CUDA", self.library().display()));
+            let library = self.library().display();
+            return Err(Error::Runtime(format!("the library {library} was built without CUDA")));
         }
         let mut runtime = Runtime { device: Device::Cuda(index), ..self.clone() };
-        runtime.memory = Some(runtime.session("device test", PROBE).map_err(|e| e.to_string())?);
+        runtime.memory = Some(runtime.session("device test", PROBE)?);
         Ok(runtime)
     }
 }

@@ -31,7 +31,7 @@ pub fn run(context: &Context) -> Outcome {
     if let Ok(runtime) = &cpu {
         check("processor", Ok(format!("{} threads", runtime.threads())));
         // No CUDA is no fault: most machines have none.
-        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0)));
+        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::proved);
         check(
             "CUDA",
             Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))),
