@@ -128,7 +128,8 @@ fn levelled(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec
     if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Greater" | "Where") {
         return None;
     }
-    let shapes: Vec<_> = inputs.iter().flatten().map(|&v| state.graph.info(v).shape.clone()).collect();
+    let shapes: Option<Vec<_>> = inputs.iter().map(|v| Some(state.graph.info((*v)?).shape.clone())).collect();
+    let shapes = shapes?;
     let rank = shapes.iter().filter(|s| s.len() > 1 && s.ends_with(&[1])).map(Vec::len).max()?;
     let is_low = |shape: &Vec<usize>| shape.len() < rank && shape.iter().all(|&d| d == 1);
     if shapes.iter().any(|shape| shape.len() > rank) || !shapes.iter().any(is_low) {

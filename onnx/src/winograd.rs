@@ -18,7 +18,7 @@ const FINITE: [f64; POINTS - 1] = [0.0, 0.75, -0.75, 1.5, -1.5];
 const MIN_CHANNELS: usize = 64;
 const MIN_SIDE: usize = 16;
 /// And so are larger images: the transformed tiles are 36/16 as large again.
-const MAX_SIZE: usize = 1 << 24;
+const MAX_SIZE: usize = 1 << 23;
 
 /// `graph` with its large 3×3 convolutions of stride 1 in Winograd's form. Inputs, outputs and weights keep their names;
 /// results differ by rounding, 1e-6 of their size.

@@ -6,7 +6,7 @@ use super::layout::flip;
 use super::{Grads, MAX_TAPS, Site};
 use crate::expr::ConvAttrs;
 use crate::ops::{Geometry, taps};
-use crate::{Error, Expr, Result};
+use crate::{Attrs, Error, Expr, Result};
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let transposed = match s.op() {
@@ -125,21 +125,28 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let all: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
     let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
     let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &[0; 2].into_iter().chain(after).collect::<Vec<_>>());
-    let padded = padded.slice(&(2..d + 2).collect::<Vec<_>>(), &vec![0; d], &all, &vec![1; d]);
-    // Phases of the last axis by a transposition: [s, N, C, …]. Slices of single numbers take three times as long.
-    let last = strides[d - 1] as usize;
-    let columns = padded.reshape(&[padded.size() / last, last]);
-    let columns = if last > 1 { columns.transpose(&[1, 0]) } else { columns };
-    let sizes: Vec<usize> = all[..d - 1].iter().chain([&phase[d - 1]]).map(|&n| n as usize).collect();
-    let apart = columns.reshape(&[&[last, n, channels], &sizes[..]].concat());
-    let axes: Vec<usize> = [0].into_iter().chain(3..d + 2).collect();
+    // Of a picture, all phases at once, one after the other as channels: Slice would copy them number by number.
+    let block = match strides[..] {
+        [s, t] if s == t && s > 1 => Some(s),
+        _ => None,
+    };
+    let axes: Vec<usize> = (2..d + 2).collect();
+    let phases = block.map(|s| {
+        let exact = padded.slice(&axes, &[0, 0], &all, &[1, 1]);
+        x.builder().op("SpaceToDepth", &[Some(exact)], Attrs::new().int("blocksize", s))[0]
+    });
     let tap = |at: &Vec<i64>| {
-        let from: Vec<i64> = [d - 1].into_iter().chain(0..d - 1).map(|i| at[i] % strides[i]).collect();
-        let ends: Vec<i64> = [from[0] + 1].iter().chain(&all[..d - 1]).copied().collect();
-        let steps: Vec<i64> = [1].iter().chain(&strides[..d - 1]).copied().collect();
+        let from: Vec<i64> = (0..d).map(|i| at[i] % strides[i]).collect();
         let first = (0..d).map(|i| (at[i] / strides[i]).saturating_mul(row(i))).fold(0, i64::saturating_add);
         let size = phase[0].saturating_mul(row(0));
-        flat(apart.slice(&axes, &from, &ends, &steps), channels, size, first)
+        let seen = match (phases, block) {
+            (Some(phases), Some(s)) => {
+                let channel = (from[0] * s + from[1]) * channels as i64;
+                phases.slice(&[1], &[channel], &[channel + channels as i64], &[1])
+            }
+            _ => padded.slice(&axes, &from, &all, strides),
+        };
+        flat(seen, channels, size, first)
     };
     let between: Vec<i64> = (0..d).map(|i| if i == 0 { 0 } else { phase[i] - positions[i] }).collect();
     let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, length, 0);

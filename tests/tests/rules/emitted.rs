@@ -179,6 +179,27 @@ fn what_changes_nothing_is_left_out() {
     assert_text(&b.finish().unwrap(), "input x[2, 3, 4]\noutput y = x[2, 3, 4]");
 }
 
+/// And what the scalar is made of is still there to be differentiated.
+#[test]
+fn a_scalar_has_the_axes_of_what_ends_in_ones() {
+    let b = Builder::new();
+    let scalar = b.input("s", &[1]).reshape(&[]);
+    let y = b.input("x", &[2, 3, 1, 1]) * scalar + 0.5;
+    b.output("y", y);
+    b.output("d.s", b.gradient(y.sum_all(), &[scalar]).unwrap()[0]);
+    assert_text(
+        &b.finish().unwrap(),
+        "
+        input s[1]
+        input x[2, 3, 1, 1]
+        Reshape(s[1], []) -> %1[]
+        Unsqueeze(%1[], [0, 1, 2, 3]) -> %2[1, 1, 1, 1]
+        Mul(x[2, 3, 1, 1], %2[1, 1, 1, 1]) -> %3[2, 3, 1, 1]
+        Add(%3[2, 3, 1, 1], [0.5]) -> %4[2, 3, 1, 1]
+        output y = %4[2, 3, 1, 1]",
+    );
+}
+
 #[test]
 fn weights_stay_apart_and_replaceable() {
     let b = Builder::new();
