@@ -10,7 +10,7 @@ use gani_onnx::{Builder, Expr, Graph};
 use ndarray::{ArrayD, IxDyn};
 use rand_distr::{Distribution, Normal, Uniform};
 
-/// A normalisation of rows (Table 8).
+/// A normalisation of the vectors that a module maps (Table 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Norm {
@@ -18,7 +18,7 @@ pub enum Norm {
     Scale,
     /// ScaleNorm over the k·k taps of a kernel instead of over channels, which the paper leaves open.
     Taps,
-    /// (x − mean)/√(var + 1e-5) over the row, nothing learned.
+    /// (x − mean)/√(var + 1e-5) over the vector, nothing learned.
     Instance,
     /// x as it is.
     None,
@@ -52,14 +52,14 @@ pub struct ModuleSettings {
     pub inside: Norm,
     /// Initial parameters.
     pub start: Start,
-    /// What the g of every ScaleNorm starts from; √n, for rows of n, where nothing is said.
+    /// What the g of every ScaleNorm starts from; √n, for vectors of n, where nothing is said.
     #[serde(default)]
     pub gain: Option<f32>,
 }
 
 /// LeakyReLU slope of the block.
 const SLOPE: f32 = 0.01;
-/// ScaleNorm's floor under ‖x‖: rows with a smaller gradient are damped, not amplified.
+/// ScaleNorm's floor under ‖x‖: vectors with a smaller gradient are damped, not amplified.
 const FLOOR: f32 = 1e-5;
 
 /// A tuned weight: its name and shape `[c_out, c_in, k, k]`.
@@ -76,7 +76,7 @@ pub struct Tuned {
 pub struct Module {
     /// `shared`, or the name of its one weight.
     pub name: String,
-    /// c_in: the length of the rows that it maps.
+    /// c_in: the length of the vectors that it maps.
     pub channels: usize,
     /// Indices of its weights.
     pub weights: Vec<usize>,
@@ -275,7 +275,7 @@ impl Modules {
                 let Tuned { name, shape } = &self.weights[i];
                 let (g, theta) =
                     (b.input(&format!("g.{name}"), shape), b.input(&format!("theta.{name}"), shape));
-                let y0 = rows(g);
+                let y0 = columns(g);
                 let mut of_weight = Vec::new();
                 let y = blocks.iter().fold(y0, |y, block| self.block(y, block, self.taps(i), &mut of_weight));
                 let change = match self.settings.start {
@@ -283,7 +283,7 @@ impl Modules {
                     // Without its input, or θ' would start one raw gradient uphill.
                     Start::Zero => y - y0,
                 };
-                tuned[i] = Some(theta * (1.0 + unrows(change, shape)));
+                tuned[i] = Some(theta * (1.0 + uncolumned(change, shape)));
                 of_weight.pop();
                 products.extend(
                     of_weight.into_iter().enumerate().map(|(i, p)| (format!("product.{name}.{i}"), p)),
@@ -293,7 +293,7 @@ impl Modules {
         Applied { psi, tuned: tuned.into_iter().flatten().collect(), products }
     }
 
-    /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for rows y `[c_out·k·k, c_in]`.
+    /// y ← y + W₂ σ(N₂(W₁ σ(N₁(y)))) + b   (Eq. 3, 4), σ = LeakyReLU, for columns y `[c_in, c_out·k·k]`.
     fn block<'g>(
         &self,
         y: Expr<'g>,
@@ -304,49 +304,45 @@ impl Modules {
         let [w1, w2, b, scales @ ..] = parameters else { return y };
         let mut scales = scales.iter();
         let mut norm = |kind, x| norm(kind, x, taps, &mut scales);
-        let first = linear(norm(self.settings.before, y).leaky_relu(SLOPE), *w1);
-        let second = linear(norm(self.settings.inside, first).leaky_relu(SLOPE), *w2);
+        let first = w1.gemm(norm(self.settings.before, y).leaky_relu(SLOPE), false, false);
+        let second = w2.gemm(norm(self.settings.inside, first).leaky_relu(SLOPE), false, false);
         products.extend([first, second]);
-        y + second + *b
+        y + second + b.reshape(&[b.size(), 1])
     }
 }
 
-/// x·Wᵀ for W `[out, in]`.
-fn linear<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
-    x.gemm(w, false, true)
-}
-
-/// Of rows x `[c_out·taps, c_in]`.
+/// Of columns x `[c_in, c_out·taps]`.
 fn norm<'g>(kind: Norm, x: Expr<'g>, taps: usize, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
-    let mut scaled = |x: Expr<'g>| {
+    let mut scaled = |x: Expr<'g>, axis: usize| {
         let Some(&g) = scales.next() else { return x };
         // max(‖x‖, ε) = √max(‖x‖², ε²), which has a gradient at 0
         let floor = x.builder().scalar(FLOOR * FLOOR);
-        let squared = x.square().sum(&[1], true);
+        let squared = x.square().sum(&[axis], true);
         let clipped = x.builder().op("Clip", &[Some(squared), Some(floor)], gani_onnx::Attrs::new())[0];
         x * (g / clipped.sqrt())
     };
     let shape = x.shape();
     match kind {
-        Norm::Scale => scaled(x),
-        Norm::Taps => scaled(x.reshape(&[shape[0] / taps, taps, shape[1]])).reshape(&shape),
+        Norm::Scale => scaled(x, 0),
+        Norm::Taps => scaled(x.reshape(&[shape[0], shape[1] / taps, taps]), 2).reshape(&shape),
         Norm::Instance => {
-            let centred = x - x.mean(&[1], true);
-            centred / (centred.square().mean(&[1], true) + 1e-5).sqrt()
+            let centred = x - x.mean(&[0], true);
+            centred / (centred.square().mean(&[0], true) + 1e-5).sqrt()
         }
         Norm::None => x,
     }
 }
 
-/// `[c_out, c_in, k, k]` → `[c_out·k·k, c_in]`.
-fn rows(w: Expr<'_>) -> Expr<'_> {
+/// `[c_out, c_in, k, k]` → `[c_in, c_out·k·k]`: columns are the vectors that a module maps. As rows, the gradient of its matrices would be
+/// products with a large transposed left side, which take half as long again on a processor.
+fn columns(w: Expr<'_>) -> Expr<'_> {
     let shape = w.shape();
-    w.transpose(&[0, 2, 3, 1]).reshape(&[shape[0] * shape[2] * shape[3], shape[1]])
+    w.transpose(&[1, 0, 2, 3]).reshape(&[shape[1], shape[0] * shape[2] * shape[3]])
 }
 
-/// `[c_out·k·k, c_in]` → `[c_out, c_in, k, k]`.
-fn unrows<'g>(rows: Expr<'g>, shape: &[usize]) -> Expr<'g> {
-    rows.reshape(&[shape[0], shape[2], shape[3], shape[1]]).transpose(&[0, 3, 1, 2])
+/// `[c_in, c_out·k·k]` → `[c_out, c_in, k, k]`.
+fn uncolumned<'g>(columns: Expr<'g>, shape: &[usize]) -> Expr<'g> {
+    columns.reshape(&[shape[1], shape[0], shape[2], shape[3]]).transpose(&[1, 0, 2, 3])
 }
 
 fn fill<D: Distribution<f64>>(dims: IxDyn, distribution: Option<D>, rng: &mut impl rand::Rng) -> ArrayD<f32> {
