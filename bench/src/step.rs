@@ -3,11 +3,10 @@
 use crate::Result;
 use gani_core::bundle::Bundle;
 use gani_core::direct::direct_tuning;
-use gani_core::editor;
 use gani_core::evaluate::peak_memory_mb;
 use gani_core::method::Method;
 use gani_core::modules::Modules;
-use gani_core::objective::{Objective, Weights, Wrt};
+use gani_core::objective::{self, Objective, Weights, Wrt, set_theta};
 use gani_core::preset::{Preset, face_weights};
 use gani_core::runtime::{Binding, Cancel, Runtime};
 use gani_core::terms::{Problem, loss_gradient, observe};
@@ -120,10 +119,10 @@ impl<'s> Setting<'s> {
     }
 
     fn forward(&self) -> Result<Vec<f64>> {
-        let graph = editor::graph(&self.objective.generator, &self.objective.tunable)?;
+        let graph = objective::image(&self.objective.generator, &self.objective.tunable)?;
         let mut generator = self.runtime.compile("generator", &graph)?.bind()?;
         generator.set("ws", self.flat_ws())?;
-        self.set_theta(&mut generator)?;
+        set_theta(&mut generator, &self.objective.generator, &self.objective.tunable)?;
         self.timed(|_| Ok(generator.run(&self.cancel)?))
     }
 
@@ -133,7 +132,7 @@ impl<'s> Setting<'s> {
         let mut loss = loss_gradient(self.runtime, &self.objective, &self.weights, Wrt::Weights)?.bind()?;
         loss.set("ws", self.flat_ws())?;
         loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
-        self.set_theta(&mut loss)?;
+        set_theta(&mut loss, &self.objective.generator, &self.objective.tunable)?;
         loss.share_all(&target, "target.")?;
         let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
         let mut squares = 0.0;
@@ -189,13 +188,6 @@ impl<'s> Setting<'s> {
             Ok(())
         })?;
         Ok(times.split_off(1)) // the first includes making the sessions
-    }
-
-    fn set_theta(&self, binding: &mut Binding) -> Result<()> {
-        for (name, theta) in self.objective.tunable.iter().zip(self.objective.weights()?) {
-            binding.set(&format!("theta.{name}"), theta.as_f32().ok_or("θ is not f32")?)?;
-        }
-        Ok(())
     }
 
     fn observe(&self) -> Result<Binding> {

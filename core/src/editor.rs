@@ -4,8 +4,7 @@ use crate::edit::{self, Direction, Edit, Layers};
 use crate::inversion::Inversion;
 use crate::model::{Model, as_image};
 use crate::runtime::{Binding, Cancel};
-use crate::{Error, Result, sefa};
-use gani_onnx::{Builder, Graph};
+use crate::{Error, Result, objective, sefa};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,15 +30,10 @@ impl Editor {
     }
 
     fn new(model: &Model, changes: &[(String, ArrayD<f32>)]) -> Result<Editor> {
-        let own = model.generator()?;
-        let mut generator =
-            model.runtime.compile("generator", &graph(own, model.bundle.tunable())?)?.bind()?;
-        for name in model.bundle.tunable() {
-            let theta = own.find_constant(name)?;
-            let values =
-                theta.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
-            generator.set(&format!("theta.{name}"), values)?;
-        }
+        let (own, tunable) = (model.generator()?, model.bundle.tunable());
+        let graph = objective::image(own, tunable)?;
+        let mut generator = model.runtime.compile("generator", &graph)?.bind()?;
+        objective::set_theta(&mut generator, own, tunable)?;
         for (name, change) in changes {
             let port = format!("theta.{name}");
             let theta = generator.get(&port).map_err(|_| {
@@ -89,19 +83,4 @@ impl Editor {
             sefa::directions(self.model.generator()?, layers, k + 1, |unit| directions.sigma_of(unit))?;
         all.pop().ok_or_else(|| Error::Model(format!("`{name}`: the generator has no such direction")))
     }
-}
-
-/// ws, `theta.NAME` for each of its weights `tunable` → `image`. What depends on constant weights alone ONNX Runtime would compute
-/// at load and keep: of StyleGAN2's, four times their memory.
-pub fn graph(generator: &Graph, tunable: &[String]) -> Result<Graph> {
-    let b = Builder::new();
-    let ws = b.input("ws", generator.input_shape("ws")?);
-    let theta = |name: &String| -> Result<_> {
-        Ok(b.input(&format!("theta.{name}"), generator.find_constant(name)?.shape()))
-    };
-    let thetas = tunable.iter().map(theta).collect::<Result<Vec<_>>>()?;
-    let names = tunable.iter().map(String::as_str);
-    let bindings: Vec<_> = [("ws", ws)].into_iter().chain(names.zip(thetas)).collect();
-    b.output("image", b.inline(generator, &bindings)?[0]);
-    Ok(b.finish()?)
 }

@@ -5,11 +5,11 @@ use crate::bundle::Bundle;
 use crate::follow::{self, StepRule};
 use crate::method::Method;
 use crate::modules::Modules;
-use crate::objective::{Objective, Wrt};
+use crate::objective::{self, Objective, Wrt};
 use crate::preset::Preset;
 use crate::runtime::Device;
 use crate::tune::TuneSettings;
-use crate::{Result, editor, metrics, project};
+use crate::{Result, metrics, project};
 use gani_onnx::{Graph, read};
 
 /// A graph and the name of the session that runs it.
@@ -37,7 +37,7 @@ pub fn of_bundle(bundle: &Bundle, preset: Preset, device: Device) -> Result<Vec<
         ("face mesh", face("face mesh", mesh)?),
         ("encoder", bundle.encoder()?),
         ("mapping", bundle.mapping()?),
-        ("generator", Some(editor::graph(&objective.generator, &objective.tunable)?)),
+        ("generator", Some(objective::image(&objective.generator, &objective.tunable)?)),
     ];
     let metrics = [
         ("LPIPS", bundle.lpips_distance([metrics::SIZE; 2])?),

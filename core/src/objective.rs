@@ -4,7 +4,8 @@
 //! features of each loss network. A target's features are computed once; the loss compares them with those of the
 //! generated image.
 
-use crate::Result;
+use crate::runtime::Binding;
+use crate::{Error, Result};
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
 
 /// The pixel term of Table 1.
@@ -107,12 +108,11 @@ impl Objective {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
         let inputs = match wrt {
-            Wrt::Weights => self.theta(&b)?,
+            Wrt::Weights => theta(&b, &self.generator, &self.tunable)?,
             Wrt::Latent => vec![],
             Wrt::LatentAndNoise => self.noise(&b),
         };
-        let bindings: Vec<_> = inputs.iter().map(|(name, e)| (name.as_str(), *e)).collect();
-        let image = self.generate(&b, ws, &bindings)?;
+        let image = generate(&self.generator, ws, &inputs)?;
         let mut terms: Vec<(String, Expr<'_>)> = Vec::new();
         for (name, parts) in self.observe(image, weights)? {
             let targets: Vec<_> = parts.iter().map(|(port, e)| b.input(port, &e.shape())).collect();
@@ -159,9 +159,7 @@ impl Objective {
     pub fn reference(&self, weights: &Weights) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
-        let theta = self.theta(&b)?;
-        let bindings: Vec<_> = theta.iter().map(|(name, e)| (name.as_str(), *e)).collect();
-        let image = self.generate(&b, ws, &bindings)?;
+        let image = generate(&self.generator, ws, &theta(&b, &self.generator, &self.tunable)?)?;
         self.declare_features(&b, image, weights)?;
         Ok(b.finish()?)
     }
@@ -169,8 +167,7 @@ impl Objective {
     /// `[1, 3, R, R]` of the generator's image.
     pub fn image_shape(&self) -> Result<&[usize]> {
         let outputs = self.generator.outputs();
-        let (name, _) =
-            outputs.first().ok_or_else(|| crate::Error::Model("the generator has no output".into()))?;
+        let (name, _) = outputs.first().ok_or_else(|| Error::Model("the generator has no output".into()))?;
         Ok(self.generator.output_shape(name)?)
     }
 
@@ -190,24 +187,10 @@ impl Objective {
         named.filter(|(name, t)| name.contains("noise") && is_map(t) && varies(t)).collect()
     }
 
-    fn theta<'g>(&self, b: &'g Builder) -> Result<Vec<(String, Expr<'g>)>> {
-        let input = |name: &String| {
-            let shape = self.generator.find_constant(name)?.shape();
-            Ok((name.clone(), b.input(&format!("theta.{name}"), shape)))
-        };
-        self.tunable.iter().map(input).collect()
-    }
-
     fn noise<'g>(&self, b: &'g Builder) -> Vec<(String, Expr<'g>)> {
         let input =
             |(name, t): (&str, &Tensor)| (name.to_string(), b.input(&format!("noise.{name}"), t.shape()));
         self.noise_maps().into_iter().map(input).collect()
-    }
-
-    /// G(ws) with some of its named constants replaced.
-    fn generate<'g>(&self, b: &'g Builder, ws: Expr<'g>, bindings: &[(&str, Expr<'g>)]) -> Result<Expr<'g>> {
-        let bindings: Vec<_> = [("ws", ws)].into_iter().chain(bindings.iter().copied()).collect();
-        Ok(b.inline(&self.generator, &bindings)?[0])
     }
 
     fn declare_features(&self, b: &Builder, image: Expr<'_>, weights: &Weights) -> Result<()> {
@@ -236,6 +219,40 @@ impl Objective {
         }
         Ok(seen)
     }
+}
+
+/// ws, `theta.NAME` for each of the generator's weights `tunable` → `image`. What depends on constant weights alone ONNX Runtime
+/// would compute at load and keep: of StyleGAN2's, four times their memory.
+pub fn image(generator: &Graph, tunable: &[String]) -> Result<Graph> {
+    let b = Builder::new();
+    let ws = b.input("ws", generator.input_shape("ws")?);
+    b.output("image", generate(generator, ws, &theta(&b, generator, tunable)?)?);
+    Ok(b.finish()?)
+}
+
+/// Sets the inputs `theta.NAME` of such a graph, or of those above, to the generator's own weights θ.
+pub fn set_theta(binding: &mut Binding, generator: &Graph, tunable: &[String]) -> Result<()> {
+    tunable.iter().try_for_each(|name| {
+        let values = generator.find_constant(name)?.as_f32();
+        let values = values.ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
+        binding.set(&format!("theta.{name}"), values)
+    })
+}
+
+/// The weights θ as inputs, by name.
+fn theta<'g>(b: &'g Builder, generator: &Graph, tunable: &[String]) -> Result<Vec<(String, Expr<'g>)>> {
+    let input = |name: &String| {
+        let shape = generator.find_constant(name)?.shape();
+        Ok((name.clone(), b.input(&format!("theta.{name}"), shape)))
+    };
+    tunable.iter().map(input).collect()
+}
+
+/// G(ws) with some of its named constants replaced.
+fn generate<'g>(generator: &Graph, ws: Expr<'g>, constants: &[(String, Expr<'g>)]) -> Result<Expr<'g>> {
+    let constants = constants.iter().map(|(name, e)| (name.as_str(), *e));
+    let bindings: Vec<_> = [("ws", ws)].into_iter().chain(constants).collect();
+    Ok(ws.builder().inline(generator, &bindings)?[0])
 }
 
 /// Box average from `[1,3,H,W]` to the width `side`, where W is a multiple of it.

@@ -2,7 +2,7 @@
 //! the latent space. GANI's modules and pivotal tuning both drive them; only how θ' comes about differs.
 
 use crate::model::as_image;
-use crate::objective::{Objective, Weights, Wrt};
+use crate::objective::{Objective, Weights, Wrt, set_theta};
 use crate::runtime::{Binding, Cancel, Runtime, Session};
 use crate::{Error, Result};
 use gani_onnx::Graph;
@@ -79,10 +79,9 @@ impl Terms {
         edit.set("ws", ws)?;
         edit.share_all(target, "target.")?;
         local.share_all(&reference, "target.")?;
-        for (t, name) in objective.weights()?.iter().zip(&objective.tunable) {
-            let values = t.as_f32().ok_or_else(|| Error::Model(format!("the weight {name} is not f32")))?;
+        set_theta(&mut reference, &objective.generator, &objective.tunable)?;
+        for name in &objective.tunable {
             let theta = format!("theta.{name}");
-            reference.set(&theta, values)?;
             edit.share(&theta, &reference, &theta)?;
             local.share(&theta, &reference, &theta)?;
         }
