@@ -4,6 +4,7 @@
 //! a [`Binding`] keeps inputs and outputs on the device between runs and lets one graph's output be another
 //! graph's input without a copy, which is how the tuning loop runs.
 
+mod arena;
 mod binding;
 mod cancel;
 mod library;
@@ -27,12 +28,8 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::{Error, Result};
 use gani_onnx::expr::ConvAttrs;
-use gani_onnx::{Builder, Graph, cost, cuda, winograd, write};
+use gani_onnx::{Builder, Graph, cuda, winograd, write};
 use ndarray::{ArrayD, IxDyn};
-
-/// Where intermediate results take so many bytes, memory counts more than the last tenth of speed: StyleGAN2 at 1024 px takes
-/// 1.0 GB, MobileStyleGAN 0.6.
-const MUCH_MEMORY: u64 = 800_000_000;
 
 /// A model of one Identity node, to find out whether a device makes sessions.
 const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
@@ -209,37 +206,33 @@ impl Runtime {
     /// [`Error::Model`] where ONNX Runtime refuses the bytes; [`Error::Unsupported`] for other element types
     /// or shapes that are not fixed.
     pub fn session(&self, name: &str, model: &[u8]) -> Result<Session> {
-        self.session_of(name, model, false, false)
+        self.session_of(name, model, None, false)
     }
 
     /// Makes a session of a graph of ours, the way it runs best.
     ///
-    /// On a GPU, its [`Binding`]s are recorded as CUDA graphs. On a processor, a graph whose intermediate results take
-    /// more than 0.8 GB gets by with a third less of it, and takes a tenth of the time more: ONNX Runtime gives a value the buffer
-    /// of an earlier one of its shape and keeps that until then, so that large buffers of the forward pass wait for the backward
-    /// pass. It doesn't where nodes may run in parallel. Ours do not, as no thread but the caller's goes from node to node; the
-    /// price is a copy wherever a node reshapes. With other threads than the process's first runtime has, it is made as any other.
+    /// On a GPU, its [`Binding`]s are recorded as CUDA graphs. On a processor, ONNX Runtime is not told the sizes of its inputs
+    /// ([`write::to_open_bytes`]), which saves a third of a gradient's memory.
     ///
     /// # Errors
     /// [`Error::Model`] where ONNX Runtime refuses the graph.
     pub fn compile(&self, name: &str, graph: &Graph) -> Result<Session> {
         match self.device {
-            Device::Cpu => {
-                let frugal = cost::of(graph).activations >= MUCH_MEMORY;
-                self.session_of(name, &write::to_bytes(graph)?, frugal, false)
-            }
+            Device::Cpu => self.session_of(name, &write::to_open_bytes(graph)?, Some(graph), false),
             Device::Cuda(_) => {
                 let graph = cuda::recordable(graph)?;
-                self.session_of(name, &write::to_bytes(&graph)?, false, cuda::may_be_recorded(&graph))
+                let record = cuda::may_be_recorded(&graph);
+                self.session_of(name, &write::to_bytes(&graph)?, Some(&graph), record)
             }
         }
     }
 
-    fn session_of(&self, name: &str, model: &[u8], frugal: bool, record: bool) -> Result<Session> {
+    /// Of a graph of ours, the graph knows the shapes of its ports; of other models, the model must.
+    fn session_of(&self, name: &str, model: &[u8], graph: Option<&Graph>, record: bool) -> Result<Session> {
         let _shared = shared();
         let started = Instant::now();
         let make = |cuda_graph| -> Result<_> {
-            let builder = self.builder(frugal, cuda_graph);
+            let builder = self.builder(cuda_graph);
             let mut builder = builder.map_err(|e| Error::Runtime(format!("{name}: {e}")))?;
             builder.commit_from_memory(model).map_err(|e| {
                 Error::Model(format!("{name}: ONNX Runtime {} refuses this network: {e}", self.version()))
@@ -254,10 +247,10 @@ impl Runtime {
             made => (made?, record),
         };
         log::debug!("{name}: session of {} bytes made in {:.1?}", model.len(), started.elapsed());
-        Session::new(name, self.device, session, recorded, self.memory.clone())
+        Session::new(name, self.device, session, graph, recorded, self.memory.clone())
     }
 
-    fn builder(&self, frugal: bool, cuda_graph: bool) -> ort::Result<SessionBuilder> {
+    fn builder(&self, cuda_graph: bool) -> ort::Result<SessionBuilder> {
         // Only at its most talkative does it say where each node runs.
         let level = match log::log_enabled!(target: LOG, log::Level::Trace) {
             true => LogLevel::Verbose,
@@ -267,12 +260,11 @@ impl Runtime {
         let mut builder = ort::session::Session::builder(&self.loaded.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_memory_pattern(false)?
+            .with_env_allocators()?
             .with_deterministic_compute(true)?
             .with_log_level(level)?;
         if self.threads != self.loaded.threads {
             builder = builder.with_independent_thread_pool()?.with_intra_threads(self.threads)?;
-        } else if frugal && self.device == Device::Cpu {
-            builder = builder.with_parallel_execution(true)?;
         }
         if let Device::Cuda(index) = self.device {
             // TF32 changes the gradient by thousandths; exhaustive search gains a few per cent of a step (docs/cuda.md); the
@@ -338,7 +330,7 @@ fn load_once(wanted: Option<&Path>, threads: usize) -> Result<Arc<Loaded>> {
 }
 
 /// One thread pool serves every session: pools of their own would spin against each other between runs. None goes from node to
-/// node but the caller's thread, on which frugal sessions count.
+/// node but the caller's thread.
 fn environment(library: &Path, threads: usize) -> Result<Environment> {
     let builder = ort::init_from(library).map_err(|e| {
         Error::Runtime(format!(
@@ -352,13 +344,15 @@ fn environment(library: &Path, threads: usize) -> Result<Environment> {
         .with_intra_threads(threads)
         .and_then(|pool| pool.with_inter_threads(1))
         .map_err(failed)?;
-    builder
+    let environment = builder
         .with_name("gani")
         .with_telemetry(false)
         .with_global_thread_pool(pool)
         .with_logger(Arc::new(forward_log))
         .build()
-        .map_err(failed)
+        .map_err(failed)?;
+    arena::register(&environment).map_err(failed)?;
+    Ok(environment)
 }
 
 /// ONNX Runtime's log lines become records of the `log` crate; its chatter is at most `debug`.

@@ -118,7 +118,8 @@ fn elements(graph: &Graph, value: Value) -> u64 {
     graph.info(value).shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
 }
 
-fn flops(graph: &Graph, node: &Node) -> u64 {
+/// Floating-point operations of a node.
+pub(crate) fn flops(graph: &Graph, node: &Node) -> u64 {
     let shape = |v: Option<Value>| v.map_or(&[][..], |v| &graph.info(v).shape);
     let input = |i: usize| node.inputs.get(i).copied().flatten();
     let count = |v: Option<Value>| v.map_or(0, |v| elements(graph, v));

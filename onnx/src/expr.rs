@@ -229,6 +229,11 @@ impl Builder {
         }
     }
 
+    /// The node that computes a value, where one does.
+    pub(crate) fn producer(&self, value: Expr<'_>) -> Option<Node> {
+        self.state.borrow().producer(value.value).cloned()
+    }
+
     pub(crate) fn expr(&self, value: Value) -> Expr<'_> {
         Expr { builder: self, value }
     }

@@ -14,7 +14,7 @@ mod reduce;
 mod resample;
 
 use crate::graph::{Attrs, Node, Value};
-use crate::{Builder, Error, Expr, Result, Tensor};
+use crate::{Builder, Error, Expr, Result, Tensor, cost};
 use std::collections::{HashMap, HashSet};
 
 /// Gradients with respect to the inputs of a node, in order; `None` where there is none.
@@ -100,6 +100,11 @@ const MAX_TAPS: i64 = 4096;
 /// Largest constant that a rule may make, in elements.
 const MAX_CONSTANT: usize = 1 << 24;
 
+/// A value of fewer elements may as well be kept for the backward pass, and one that takes more operations for each of its
+/// elements must be, see [`Site::again`].
+const WORTHWHILE: usize = 1 << 18;
+const CHEAP: u64 = 100;
+
 /// A node at which gradients have arrived.
 struct Site<'a, 'g> {
     builder: &'g Builder,
@@ -117,12 +122,37 @@ impl<'g> Site<'_, 'g> {
         &self.node.attrs
     }
 
-    /// Input `i`. Shape inference has seen that required inputs are there.
+    /// Input `i`, as it was or computed again. Shape inference has seen that required inputs are there.
     fn x(&self, i: usize) -> Expr<'g> {
         match self.input(i) {
-            Some(x) => x,
+            Some(x) => self.again(x).unwrap_or(x),
             None => self.builder.fail(self.refuse(&format!("its input {i} is missing"))),
         }
+    }
+
+    /// A value much larger than what it is made of, and cheap, is not kept from the forward pass on: here it is computed again.
+    ///
+    /// So that this waits for the backward pass, its smallest input gets 0 times a number of the gradient added.
+    fn again(&self, x: Expr<'g>) -> Option<Expr<'g>> {
+        let node = self.builder.producer(x)?;
+        let mut inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| self.builder.expr(v))).collect();
+        if matches!(node.op.as_str(), "Reshape" | "Transpose") {
+            inputs[0] = Some(self.again(inputs[0]?)?);
+        } else {
+            let used: usize =
+                inputs.iter().flatten().filter(|e| e.constant().is_none()).map(|e| e.size()).sum();
+            let operations = self.builder.with(|graph| cost::flops(graph, &node));
+            let size = x.size();
+            if size < WORTHWHILE || size < 2 * used || operations > CHEAP * size as u64 {
+                return None;
+            }
+            let smallest =
+                inputs.iter_mut().flatten().filter(|e| e.dtype().is_float()).min_by_key(|e| e.size())?;
+            let g = self.g();
+            let late = g.reshape(&[g.size()]).slice(&[0], &[0], &[1], &[1]) * 0.0;
+            *smallest = *smallest + late.reshape(&vec![1; smallest.shape().len()]);
+        }
+        self.builder.op(&node.op, &inputs, node.attrs).first().copied()
     }
 
     fn input(&self, i: usize) -> Option<Expr<'g>> {

@@ -33,7 +33,73 @@ impl Default for WriteOptions {
 
 /// The graph as the bytes of an `.onnx` file with everything inside.
 pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>> {
-    let model = model(graph, false);
+    encoded(&model(graph, false))
+}
+
+/// As [`to_bytes`], but silent about shapes: sizes of inputs are left open, and so are the targets of Reshape, each of which gets
+/// a 0 added that comes of an input's shape.
+///
+/// Of two values that have one shape, ONNX Runtime's planner gives the later one the buffer of the earlier, and holds it in
+/// between. In a graph that goes forward and back through the same shapes, nearly every large buffer of the forward pass so
+/// waits for the backward pass, and no option of the C interface prevents that. A shape that it does not know is like no other.
+pub fn to_open_bytes(graph: &Graph) -> Result<Vec<u8>> {
+    let mut model = model(graph, false);
+    let sized = graph.inputs.iter().find(|&&v| !graph.info(v).shape.is_empty());
+    if let (Some(&sized), Some(proto)) = (sized, &mut model.graph) {
+        open(proto, &graph.info(sized).name);
+    }
+    encoded(&model)
+}
+
+fn open(graph: &mut proto::Graph, sized: &str) {
+    let shapes =
+        graph.input.iter_mut().filter_map(|i| i.r#type.as_mut()?.tensor_type.as_mut()?.shape.as_mut());
+    shapes.flat_map(|shape| &mut shape.dim).for_each(|dim| dim.dim_value = None);
+    let name = |text: &str| format!("%open {text}");
+    let first = ["start", "end"].iter().zip([0, 1]).map(|(k, v)| attribute(k, &Attr::Int(v))).collect();
+    let (size, zero) = (name("size"), name("zero"));
+    let mut nodes = vec![
+        node("Shape", "", vec![sized.into()], vec![size.clone()], first),
+        node("Sub", "", vec![size.clone(), size], vec![zero.clone()], vec![]),
+    ];
+    let constants: HashSet<&str> = graph.initializer.iter().filter_map(|t| t.name.as_deref()).collect();
+    let mut opened = HashSet::new();
+    for reshape in graph.node.iter_mut().filter(|n| n.op_type.as_deref() == Some("Reshape")) {
+        let target = &mut reshape.input[1];
+        if constants.contains(target.as_str()) {
+            let open = name(target);
+            if opened.insert(open.clone()) {
+                nodes.push(node("Add", "", vec![target.clone(), zero.clone()], vec![open.clone()], vec![]));
+            }
+            *target = open;
+        }
+    }
+    nodes.append(&mut graph.node);
+    by_depth(&mut nodes);
+    graph.node = nodes;
+}
+
+/// Sorts nodes by how many come before them at the least, but those that only outputs read stay the last.
+///
+/// Of a node's arguments, ONNX Runtime computes the one whose node is last in the file first. So what hangs on the longest
+/// chain comes first, such as the gradient that arrives at a node, and what the node takes of the forward pass just before it is
+/// needed.
+fn by_depth(nodes: &mut Vec<proto::Node>) {
+    let mut depths: HashMap<&str, usize> = HashMap::new();
+    let read: HashSet<&str> = nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
+    let mut keys = Vec::with_capacity(nodes.len());
+    for node in nodes.iter() {
+        let depth = 1 + node.input.iter().filter_map(|i| depths.get(i.as_str())).max().copied().unwrap_or(0);
+        depths.extend(node.output.iter().map(|o| (o.as_str(), depth)));
+        let is_read = node.output.iter().any(|o| read.contains(o.as_str()));
+        keys.push(if is_read { depth } else { usize::MAX });
+    }
+    let mut keyed: Vec<_> = keys.into_iter().zip(nodes.drain(..)).collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    nodes.extend(keyed.into_iter().map(|(_, node)| node));
+}
+
+fn encoded(model: &proto::Model) -> Result<Vec<u8>> {
     if model.encoded_len() >= PROTOBUF_LIMIT {
         return Err(Error::Limits("the graph takes more than 2 GiB; write it to a file".into()));
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
 use ndarray::{ArrayD, IxDyn};
@@ -30,7 +30,7 @@ pub struct Binding {
     session: Session,
     io: IoBinding,
     inputs: Vec<Option<Bound>>,
-    outputs: Vec<Slot>,
+    outputs: Vec<Output>,
     recorded: Recorded,
 }
 
@@ -50,6 +50,13 @@ struct Bound {
     own: bool,
 }
 
+/// What an output writes: made when it is first needed, so that one that writes in place costs nothing.
+#[derive(Default)]
+struct Output {
+    slot: OnceLock<Slot>,
+    bound: bool,
+}
+
 impl fmt::Debug for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Binding").field("session", &self.session).finish_non_exhaustive()
@@ -57,17 +64,12 @@ impl fmt::Debug for Binding {
 }
 
 impl Binding {
-    /// Outputs are made at once (zeros), inputs when they are first set, so that shared ones cost nothing.
+    /// Tensors are made when they are first needed: inputs when they are set, outputs (zeros) when they are shared or run.
     pub(super) fn new(session: &Session) -> Result<Binding> {
         let _shared = shared();
-        let mut io = session.lock().create_binding().map_err(|e| session.failed(&e))?;
-        let mut outputs = Vec::new();
-        for port in session.outputs() {
-            let mut tensor = new_tensor(session, &port.shape)?;
-            io.bind_output(port.name.as_str(), tensor.view_mut()).map_err(|e| session.failed(&e))?;
-            outputs.push(Arc::new(Mutex::new(tensor)));
-        }
+        let io = session.lock().create_binding().map_err(|e| session.failed(&e))?;
         let inputs = session.inputs().iter().map(|_| None).collect();
+        let outputs = session.outputs().iter().map(|_| Output::default()).collect();
         Ok(Binding { session: session.clone(), io, inputs, outputs, recorded: Recorded::Never })
     }
 
@@ -163,8 +165,7 @@ impl Binding {
         let (slot, shape) = self.slot(input)?;
         self.session.check_shape(&self.session.outputs()[index], shape)?;
         let slot = Arc::clone(slot);
-        self.io.bind_output(output, lock(&slot).view_mut()).map_err(|e| self.session.failed(&e))?;
-        self.outputs[index] = slot;
+        self.outputs[index] = Output { slot: slot.into(), bound: false };
         self.recorded = Recorded::Never;
         Ok(())
     }
@@ -178,6 +179,7 @@ impl Binding {
         if let Some((port, _)) = unset {
             return Err(Error::Input(format!("{}: input {} was never set", self.session.name(), port.name)));
         }
+        self.bind_outputs()?;
         match self.recorded {
             _ if !self.session.cuda_graph() => self.run_as(NOT_RECORDED, cancel),
             Recorded::Never => {
@@ -194,6 +196,27 @@ impl Binding {
         }
     }
 
+    fn bind_outputs(&mut self) -> Result<()> {
+        for index in (0..self.outputs.len()).filter(|&i| !self.outputs[i].bound).collect::<Vec<_>>() {
+            let slot = Arc::clone(self.output(index)?);
+            let name = self.session.outputs()[index].name.as_str();
+            self.io.bind_output(name, lock(&slot).view_mut()).map_err(|e| self.session.failed(&e))?;
+            self.outputs[index].bound = true;
+        }
+        Ok(())
+    }
+
+    /// The tensor of an output.
+    fn output(&self, index: usize) -> Result<&Slot> {
+        let slot = &self.outputs[index].slot;
+        if let Some(made) = slot.get() {
+            return Ok(made);
+        }
+        let _shared = shared();
+        let tensor = new_tensor(&self.session, &self.session.outputs()[index].shape)?;
+        Ok(slot.get_or_init(|| Arc::new(Mutex::new(tensor))))
+    }
+
     /// Records a run; nothing is changed by it that the next one would not change again.
     fn record(&self, cancel: &Cancel) -> Result<i32> {
         static NEXT: AtomicI32 = AtomicI32::new(1);
@@ -202,7 +225,7 @@ impl Binding {
         // While it records, CUDA refuses what other threads ask of it.
         let _alone = RECORDING.write().unwrap_or_else(PoisonError::into_inner);
         // ONNX Runtime runs the graph twice to record it: what is in place must be as before.
-        let in_place = |bound: &&Bound| self.outputs.iter().any(|slot| Arc::ptr_eq(slot, &bound.slot));
+        let in_place = |bound: &&Bound| self.written().any(|slot| Arc::ptr_eq(slot, &bound.slot));
         let before = self.inputs.iter().flatten().filter(in_place).map(|bound| {
             let held = lock(&bound.slot);
             Ok((&bound.slot, held.to(AllocationDevice::CPU, 0)?))
@@ -214,6 +237,10 @@ impl Binding {
         restored.map(|()| id).map_err(|e| self.session.failed(&e))
     }
 
+    fn written(&self) -> impl Iterator<Item = &Slot> {
+        self.outputs.iter().filter_map(|output| output.slot.get())
+    }
+
     fn run_as(&self, cuda_graph: i32, cancel: &Cancel) -> Result<()> {
         let _shared = shared();
         self.run_locked(cuda_graph, cancel)
@@ -222,7 +249,7 @@ impl Binding {
     fn run_locked(&self, cuda_graph: i32, cancel: &Cancel) -> Result<()> {
         // One order for all threads, each tensor once: no dead-lock.
         let mut slots: Vec<&Slot> =
-            self.inputs.iter().flatten().map(|bound| &bound.slot).chain(&self.outputs).collect();
+            self.inputs.iter().flatten().map(|bound| &bound.slot).chain(self.written()).collect();
         slots.sort_by_key(|slot| Arc::as_ptr(slot).addr());
         slots.dedup_by(|a, b| Arc::ptr_eq(a, b));
         let _held: Vec<_> = slots.into_iter().map(lock).collect();
@@ -258,7 +285,7 @@ impl Binding {
     /// The tensor and shape of an output or a set input.
     fn slot(&self, name: &str) -> Result<(&Slot, &[usize])> {
         if let Some(at) = self.session.outputs().iter().position(|port| port.name == name) {
-            return Ok((&self.outputs[at], &self.session.outputs()[at].shape));
+            return Ok((self.output(at)?, &self.session.outputs()[at].shape));
         }
         if let Some(at) = self.session.inputs().iter().position(|port| port.name == name) {
             let unset = || Error::Input(format!("{}: input {name} was never set", self.session.name()));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gani_onnx::Graph;
 use ndarray::{ArrayD, ArrayViewD};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
@@ -60,13 +61,22 @@ impl Session {
         name: &str,
         device: Device,
         session: ort::session::Session,
+        graph: Option<&Graph>,
         cuda_graph: bool,
         memory: Option<Session>,
     ) -> Result<Session> {
         let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<Port>> {
             outlets.iter().map(|outlet| port(name, outlet)).collect()
         };
-        let (inputs, outputs) = (ports(session.inputs())?, ports(session.outputs())?);
+        // Of a graph of ours, ONNX Runtime does not know the sizes of the inputs.
+        let inputs = match graph {
+            Some(graph) => {
+                let infos = graph.inputs().iter().map(|&v| graph.info(v));
+                infos.map(|i| Port { name: i.name.clone(), shape: i.shape.clone() }).collect()
+            }
+            None => ports(session.inputs())?,
+        };
+        let outputs = ports(session.outputs())?;
         Ok(Session(Arc::new(Inner {
             name: name.into(),
             device,

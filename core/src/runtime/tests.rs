@@ -44,19 +44,6 @@ fn runs_arrays_by_name() {
 }
 
 #[test]
-fn a_frugal_session_says_the_same() {
-    let (a, b) = (ArrayD::from_elem(IxDyn(&[2, 3]), 1.5), ArrayD::from_elem(IxDyn(&[2, 3]), -0.25));
-    let runtime = runtime();
-    let run = |session: Session| {
-        session.run(&[("a", a.view()), ("b", b.view())], &Cancel::new()).unwrap().remove(0)
-    };
-    let [plain, frugal] =
-        [false, true].map(|frugal| run(runtime.session_of("affine", AFFINE, frugal, false).unwrap()));
-    assert_eq!(plain, frugal);
-    assert_eq!(frugal[[0, 0]], 1.5 * -0.25 - 0.25);
-}
-
-#[test]
 fn wrong_inputs_name_the_port() {
     let session = runtime().session("double", DOUBLE).unwrap();
     let x = ArrayD::<f32>::zeros(IxDyn(&[3, 3]));

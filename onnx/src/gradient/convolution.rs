@@ -8,6 +8,9 @@ use crate::expr::ConvAttrs;
 use crate::ops::{Geometry, taps};
 use crate::{Attrs, Error, Expr, Result};
 
+/// Elements of a band of rows, see [`banded`].
+const BAND: usize = 1 << 22;
+
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let transposed = match s.op() {
         "Conv" => false,
@@ -94,6 +97,8 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
 /// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
 /// that sums over n and h. All taps side by side in one matrix would need it as many times over.
 ///
+/// Of a large picture, bands of rows make a sum: what is padded and cut out for one of them is let go of before the next.
+///
 /// What a tap sees of x is one range of x's numbers: rows of g are made as long as those of the padded x, and zeros are
 /// multiplied with what then lies between two rows. Of stride s, that holds in each of the s phases of x.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
@@ -102,6 +107,9 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let Geometry { strides, pads, .. } = geometry;
     let offsets = taps(geometry);
     let taps = offsets.len();
+    if let (2.., Some(sum)) = (taps, banded(x, g, geometry, group)) {
+        return sum;
+    }
 
     // A phase of x is as large as its last tap needs. The first axis has a row more where taps end behind its last one.
     // Sizes beyond all measure saturate, and are refused where a value would have them.
@@ -164,4 +172,28 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let split: Vec<_> = offsets.iter().map(|at| tap(at).reshape(&[group, cg, numbers])).collect();
     let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
     g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
+}
+
+/// [`weight_gradient`] as a sum over bands of rows, where x and g are large pictures.
+fn banded<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Option<Expr<'g>> {
+    let [_, _, height, _] = *x.shape() else { return None };
+    let (height, rows) = (height as i64, g.dim(2) as i64);
+    let bands = (x.size().max(g.size()) / BAND) as i64;
+    let rows_of_band = (rows + bands - 1) / bands.max(1);
+    if bands < 2 || rows_of_band < geometry.reach(0) {
+        return None;
+    }
+    let starts = (0..rows).step_by(usize::try_from(rows_of_band).ok()?);
+    let parts = starts.map(|from| {
+        let to = rows.min(from + rows_of_band);
+        // The rows of x that these rows of g see, some of which may be padding.
+        let first = from * geometry.strides[0] - geometry.pads[0];
+        let end = (to - 1) * geometry.strides[0] + geometry.reach(0) - geometry.pads[0];
+        let (above, below) = ((-first).max(0), (end - height).max(0));
+        let pads = [above, geometry.pads[1], below, geometry.pads[3]].to_vec();
+        let seen = x.slice(&[2], &[first.max(0)], &[end.min(height)], &[1]);
+        let part = Geometry { pads, ..geometry.clone() };
+        weight_gradient(seen, g.slice(&[2], &[from], &[to], &[1]), &part, group)
+    });
+    parts.reduce(|sum, part| sum + part)
 }
