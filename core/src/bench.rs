@@ -117,7 +117,7 @@ fn loss_gradient(
     let w_avg = model.bundle.w_avg()?.to_vec();
     let problem = Problem { runtime, objective, target: &features, mapping: None, w_avg: &w_avg, cancel };
     let mut terms = Terms::new(&problem, ws.as_slice().unwrap_or_default(), weights, weights)?;
-    median_of(|| terms.run_edit().map(drop))
+    median_of(|| terms.run_edit(1.0).map(drop))
 }
 
 impl Trial {

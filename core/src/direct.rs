@@ -36,19 +36,21 @@ pub fn direct_tuning(
     let mut weights = Followed::new(problem, &mut terms, rule, samples.by_ref().take(FACES))?;
     let mut history = Vec::with_capacity(s.iterations);
     for step in 0..s.iterations {
-        let edit = terms.run_edit()?; // L(I, G(w, θ*))
-        let lambda = s.lambda_at(step);
+        let [lambda_edit, lambda_local] = s.lambda_at(step);
+        let edit = terms.run_edit(lambda_edit)?; // L(I, G(w, θ*))
         let z = samples.next().unwrap_or_default();
         let mut local = Vec::new();
-        if lambda[1] != 0.0 {
+        if lambda_local != 0.0 {
             let w = terms.map(&z)?;
-            local = terms.run_local(&w)?; // L(G(f(z), θ), G(f(z), θ*))
+            local = terms.run_local(lambda_local, &w)?; // L(G(f(z), θ), G(f(z), θ*))
         }
-        let total = terms.total(lambda, step + 1)?;
-        weights.step(lambda, (s.learning_rate * cooling(step, s)) as f32)?;
+        let total = terms.total(step + 1)?;
+        weights.step((s.learning_rate * cooling(step, s)) as f32)?;
         let losses = StepLosses { edit, local, total };
         watch(step + 1, &losses, &terms)?;
         history.push(losses);
     }
-    Ok(Tuned { changes: weights.changes()?, terms: terms.names().to_vec(), history })
+    let names = terms.names().to_vec();
+    drop(terms); // the changes need memory of their own
+    Ok(Tuned { changes: weights.changes()?, terms: names, history })
 }

@@ -45,8 +45,7 @@ impl<'p> Followed<'p> {
             update.set(&port, values(theta)?)?;
             terms.edit.share(&port, &update, &port)?;
             terms.local.share(&port, &update, &port)?;
-            update.share(&format!("edit.{name}"), &terms.edit, &format!("d.{name}"))?;
-            update.share(&format!("local.{name}"), &terms.local, &format!("d.{name}"))?;
+            update.share(&format!("d.{name}"), &terms.edit, &format!("d.{name}"))?;
             for moment in ["m", "v"] {
                 update.set(&format!("{moment}.{name}"), &vec![0.0; theta.len()])?;
             }
@@ -62,10 +61,9 @@ impl<'p> Followed<'p> {
         Ok(Followed { objective, cancel: cancel.clone(), update, steps: 0 })
     }
 
-    /// One step of size α against λe·∂Le/∂θ* + λl·∂Ll/∂θ*, of the last runs of the terms.
-    pub fn step(&mut self, lambda: [f32; 2], alpha: f32) -> Result<()> {
+    /// One step of size α against ∂L/∂θ* of the last runs of the terms.
+    pub fn step(&mut self, alpha: f32) -> Result<()> {
         self.steps += 1;
-        self.update.set("lambda", &lambda)?;
         self.update.set("alpha", &[alpha])?;
         self.update.set("warm", &[1.0 - BETA1.powi(self.steps), 1.0 - BETA2.powi(self.steps)])?;
         self.update.run(&self.cancel)
@@ -87,24 +85,20 @@ pub fn weights(objective: &Objective) -> Result<Vec<(&str, &Tensor)>> {
     Ok(objective.tunable.iter().map(String::as_str).zip(objective.weights()?).collect())
 }
 
-/// For each weight NAME: `theta.NAME`, its moments `m.NAME` and `v.NAME`, `edit.NAME` and `local.NAME` (∂L/∂θ of the two terms
-/// of Eq. 5), and `spared.NAME` where the rule spares; for all: `lambda` `[2]`, `alpha` and `warm` `[2]` (1 − β₁ᵗ, 1 − β₂ᵗ)
+/// For each weight NAME: `theta.NAME`, its moments `m.NAME` and `v.NAME`, `d.NAME` (∂L/∂θ of Eq. 5), and
+/// `spared.NAME` where the rule spares; for all: `alpha` and `warm` `[2]` (1 − β₁ᵗ, 1 − β₂ᵗ)
 /// → `next.theta.NAME`, `next.m.NAME`, `next.v.NAME`.
 ///
 /// These may be written over their inputs, as `Followed` does: each input's last reader is the op that writes its next
 /// value, or one that this waits for.
 pub fn graph(weights: &[(&str, &Tensor)], rule: StepRule) -> Result<Graph> {
     let b = Builder::new();
-    let pair = |name: &str| {
-        let both = b.input(name, &[2]);
-        [0, 1].map(|i| both.slice(&[0], &[i], &[i + 1], &[1]).reshape(&[]))
-    };
-    let ([edit, local], [warm1, warm2]) = (pair("lambda"), pair("warm"));
+    let warm = b.input("warm", &[2]);
+    let [warm1, warm2] = [0, 1].map(|i| warm.slice(&[0], &[i], &[i + 1], &[1]).reshape(&[]));
     let alpha = b.input("alpha", &[]);
     for (name, weight) in weights {
         let input = |what: &str| b.input(&format!("{what}.{name}"), weight.shape());
-        let (theta, m, v) = (input("theta"), input("m"), input("v"));
-        let g = input("edit") * edit + input("local") * local;
+        let (theta, g, m, v) = (input("theta"), input("d"), input("m"), input("v"));
         let m = m * BETA1 + g * (1.0 - BETA1);
         let v = v * BETA2 + g.square() * (1.0 - BETA2);
         // α · m̂/(√v̂ + ε) with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ): what is one number for all goes into the rate.
@@ -181,7 +175,7 @@ mod tests {
     const THETA: [f32; 4] = [1.0, -2.0, 0.5, 0.0];
     const STEPS: [[f32; 4]; 3] = [[0.5, -3.0, 1.0, 0.0], [-0.25, 0.0, 2.0, 0.0], [1.0, 1.0, -1.0, 0.0]];
 
-    /// How `steps` of the size 0.1 change θ, written in place; the gradient comes in halves.
+    /// How `steps` of the size 0.1 change θ, written in place.
     fn change(rule: StepRule, spared: [f32; 4], steps: usize) -> [f32; 4] {
         let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
         let theta = Tensor::f32(&[2, 2], THETA.to_vec()).unwrap();
@@ -194,11 +188,9 @@ mod tests {
         if rule.spare > 0.0 {
             update.set("spared.x", &spared).unwrap();
         }
-        update.set("lambda", &[1.0, 0.25]).unwrap();
         update.set("alpha", &[0.1]).unwrap();
         for (t, g) in (1..).zip(STEPS).take(steps) {
-            update.set("edit.x", &g.map(|g| g / 2.0)).unwrap();
-            update.set("local.x", &g.map(|g| g * 2.0)).unwrap();
+            update.set("d.x", &g).unwrap();
             update.set("warm", &[1.0 - BETA1.powi(t), 1.0 - BETA2.powi(t)]).unwrap();
             update.run(&Cancel::new()).unwrap();
         }

@@ -64,7 +64,7 @@ pub fn of_objective(objective: &Objective, settings: &TuneSettings) -> Result<Ve
         ("latent and noise loss", Some(objective.loss_gradient(&cheap, Wrt::LatentAndNoise)?)),
         ("noise regularisation", project::regularisation(&maps)?),
         ("modules", Some(modules.forward()?)),
-        ("loss gradient", Some(objective.loss_gradient(weights, Wrt::Weights)?)),
+        ("loss gradient", Some(objective.added_gradient(weights)?)),
         ("reference", Some(objective.reference(weights)?)),
         ("modules' gradient", Some(modules.vjp()?)),
         ("weights' step", Some(follow::graph(&follow::weights(objective)?, rule)?)),

@@ -213,23 +213,16 @@ impl Modules {
         Ok(b.finish()?)
     }
 
-    /// `psi`, `g.NAME`, `theta.NAME`, `product.NAME.I`, `edit.NAME` and `local.NAME` (∂L/∂θ' of the two terms of Eq. 5), `lambda`
-    /// `[2]` → `d.psi` `[n]`: ∂(λe·Le + λl·Ll)/∂ψ.
+    /// `psi`, `g.NAME`, `theta.NAME`, `product.NAME.I`, `d.NAME` (∂L/∂θ' of Eq. 5) → `d.psi` `[n]`: ∂L/∂ψ.
     pub fn vjp(&self) -> Result<Graph> {
         let b = Builder::new();
         let Applied { psi, tuned, products } = self.apply(&b);
-        let lambda = b.input("lambda", &[2]);
-        let (edit, local) = (lambda.slice(&[0], &[0], &[1], &[1]), lambda.slice(&[0], &[1], &[2], &[1]));
         // ⟨θ', ∂L/∂θ'⟩ has the gradient that the chain rule asks for.
         let inner: Vec<Expr<'_>> = self
             .weights
             .iter()
             .zip(tuned)
-            .map(|(w, tuned)| {
-                let e = b.input(&format!("edit.{}", w.name), &w.shape);
-                let l = b.input(&format!("local.{}", w.name), &w.shape);
-                (tuned * (e * edit.reshape(&[]) + l * local.reshape(&[]))).sum_all()
-            })
+            .map(|(w, tuned)| (tuned * b.input(&format!("d.{}", w.name), &w.shape)).sum_all())
             .collect();
         let total = inner.into_iter().reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0));
         let gradients = b.gradient(total, &psi)?;

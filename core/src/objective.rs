@@ -147,6 +147,24 @@ impl Objective {
         Ok(b.finish()?)
     }
 
+    /// [`Objective::loss_gradient`] for θ, as a sum: `before.NAME` of each weight, `keep` `[]` → `d.NAME` = ∂L/∂θ + keep·before.
+    pub fn added_gradient(&self, weights: &Weights) -> Result<Graph> {
+        let gradient = self.loss_gradient(weights, Wrt::Weights)?;
+        let b = Builder::new();
+        let names = gradient.inputs().iter().map(|&v| gradient.info(v).name.as_str());
+        let inputs: Vec<_> = names
+            .map(|name| Ok((name, b.input(name, gradient.input_shape(name)?))))
+            .collect::<Result<_>>()?;
+        let keep = b.input("keep", &[]);
+        for ((name, _), value) in gradient.outputs().iter().zip(b.inline(&gradient, &inputs)?) {
+            let sum = name
+                .strip_prefix("d.")
+                .map(|weight| value + b.input(&format!("before.{weight}"), &value.shape()) * keep);
+            b.output(name, sum.unwrap_or(value));
+        }
+        Ok(b.finish()?)
+    }
+
     /// A target picture `image` `[1,3,R,R]` → its features, named as the inputs of [`Objective::loss_gradient`].
     pub fn features(&self, weights: &Weights) -> Result<Graph> {
         let b = Builder::new();

@@ -63,26 +63,27 @@ pub fn pivotal_tuning(
     let mut weights = Followed::new(problem, &mut terms, StepRule::default(), std::iter::empty())?;
     let lpips = terms.names().iter().position(|n| n == "lpips");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let lambda = [1.0, settings.lambda_local];
     let mut history = Vec::new();
     for step in 1..=settings.iterations {
-        let edit = terms.run_edit()?; // L(I, G(w_p, θ*))                                      Eq. 2 of the paper
+        let edit = terms.run_edit(1.0)?; // L(I, G(w_p, θ*))                                      Eq. 2 of the paper
         let reached = lpips.is_some_and(|i| edit[i] <= settings.stop_at_lpips);
         let mut local = Vec::new();
         if settings.lambda_local != 0.0 {
             let z: Vec<f32> = StandardNormal.sample_iter(&mut rng).take(terms.z_len()?).collect();
             let w_z = terms.map(&z)?;
-            local = terms.run_local(&near(ws, &w_z, problem.w_avg))?; // L(G(w_r, θ), G(w_r, θ*))  Eq. 5
+            local = terms.run_local(settings.lambda_local, &near(ws, &w_z, problem.w_avg))?; // L(G(w_r, θ), G(w_r, θ*))  Eq. 5
         }
-        let total = terms.total(lambda, step)?;
+        let total = terms.total(step)?;
         history.push(StepLosses { edit, local, total });
         watch(step, total);
         if reached {
             break;
         }
-        weights.step(lambda, settings.learning_rate)?;
+        weights.step(settings.learning_rate)?;
     }
-    Ok(Tuned { changes: weights.changes()?, terms: terms.names().to_vec(), history })
+    let names = terms.names().to_vec();
+    drop(terms); // the changes need memory of their own
+    Ok(Tuned { changes: weights.changes()?, terms: names, history })
 }
 
 /// w_r = w_p + α (w_z − w_p)/‖w_z − w_p‖, with w_z pulled towards the mean   (Eq. 4). All are `[n·512]`.

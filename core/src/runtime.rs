@@ -31,7 +31,7 @@ use gani_onnx::expr::ConvAttrs;
 use gani_onnx::{Builder, Graph, cuda, winograd, write};
 use ndarray::{ArrayD, IxDyn};
 
-/// A model of one Identity node, to find out whether a device makes sessions.
+/// A model of one Identity node: x `[1]` → y.
 const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
 
 /// Target of the `log` records that come from ONNX Runtime. Whoever enables it at `trace` hears where each node of a
@@ -115,7 +115,7 @@ pub struct Runtime {
     loaded: Arc<Loaded>,
     device: Device,
     threads: usize,
-    /// On a GPU: the session whose memory bound tensors are made of, see [`Binding`].
+    /// A session that stands for the memory that sessions share: on a GPU bound tensors are made of it, see [`Binding`].
     memory: Option<Session>,
 }
 
@@ -156,6 +156,7 @@ impl Runtime {
         };
         let loaded = load_once(options.library.as_deref(), threads)?;
         let mut runtime = Runtime { loaded, device: Device::Cpu, threads, memory: None };
+        runtime.memory = Some(runtime.session("memory", PROBE)?);
         match options.device {
             DeviceChoice::Cpu => {}
             DeviceChoice::Cuda(index) => {
@@ -301,7 +302,7 @@ impl Runtime {
             let library = self.library().display();
             return Err(Error::Runtime(format!("the library {library} was built without CUDA")));
         }
-        let mut runtime = Runtime { device: Device::Cuda(index), ..self.clone() };
+        let mut runtime = Runtime { device: Device::Cuda(index), memory: None, ..self.clone() };
         runtime.memory = Some(runtime.session("device test", PROBE)?);
         Ok(runtime)
     }

@@ -48,8 +48,13 @@ pub struct StepLosses {
 }
 
 /// Both terms of Eq. 5 at the weights θ'. Until those are shared from elsewhere they are the generator's own, θ.
+///
+/// They have one gradient: `run_edit` begins it, `run_local` adds to it.
 pub struct Terms {
     names: Vec<String>,
+    /// λ1…λ4 of the photo's term, and of localisation.
+    lambdas: [Vec<f32>; 2],
+    total: f32,
     cancel: Cancel,
     // Bound graphs, by what they compute.
     pub(crate) edit: Binding,
@@ -69,11 +74,12 @@ impl Terms {
     ) -> Result<Terms> {
         let Problem { runtime, objective, target, cancel, .. } = *problem;
         // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
-        let loss_gradient = loss_gradient(runtime, objective, weights, Wrt::Weights)?;
+        let loss_gradient = runtime.compile("loss gradient", &objective.added_gradient(weights)?)?;
         let (mut edit, mut local) = (loss_gradient.bind()?, loss_gradient.bind()?);
         let names = term_names(&edit);
-        edit.set("lambda", &lambdas(&names, weights))?;
-        local.set("lambda", &lambdas(&names, local_weights))?;
+        let lambdas = [weights, local_weights].map(|w| lambdas(&names, w));
+        edit.set("keep", &[0.0])?;
+        local.set("keep", &[1.0])?;
         let mut reference = runtime.compile("reference", &objective.reference(weights)?)?.bind()?;
         let mapping = problem.mapping.map(|graph| runtime.compile("mapping", graph)?.bind()).transpose()?;
         edit.set("ws", ws)?;
@@ -84,8 +90,13 @@ impl Terms {
             let theta = format!("theta.{name}");
             edit.share(&theta, &reference, &theta)?;
             local.share(&theta, &reference, &theta)?;
+            let (before, gradient) = (format!("before.{name}"), format!("d.{name}"));
+            edit.set(&before, &vec![0.0; edit.input_len(&before)?])?;
+            edit.in_place(&gradient, &before)?;
+            local.share(&before, &edit, &gradient)?;
+            local.in_place(&gradient, &before)?;
         }
-        Ok(Terms { names, cancel: cancel.clone(), edit, local, mapping, reference })
+        Ok(Terms { names, lambdas, total: 0.0, cancel: cancel.clone(), edit, local, mapping, reference })
     }
 
     /// Names of the terms of [`StepLosses::edit`].
@@ -93,9 +104,11 @@ impl Terms {
         &self.names
     }
 
-    /// L(I, G(w, θ')) and ∂/∂θ'; its terms.
-    pub fn run_edit(&mut self) -> Result<Vec<f32>> {
+    /// λe·L(I, G(w, θ')) and ∂/∂θ'; its terms.
+    pub fn run_edit(&mut self, lambda: f32) -> Result<Vec<f32>> {
+        self.edit.set("lambda", &times(lambda, &self.lambdas[0]))?;
         self.edit.run(&self.cancel)?;
+        self.total = self.edit.with("loss", first)?;
         read(&self.edit, &self.names)
     }
 
@@ -105,17 +118,20 @@ impl Terms {
         let own = self.edit.with("ws", <[f32]>::to_vec)?;
         let ws: Vec<f32> = w.iter().copied().cycle().take(own.len()).collect();
         self.edit.set("ws", &ws)?;
-        self.edit.run(&self.cancel)?;
+        self.run_edit(1.0)?;
         self.edit.set("ws", &own)
     }
 
-    /// L(G(w', θ), G(w', θ')) and ∂/∂θ' for another latent w' `[512]`, or w+ `[n·512]`; its terms.
-    pub fn run_local(&mut self, w: &[f32]) -> Result<Vec<f32>> {
+    /// λl·L(G(w', θ), G(w', θ')) for another latent w' `[512]`, or w+ `[n·512]`, and ∂/∂θ' added to that of the last
+    /// [`Terms::run_edit`]; its terms.
+    pub fn run_local(&mut self, lambda: f32, w: &[f32]) -> Result<Vec<f32>> {
         let ws: Vec<f32> = w.iter().copied().cycle().take(self.reference.input_len("ws")?).collect();
         self.reference.set("ws", &ws)?;
         self.reference.run(&self.cancel)?; // G(w', θ)
         self.local.set("ws", &ws)?;
+        self.local.set("lambda", &times(lambda, &self.lambdas[1]))?;
         self.local.run(&self.cancel)?;
+        self.total += self.local.with("loss", first)?;
         read(&self.local, &self.names)
     }
 
@@ -143,18 +159,14 @@ impl Terms {
     ///
     /// # Errors
     /// [`Error::Runtime`] where it is not finite any more.
-    pub fn total(&self, lambda: [f32; 2], step: usize) -> Result<f32> {
-        let mut total = lambda[0] * self.edit.with("loss", first)?;
-        if lambda[1] != 0.0 {
-            total += lambda[1] * self.local.with("loss", first)?;
-        }
-        if !total.is_finite() {
+    pub fn total(&self, step: usize) -> Result<f32> {
+        if !self.total.is_finite() {
             let terms = read(&self.edit, &self.names)?;
             return Err(Error::Runtime(format!(
                 "the loss is no longer finite at step {step} ({terms:?}); use a smaller learning rate"
             )));
         }
-        Ok(total)
+        Ok(self.total)
     }
 
     /// The image of the last run of the photo's term, `[1,3,R,R]`.
@@ -200,6 +212,10 @@ pub(crate) fn repeat(w: &ArrayD<f32>, len: usize) -> Vec<f32> {
 /// The terms' weights, in their order.
 pub(crate) fn lambdas(terms: &[String], weights: &Weights) -> Vec<f32> {
     terms.iter().map(|term| weights.of(term)).collect()
+}
+
+fn times(factor: f32, values: &[f32]) -> Vec<f32> {
+    values.iter().map(|v| factor * v).collect()
 }
 
 pub(crate) fn term_names(loss: &Binding) -> Vec<String> {

@@ -85,7 +85,7 @@ impl Tuner {
         let mut vjp = runtime.compile("modules' gradient", &modules.vjp()?)?.bind()?;
 
         // g = ∂L(I, G(w, θ))/∂θ, once, at the generator's own weights
-        terms.run_edit()?;
+        terms.run_edit(1.0)?;
         for name in &objective.tunable {
             apply.set_array(&format!("g.{name}"), &terms.edit.get(&format!("d.{name}"))?)?;
         }
@@ -100,8 +100,7 @@ impl Tuner {
             terms.local.share(&theta, &apply, &format!("tuned.{name}"))?;
             vjp.share(&theta, &apply, &theta)?;
             vjp.share(&format!("g.{name}"), &apply, &format!("g.{name}"))?;
-            vjp.share(&format!("edit.{name}"), &terms.edit, &format!("d.{name}"))?;
-            vjp.share(&format!("local.{name}"), &terms.local, &format!("d.{name}"))?;
+            vjp.share(&format!("d.{name}"), &terms.edit, &format!("d.{name}"))?;
         }
         vjp.share_all(&apply, "product.")?;
         let (settings, ranger) = (settings.clone(), ranger(&psi, settings));
@@ -112,21 +111,20 @@ impl Tuner {
     pub fn step(&mut self, z: &[f32]) -> Result<StepLosses> {
         let s = &self.settings;
         self.apply.run(&self.cancel)?; // θ' = θ ⊙ (1 + M_ψ(g))                        Eq. 2
-        let edit = self.terms.run_edit()?; // Le = L(I, G(w, θ'))                       Eq. 5, first term
-        let lambda = s.lambda_at(self.step);
+        let [lambda_edit, lambda_local] = s.lambda_at(self.step);
+        let edit = self.terms.run_edit(lambda_edit)?; // λe·L(I, G(w, θ'))                  Eq. 5, first term
         let mut local = Vec::new();
-        if lambda[1] != 0.0 {
+        if lambda_local != 0.0 {
             let w = self.terms.map(z)?; // f(z)
-            local = self.terms.run_local(&w)?; // Ll = L(G(f(z), θ), G(f(z), θ'))         Eq. 5, second term
+            local = self.terms.run_local(lambda_local, &w)?; // λl·L(G(f(z), θ), G(f(z), θ'))    Eq. 5, second term
         }
-        self.vjp.set("lambda", &lambda)?;
         self.vjp.run(&self.cancel)?; // ∂(λe·Le + λl·Ll)/∂ψ
         let gradients = self.gradients()?;
         self.ranger.set_learning_rate(s.learning_rate * cooling(self.step, s));
         self.ranger.step(&mut self.psi, gradients);
         self.apply.set("psi", &flat(&self.psi))?;
         self.step += 1;
-        Ok(StepLosses { edit, local, total: self.terms.total(lambda, self.step)? })
+        Ok(StepLosses { edit, local, total: self.terms.total(self.step)? })
     }
 
     /// ∂L_total/∂ψ of the last step, in the order of [`Modules::parameters`].

@@ -61,17 +61,14 @@ impl Run {
         vjp.share("psi", &apply, "psi").unwrap();
         let mut pull = Vec::new();
         for Tuned { name, shape } in modules.weights() {
-            let edit: ArrayD<f32> = random(shape);
-            let local: ArrayD<f32> = random(shape);
             for (port, value) in [("g", random(shape)), ("theta", random(shape))] {
                 apply.set_array(&format!("{port}.{name}"), &value).unwrap();
                 vjp.set_array(&format!("{port}.{name}"), &value).unwrap();
             }
-            vjp.set_array(&format!("edit.{name}"), &edit).unwrap();
-            vjp.set_array(&format!("local.{name}"), &local).unwrap();
-            pull.push((name.clone(), edit + local * 0.2));
+            let gradient = random(shape);
+            vjp.set_array(&format!("d.{name}"), &gradient).unwrap();
+            pull.push((name.clone(), gradient));
         }
-        vjp.set("lambda", &[1.0, 0.2]).unwrap();
         vjp.share_all(&apply, "product.").unwrap();
         apply.run(&Cancel::new()).unwrap();
         vjp.run(&Cancel::new()).unwrap();

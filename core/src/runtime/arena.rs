@@ -1,7 +1,8 @@
 //! The memory in which sessions on a processor compute: one arena for all of them.
 //!
-//! By default each session has an arena of its own, which grows by powers of two and is kept. Sessions of gani run one after
-//! the other, so what the largest of them needs is enough for all.
+//! By default each session has an arena of its own. Sessions of gani run one after the other, so what the largest of them needs
+//! is enough for all. It grows by powers of two, of which the system gives only what is touched; one that grew by what is asked
+//! for fell to pieces. When a session is dropped, the arena gives back what nobody uses.
 
 use std::ptr;
 
@@ -9,8 +10,9 @@ use ort::environment::Environment;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::{AsPointer, Error};
 
-/// Grow by what is asked for.
-const SAME_AS_REQUESTED: i32 = 0;
+/// How the arena grows.
+const BY_POWERS_OF_TWO: i32 = 0;
+/// The library's own choice of a size.
 const DEFAULT: i32 = -1;
 
 /// Gives the environment an arena, which sessions made `with_env_allocators` use.
@@ -23,7 +25,7 @@ pub(super) fn register(environment: &Environment) -> ort::Result<()> {
     unsafe {
         Error::result_from_status((api.CreateArenaCfg)(
             0,
-            SAME_AS_REQUESTED,
+            BY_POWERS_OF_TWO,
             DEFAULT,
             DEFAULT,
             &mut settings,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gani_onnx::Graph;
 use ndarray::{ArrayD, ArrayViewD};
+use ort::session::RunOptions;
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::cancel::NOT_RECORDED;
@@ -53,6 +54,16 @@ impl fmt::Debug for Session {
             .field("name", &self.0.name)
             .field("device", &self.0.device)
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    /// Gives back what the arena on a processor holds and nobody uses.
+    fn drop(&mut self) {
+        let memory = self.memory.as_ref().filter(|_| self.device == Device::Cpu);
+        if let Some(Err(cause)) = memory.map(Session::shrink) {
+            log::debug!("{}: its memory stays with the process: {cause}", self.name);
+        }
     }
 }
 
@@ -156,9 +167,17 @@ impl Session {
         self.0.cuda_graph
     }
 
-    /// The session that device memory for bindings comes from.
+    /// The session that device memory for bindings comes from, on a GPU.
     pub(super) fn memory(&self) -> &Session {
         self.0.memory.as_ref().unwrap_or(self)
+    }
+
+    /// Runs, and shrinks the arena that it shares.
+    fn shrink(&self) -> ort::Result<()> {
+        let mut options = RunOptions::new()?;
+        options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+        let x = TensorRef::from_array_view(([1usize], &[0.0f32][..]))?;
+        self.lock().run_with_options(ort::inputs![x], &options).map(drop)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, ort::session::Session> {
