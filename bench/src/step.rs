@@ -73,9 +73,7 @@ struct Setting<'s> {
 pub fn run(runtime: &Runtime, arguments: &Arguments) -> Result<serde_json::Value> {
     let s = Setting::new(runtime, arguments)?;
     let more = match arguments.part {
-        Part::Forward => {
-            json!({ "seconds": s.forward()?, "matrix_flops_per_second": matrix_flops(runtime)? })
-        }
+        Part::Forward => json!({ "seconds": s.forward()? }),
         Part::Gradient => s.gradient()?,
         Part::Modules => json!({ "seconds": s.modules()? }),
         Part::Gani => json!({ "seconds": s.gani()? }),
@@ -86,6 +84,10 @@ pub fn run(runtime: &Runtime, arguments: &Arguments) -> Result<serde_json::Value
     });
     if let (Some(figures), serde_json::Value::Object(mut more)) = (figures.as_object_mut(), more) {
         figures.append(&mut more);
+        if let Part::Forward = arguments.part {
+            // After the memory was asked for.
+            figures.insert("matrix_flops_per_second".into(), matrix_flops(runtime)?.into());
+        }
     }
     Ok(figures)
 }
@@ -147,17 +149,21 @@ impl<'s> Setting<'s> {
     fn modules(&self) -> Result<Vec<f64>> {
         let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), 1).tune.module;
         let modules = Modules::of(&self.objective, settings)?;
-        let bind = |graph: Graph| -> Result<_> {
-            let mut part = self.runtime.compile("modules", &graph)?.bind()?;
-            for port in part.session().inputs().to_vec() {
-                let count = port.shape.iter().product::<usize>();
-                let values: Vec<f32> = (0..count).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
+        let fill = |part: &mut Binding, prefix: &str| -> Result<()> {
+            let ports = part.session().inputs().to_vec();
+            for port in ports.iter().filter(|port| port.name.starts_with(prefix)) {
+                let values: Vec<f32> = (0..port.len()).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
                 part.set(&port.name, &values)?;
             }
-            Ok(part)
+            Ok(())
         };
-        let (mut apply, mut vjp) = (bind(modules.forward()?)?, bind(modules.vjp()?)?);
-        vjp.share_all(&apply, "product.")?;
+        let mut apply = self.runtime.compile("modules", &modules.forward()?)?.bind()?;
+        let mut vjp = self.runtime.compile("modules' gradient", &modules.vjp()?)?.bind()?;
+        fill(&mut apply, "")?;
+        fill(&mut vjp, "d.")?;
+        for prefix in ["psi", "g.", "theta.", "product."] {
+            vjp.share_all(&apply, prefix)?;
+        }
         self.timed(|_| Ok(apply.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
     }
 

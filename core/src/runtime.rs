@@ -156,7 +156,9 @@ impl Runtime {
         };
         let loaded = load_once(options.library.as_deref(), threads)?;
         let mut runtime = Runtime { loaded, device: Device::Cpu, threads, memory: None };
-        runtime.memory = Some(runtime.session("memory", PROBE)?);
+        let memory = runtime.session("memory", PROBE)?;
+        memory.shrink().map_err(|e| memory.failed(&e))?; // from here on it grows as `arena` says
+        runtime.memory = Some(memory);
         match options.device {
             DeviceChoice::Cpu => {}
             DeviceChoice::Cuda(index) => {
@@ -247,6 +249,7 @@ impl Runtime {
             }
             made => (made?, record),
         };
+        arena::trim();
         log::debug!("{name}: session of {} bytes made in {:.1?}", model.len(), started.elapsed());
         Session::new(name, self.device, session, graph, recorded, self.memory.clone())
     }

@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Runs, and shrinks the arena that it shares.
-    fn shrink(&self) -> ort::Result<()> {
+    pub(super) fn shrink(&self) -> ort::Result<()> {
         let mut options = RunOptions::new()?;
         options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
         let x = TensorRef::from_array_view(([1usize], &[0.0f32][..]))?;
