@@ -346,3 +346,29 @@ pub(crate) fn dtype_of(onnx: i64) -> Option<DType> {
         .into_iter()
         .find(|&d| onnx_type(d) == onnx)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    fn an_open_file_says_no_sizes_and_orders_nodes_by_depth() {
+        let b = Builder::new();
+        let x = b.input("x", &[2, 3]);
+        let root = x.sqrt();
+        b.output("early", x.exp());
+        let deep = root.reshape(&[3, 2]).exp().exp().reshape(&[2, 3]);
+        b.output("y", deep * x.relu());
+        let model = proto::Model::decode(&to_open_bytes(&b.finish().unwrap()).unwrap()[..]).unwrap();
+        let graph = model.graph.unwrap();
+        let shape = graph.input[0].r#type.as_ref().unwrap().tensor_type.as_ref().unwrap().shape.as_ref();
+        assert_eq!(shape.unwrap().dim.iter().map(|d| d.dim_value).collect::<Vec<_>>(), [None, None]);
+        let ops: Vec<_> = graph.node.iter().filter_map(|n| n.op_type.as_deref()).collect();
+        let expected = "Shape Sqrt Relu Sub Add Add Reshape Exp Exp Reshape Exp Mul";
+        assert_eq!(ops.join(" "), expected);
+        let constants: Vec<_> = graph.initializer.iter().map(|t| &t.name).collect();
+        let target = |n: &&proto::Node| constants.contains(&&Some(n.input[1].clone()));
+        assert!(!graph.node.iter().filter(|n| n.op_type.as_deref() == Some("Reshape")).any(|n| target(&n)));
+    }
+}

@@ -86,6 +86,40 @@ fn winograd_gives_values_and_gradients_of_the_convolution() {
     }
 }
 
+/// The gradient with respect to w of a picture so large that it is a sum over bands of rows. ⟨y, pull⟩ is linear in w, so that the
+/// gradient times w is its value.
+#[test]
+fn gradients_of_large_pictures_are_those_of_the_convolution() {
+    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
+    let runtime = Runtime::load(&options).unwrap();
+    let uneven = ConvAttrs { pads: vec![0, 1, 2, 0], strides: vec![2, 3], ..ConvAttrs::same(0) };
+    let cases = [
+        ("Conv", [1, 4, 1030, 2050], [2, 4, 3, 3], ConvAttrs::same(1)),
+        ("Conv", [1, 4, 1031, 2049], [1, 4, 5, 2], uneven),
+        ("ConvTranspose", [1, 1, 1030, 1031], [1, 2, 3, 3], ConvAttrs::same(0).stride(2)),
+    ];
+    for (op, x, w, conv) in cases {
+        let graph = with_gradients(&graph(op, x, w, &conv));
+        let gemms = graph.nodes().iter().filter(|node| node.op == "Gemm").count();
+        assert!(gemms >= 2 * w[2] * w[3], "{op} of {x:?} is taken as a whole");
+        let b = Builder::new();
+        let names = ["x", "w", "bias", "pull"];
+        let inputs = names.map(|name| (name, b.input(name, graph.input_shape(name).unwrap())));
+        let outputs = b.inline(&graph, &inputs).unwrap();
+        let output = |name: &str| outputs[graph.outputs().iter().position(|(n, _)| n == name).unwrap()];
+        let [_, (_, w), (_, bias), (_, pull)] = inputs;
+        let all = [1, bias.dim(0), 1, 1];
+        b.output("value", ((output("y") - bias.reshape(&all)) * pull).sum_all());
+        b.output("by gradient", (output("d.w") * w).sum_all());
+        let size = pull.size() as f64 * w.size() as f64;
+        let found = run(&runtime, &b.finish().unwrap());
+        let [value, by_gradient] = [0, 1].map(|i| f64::from(found[i].1.sum()));
+        // Of millions of random numbers, which nearly cancel.
+        let error = (value - by_gradient).abs() / size.sqrt();
+        assert!(error < 1e-3, "{op} of {x:?}: {value}, by the gradient {by_gradient}");
+    }
+}
+
 #[test]
 fn unfolding_gives_values_and_gradients_of_the_transposed_convolution() {
     compare("ConvTranspose", [1, 8, 5, 4], [8, 1, 2, 2], &ConvAttrs::same(0).stride(2).groups(2), unfolded);

@@ -6,8 +6,10 @@ use std::f32::consts::PI;
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let g = s.g();
-    let (x, y) = (s.input(0), s.y());
-    let Some(x) = x else { return Ok(None) };
+    if s.input(0).is_none() {
+        return Ok(None);
+    }
+    let (x, y) = (s.x(0), s.y());
     let b = s.builder;
     let zero = b.scalar(0.0);
     let slope = |default: f32| s.attrs().get_float("alpha", default);

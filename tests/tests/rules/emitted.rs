@@ -26,6 +26,33 @@ fn conv(b: &Builder, conv: ConvAttrs) -> (Expr<'_>, Expr<'_>, Expr<'_>) {
     (x, w, x.conv(w, &conv))
 }
 
+/// The outer product is much larger than what it is made of: it is computed again, once there is a gradient.
+#[test]
+fn what_is_large_and_cheap_is_not_kept_for_the_backward_pass() {
+    let graph = gradient(|b| {
+        let (row, column, w) =
+            (b.input("row", &[1, 512]), b.input("column", &[512, 1]), b.input("w", &[512, 512]));
+        (column.gemm(row, false, false) * w, w)
+    });
+    assert_text(
+        &graph,
+        "
+        input row[1, 512]
+        input column[512, 1]
+        input w[512, 512]
+        input g[512, 512]
+        Reshape(g[512, 512], [262144]) -> %1[262144]
+        Slice(%1[262144], [0], [1], [0], [1]) -> %2[1]
+        Mul(%2[1], [0.0]) -> %3[1]
+        Reshape(%3[1], [1, 1]) -> %4[1, 1]
+        Add(column[512, 1], %4[1, 1]) -> %5[512, 1]
+        Gemm(%5[512, 1], row[1, 512]) -> %6[512, 512] transA=Int(0) transB=Int(0)
+        Mul(g[512, 512], %6[512, 512]) -> %7[512, 512]
+        output gradient = %7[512, 512]
+        ",
+    );
+}
+
 #[test]
 fn conv_dx_is_a_convolution_with_flipped_weights() {
     let graph = gradient(|b| {
