@@ -35,10 +35,11 @@ impl log::Log for Listener {
 
 #[test]
 fn the_list_of_graphs_is_what_inversions_run() {
+    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
+    let runtime = Runtime::load(&options).unwrap();
     log::set_logger(&Listener).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
-    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
-    let model = Model::open("ffhq-64", Runtime::load(&options).unwrap()).unwrap();
+    let model = Model::open("ffhq-64", runtime).unwrap();
     let cancel = Cancel::new();
     let ws = model.sample(5, 0.7, &cancel).unwrap();
     let face = Editor::untuned(&model).unwrap().image(ws.view(), &cancel).unwrap();

@@ -61,11 +61,11 @@ impl Run {
         vjp.share("psi", &apply, "psi").unwrap();
         let mut pull = Vec::new();
         for Tuned { name, shape } in modules.weights() {
+            let gradient: ArrayD<f32> = random(shape) + random(shape) * 0.2;
             for (port, value) in [("g", random(shape)), ("theta", random(shape))] {
                 apply.set_array(&format!("{port}.{name}"), &value).unwrap();
                 vjp.set_array(&format!("{port}.{name}"), &value).unwrap();
             }
-            let gradient = random(shape);
             vjp.set_array(&format!("d.{name}"), &gradient).unwrap();
             pull.push((name.clone(), gradient));
         }
