@@ -73,7 +73,7 @@ impl Terms {
         local_weights: &Weights,
     ) -> Result<Terms> {
         let Problem { runtime, objective, target, cancel, .. } = *problem;
-        // One session for both terms of Eq. 5: a second one would hold gigabytes of its own.
+        // One session for both terms of Eq. 5: a second one would take the time to make it, and hold its constants, again.
         let loss_gradient = runtime.compile("loss gradient", &objective.added_gradient(weights)?)?;
         let (mut edit, mut local) = (loss_gradient.bind()?, loss_gradient.bind()?);
         let names = term_names(&edit);
