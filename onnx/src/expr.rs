@@ -170,6 +170,7 @@ impl Builder {
         if let Some((name, _)) = bindings.iter().find(|(_, e)| !std::ptr::eq(e.builder, self)) {
             return Err(Error::Input(format!("the value bound to `{name}` belongs to another builder")));
         }
+        self.state.borrow_mut().graph.for_processor |= graph.for_processor;
         let mut map: HashMap<Value, Expr<'g>> = HashMap::new();
         for &v in graph.inputs.iter().chain(graph.constants.keys()) {
             let info = graph.info(v);

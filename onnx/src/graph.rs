@@ -128,6 +128,8 @@ pub struct Graph {
     pub(crate) constants: BTreeMap<Value, Tensor>,
     pub(crate) inputs: Vec<Value>,
     pub(crate) outputs: Vec<(String, Value)>,
+    /// See [`crate::winograd`]: gradients are for a processor, where a cache is worth a copy.
+    pub(crate) for_processor: bool,
 }
 
 impl Graph {

@@ -21,9 +21,10 @@ const MIN_SIDE: usize = 16;
 const MAX_SIZE: usize = 1 << 23;
 
 /// `graph` with its large 3×3 convolutions of stride 1 in Winograd's form. Inputs, outputs and weights keep their names;
-/// results differ by rounding, 1e-6 of their size.
+/// results differ by rounding, 1e-6 of their size. Of what it becomes part of, gradients are taken for a processor: with respect to
+/// weights of large pictures by bands of rows.
 pub fn winograd(graph: &Graph) -> Result<Graph> {
-    rewritten(graph, lowered)
+    Ok(Graph { for_processor: true, ..rewritten(graph, lowered)? })
 }
 
 /// The output of `node`, where it is a convolution that gains.

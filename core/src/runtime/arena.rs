@@ -10,14 +10,16 @@ use ort::environment::Environment;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::{AsPointer, Error};
 
-/// How the arena grows: by regions of a gigabyte, of which the system gives only what is touched. In smaller ones much would be
-/// too small for the next buffer. The first one, which is never given back, is small, and so would be all until the arena is
-/// first shrunk.
-const SETTINGS: [(&CStr, usize); 3] = [
+/// How the arena grows: by regions of 1.5 GB, of which the system gives only what is touched, and 3 % for their books. In smaller
+/// ones much would be too small for the next buffer. The first one, which is never given back, is small, and so would be all
+/// until the arena is first shrunk.
+const SETTINGS: [(&CStr, usize); 4] = [
     (c"arena_extend_strategy", 0), // by powers of two
     (c"initial_chunk_size_bytes", 1 << 20),
-    (c"initial_growth_chunk_size_bytes", 1 << 30),
+    (c"initial_growth_chunk_size_bytes", REGION),
+    (c"max_power_of_two_extend_bytes", REGION),
 ];
+const REGION: usize = 3 << 29;
 
 /// Gives the environment an arena, which sessions made `with_env_allocators` use.
 #[allow(unsafe_code)] // `ort` has no function for it

@@ -97,7 +97,7 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
 /// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
 /// that sums over n and h. All taps side by side in one matrix would need it as many times over.
 ///
-/// Of a large picture, bands of rows make a sum: what is padded and cut out for one of them is let go of before the next.
+/// On a processor, bands of rows of a large picture make a sum: what is padded and cut out for one of them is let go of before the next.
 ///
 /// What a tap sees of x is one range of x's numbers: rows of g are made as long as those of the padded x, and zeros are
 /// multiplied with what then lies between two rows. Of stride s, that holds in each of the s phases of x.
@@ -174,10 +174,13 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }
 
-/// [`weight_gradient`] as a sum over bands of rows, where x and g are large pictures.
+/// [`weight_gradient`] as a sum over bands of rows, where x and g are large pictures and a processor computes.
 fn banded<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Option<Expr<'g>> {
     let [_, _, height, _] = *x.shape() else { return None };
     let (height, rows) = (height as i64, g.dim(2) as i64);
+    if !x.builder().with(|graph| graph.for_processor) {
+        return None;
+    }
     let bands = (x.size().max(g.size()) / BAND) as i64;
     let rows_of_band = (rows + bands - 1) / bands.max(1);
     if bands < 2 || rows_of_band < geometry.reach(0) {
