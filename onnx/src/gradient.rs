@@ -131,6 +131,7 @@ impl<'g> Site<'_, 'g> {
     }
 
     /// A value much larger than what it is made of, and cheap, is not kept from the forward pass on: here it is computed again.
+    /// So is what reshapes or transposes it.
     ///
     /// So that this waits for the backward pass, its smallest input gets 0 times a number of the gradient added.
     fn again(&self, x: Expr<'g>) -> Option<Expr<'g>> {
@@ -142,13 +143,13 @@ impl<'g> Site<'_, 'g> {
             let used: usize =
                 inputs.iter().flatten().filter(|e| e.constant().is_none()).map(|e| e.size()).sum();
             let operations = self.builder.with(|graph| cost::flops(graph, &node));
-            let size = x.size();
-            if size < WORTHWHILE || size < 2 * used || operations > CHEAP * size as u64 {
+            let (size, g) = (x.size(), self.g());
+            let is_large = size >= WORTHWHILE && used > 0 && size >= 2 * used;
+            if !is_large || operations > CHEAP * size as u64 {
                 return None;
             }
             let smallest =
-                inputs.iter_mut().flatten().filter(|e| e.dtype().is_float()).min_by_key(|e| e.size())?;
-            let g = self.g();
+                inputs.iter_mut().flatten().filter(|e| e.dtype() == g.dtype()).min_by_key(|e| e.size())?;
             let late = g.reshape(&[g.size()]).slice(&[0], &[0], &[1], &[1]) * 0.0;
             *smallest = *smallest + late.reshape(&vec![1; smallest.shape().len()]);
         }
