@@ -37,6 +37,7 @@ pub fn domain(name: &str) -> Result<Domain> {
         weights: Weights {
             pixel,
             full_resolution: false,
+            edges: 0.0,
             lambda_pixel: 1.0,
             lambda_lpips: 0.8,
             lambda_identity,

@@ -47,6 +47,11 @@ pub struct Weights {
     /// The pixel term looks at the image as generated, not at the pooled one. Without it nothing holds the
     /// frequencies above the loss resolution in place, and at 1024 px a grid of single pixels grows on the skin.
     pub full_resolution: bool,
+    /// Weight in the pixel term of how neighbours differ, mean |∇(x − t)|² (the gradient difference loss of Mathieu, Couprie and
+    /// LeCun 2016, squared), where the term looks at a larger image than the other losses: a mean of squares alone hardly sees
+    /// grids and streaks of single pixels.
+    #[serde(default)]
+    pub edges: f32,
     /// λ1, of the pixel term.
     pub lambda_pixel: f32,
     /// λ2, of LPIPS.
@@ -119,7 +124,7 @@ impl Objective {
             let pairs = parts.iter().zip(&targets).map(|((_, x), &t)| (*x, t));
             let term = match self.networks.iter().find(|n| n.name == name) {
                 Some(n) => pairs.map(|(x, t)| distance(n.distance, x, t)).reduce(|a, b| a + b),
-                None => pairs.map(|(x, t)| pixel(weights.pixel, x, t)).next(),
+                None => pairs.map(|(x, t)| pixel(weights, x, t, x.dim(3) > self.resolution)).next(),
             };
             terms.extend(term.map(|t| (name, t)));
         }
@@ -287,17 +292,26 @@ fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
     )[0]
 }
 
-fn pixel<'g>(kind: Pixel, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {
+/// The pixel term; of an image that is `large`, with that of its edges.
+fn pixel<'g>(weights: &Weights, x: Expr<'g>, target: Expr<'g>, large: bool) -> Expr<'g> {
     const BETA: f32 = 0.1;
     let d = x - target;
-    match kind {
+    let term = match weights.pixel {
         Pixel::L2 => d.square().mean_all(),
         Pixel::SmoothL1 => {
             let a = d.abs();
             let near = x.builder().scalar(BETA).greater(a);
             near.select(d * d * (0.5 / BETA), a - BETA / 2.0).mean_all()
         }
+    };
+    if !large || weights.edges == 0.0 {
+        return term;
     }
+    let next = |axis: usize| {
+        let n = d.dim(axis) as i64;
+        (d.slice(&[axis], &[1], &[n], &[1]) - d.slice(&[axis], &[0], &[n - 1], &[1])).square().mean_all()
+    };
+    term + (next(2) + next(3)) * weights.edges
 }
 
 fn distance<'g>(kind: Distance, x: Expr<'g>, target: Expr<'g>) -> Expr<'g> {

@@ -123,8 +123,8 @@ impl Preset {
     /// The settings of `method`, for the loss weights of the bundle's domain (Table 1) and the paper's `iterations` there.
     pub fn settings(self, method: Method, weights: Weights, iterations: usize) -> Settings {
         let mut s = paper(method, weights, iterations);
-        // What measured best (docs/results.md): a refined latent, pixels at full resolution and of more weight, a larger step
-        // that cools down, localisation in every third step; where there are modules, they start at zero.
+        // What measured best (docs/results.md): a refined latent, pixels and their edges at full resolution and of more weight,
+        // a larger step that cools down, localisation in every third step; where there are modules, they start at zero.
         let steps = match self {
             Preset::Paper => return s,
             Preset::Best => iterations,
@@ -140,7 +140,7 @@ impl Preset {
         (s.refine.learning_rate, s.refine.spread_penalty) = (0.08, 0.05);
         s.tune = TuneSettings { iterations: steps, learning_rate, cool_down, local_every: 3, ..s.tune };
         s.tune.module.start = Start::Zero;
-        s.tune.weights.full_resolution = true;
+        (s.tune.weights.full_resolution, s.tune.weights.edges) = (true, 1.0);
         s.tune.weights.lambda_pixel *= 4.0; // the fit of pixels is what the paper's weights reach last
         s.tune.localisation = Localisation::Cheap;
         s.tune.spare = 0.75;
@@ -194,6 +194,7 @@ pub fn face_weights() -> Weights {
     Weights {
         pixel: Pixel::L2,
         full_resolution: false,
+        edges: 0.0,
         lambda_pixel: 1.0,
         lambda_lpips: 0.8,
         lambda_identity: 0.1,

@@ -36,6 +36,7 @@ impl Default for PtiSettings {
             weights: Weights {
                 pixel: Pixel::L2,
                 full_resolution: true,
+                edges: 0.0,
                 lambda_pixel: 1.0,
                 lambda_lpips: 1.0,
                 lambda_identity: 0.0,
