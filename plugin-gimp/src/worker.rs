@@ -12,6 +12,7 @@ use gani_core::Error;
 use gani_core::edit::Edit;
 use gani_core::runtime::Cancel;
 use std::cell::RefCell;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Side of the pictures in dialogs.
@@ -70,11 +71,13 @@ pub struct Rendered {
     pub from_cache: bool,
 }
 
-/// The worker's end that the main thread holds. Dropping it stops the work.
+/// The worker's end that the main thread holds. Dropping it stops the work, and waits until the thread has let go of its sessions:
+/// ONNX Runtime must not be used while the process exits.
 pub struct Worker {
-    orders: Sender<(Order, Cancel)>,
+    orders: Option<Sender<(Order, Cancel)>>,
     news: Receiver<News>,
     cancel: RefCell<Cancel>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -82,7 +85,7 @@ impl Worker {
     pub fn start(picture: Picture) -> Worker {
         let (orders, todo) = unbounded::<(Order, Cancel)>();
         let (tell, news) = unbounded();
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let mut studio = Studio::new(picture, tell.clone());
             for (order, cancel) in todo {
                 if let Err(error) = cancel.check().and_then(|()| studio.carry_out(order, &cancel)) {
@@ -91,13 +94,15 @@ impl Worker {
                 }
             }
         });
-        Worker { orders, news, cancel: RefCell::default() }
+        Worker { orders: Some(orders), news, cancel: RefCell::default(), thread: Some(thread) }
     }
 
     /// Gives an order; the answer comes as news.
     pub fn order(&self, order: Order) {
-        // A worker that has died is noticed where its news are read.
-        _ = self.orders.send((order, self.cancel.borrow().clone()));
+        if let Some(orders) = &self.orders {
+            // A worker that has died is noticed where its news are read.
+            _ = orders.send((order, self.cancel.borrow().clone()));
+        }
     }
 
     /// Stops what was ordered so far.
@@ -145,6 +150,10 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.abandon();
+        self.orders = None; // the thread ends where there are no more
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join(); // its panic was told by `news`
+        }
     }
 }
 
