@@ -6,7 +6,7 @@ use gani_core::preset::face_weights;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_core::terms::{loss_gradient, observe};
 use gani_onnx::{Builder, Tensor};
-use ndarray::{Array3, ArrayD, Axis, Slice};
+use ndarray::{Array3, ArrayD, Axis, s};
 
 /// Channels, height and width of the images.
 const SHAPE: [usize; 3] = [3, 6, 8];
@@ -21,14 +21,15 @@ fn objective(weight: &[f32], resolution: usize) -> Objective {
     Objective { generator: b.finish().unwrap(), tunable: vec!["pixels".into()], networks: vec![], resolution }
 }
 
-/// mean d² + edges (mean (∂d/∂y)² + mean (∂d/∂x)²)
+/// mean d² + edges · mean |∇d|², with d = 0 around the picture.
 fn formula(d: &Array3<f32>, edges: f32) -> f32 {
-    let mean_square = |a: &Array3<f32>| a.mapv(|v| v * v).mean().unwrap();
-    let next = |axis| {
-        let (later, earlier) = (Slice::from(1..), Slice::from(..-1));
-        mean_square(&(&d.slice_axis(Axis(axis), later) - &d.slice_axis(Axis(axis), earlier)))
-    };
-    mean_square(d) + edges * (next(1) + next(2))
+    let [c, h, w] = SHAPE;
+    let mut framed = Array3::zeros([c, h + 2, w + 2]);
+    framed.slice_mut(s![.., 1..=h, 1..=w]).assign(d);
+    let squares = |a: Array3<f32>| a.iter().map(|v| v * v).sum::<f32>();
+    let down = &framed.slice(s![.., 1.., ..]) - &framed.slice(s![.., ..-1, ..]);
+    let right = &framed.slice(s![.., .., 1..]) - &framed.slice(s![.., .., ..-1]);
+    (squares(d.clone()) + edges * (squares(down) + squares(right))) / d.len() as f32
 }
 
 #[test]
