@@ -72,6 +72,7 @@ impl Settings {
             ("tune.learning_rate", tune.learning_rate, 0.0, any),
             ("tune.cool_down", tune.cool_down, 0.0, 1.0),
             ("tune.module.blocks", tune.module.blocks as f64, 1.0, any),
+            ("tune.weights.edges", f64::from(tune.weights.edges), 0.0, any),
             ("tune.lambda_edit", f64::from(tune.lambda_edit), 0.0, any),
             ("tune.lambda_local", f64::from(tune.lambda_local), 0.0, any),
             ("tune.local_every", tune.local_every as f64, 1.0, any),
