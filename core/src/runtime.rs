@@ -12,7 +12,7 @@ mod session;
 
 pub use binding::Binding;
 pub use cancel::Cancel;
-pub use session::{Port, Session};
+pub use session::{TensorInfo, Session};
 
 use std::fmt;
 use std::num::NonZero;
@@ -169,7 +169,7 @@ impl Runtime {
                     ))
                 })?;
             }
-            DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::proved) {
+            DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::self_test) {
                 Ok(on_cuda) => runtime = on_cuda,
                 Err(cause) => log::debug!("running on the processor, CUDA does not work here: {cause}"),
             },
@@ -288,7 +288,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Runtime`] with the device's own words.
-    pub fn proved(self) -> Result<Runtime> {
+    pub fn self_test(self) -> Result<Runtime> {
         let b = Builder::new();
         let (x, w) = (b.input("x", &[1, 1, 4, 4]), b.input("w", &[1, 1, 3, 3]));
         b.output("y", x.conv(w, &ConvAttrs::same(1)));

@@ -42,7 +42,7 @@ fn the_committed_bundle_is_whole() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     assert!(started.elapsed().as_secs_f64() < 1.0);
     bundle.verify(|_| ()).unwrap();
-    assert_eq!((bundle.size(), bundle.loss_size(), bundle.tunable().len()), (64, 64, 9));
+    assert_eq!((bundle.resolution(), bundle.loss_resolution(), bundle.tunable().len()), (64, 64, 9));
     assert_eq!(bundle.domain().unwrap(), domain::domain("celeba-hq").unwrap());
     assert_eq!(bundle.w_avg().unwrap().len(), 512);
     let generator = bundle.generator().unwrap();

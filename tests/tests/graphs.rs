@@ -2,12 +2,12 @@
 #![allow(missing_docs)]
 
 use gani_core::bundle::Bundle;
-use gani_core::editor::Editor;
-use gani_core::graphs;
-use gani_core::invert::{InvertOptions, Origin, invert};
-use gani_core::method::Method;
+use gani_core::edit::generator::Generator;
+use gani_core::report::graphs;
+use gani_core::invert::{InvertOptions, CropSource, invert};
+use gani_core::settings::Method;
 use gani_core::model::Model;
-use gani_core::preset::Preset;
+use gani_core::settings::Preset;
 use gani_core::runtime::{Cancel, Device, DeviceChoice, Runtime, RuntimeOptions};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -42,7 +42,7 @@ fn the_list_of_graphs_is_what_inversions_run() {
     let model = Model::open("ffhq-64", runtime).unwrap();
     let cancel = Cancel::new();
     let ws = model.sample(5, 0.7, &cancel).unwrap();
-    let face = Editor::untuned(&model).unwrap().image(ws.view(), &cancel).unwrap();
+    let face = Generator::untuned(&model).unwrap().image(ws.view(), &cancel).unwrap();
     let crop = gani_core::metrics::resize(face.view(), 256, 256);
     let mut last = None;
     for method in [Method::Gani, Method::Direct, Method::Pti, Method::WPlus] {
@@ -51,10 +51,10 @@ fn the_list_of_graphs_is_what_inversions_run() {
         let settings = &mut options.settings;
         (settings.refine.steps_w, settings.refine.steps_w_plus) = (1, 0);
         (settings.tune.iterations, settings.pti.iterations, settings.project.steps) = (1, 1, 1);
-        last = Some(invert(&model, crop.view(), Origin::default(), &options, &cancel, |_| {}).unwrap());
+        last = Some(invert(&model, crop.view(), CropSource::default(), &options, &cancel, |_| {}).unwrap());
     }
     let inverted = last.unwrap();
-    Editor::tuned(&model, &inverted.inversion).unwrap();
+    Generator::tuned(&model, &inverted.inversion).unwrap();
     model.measure_at_full_size(face.view(), face.view(), &cancel).unwrap();
 
     let listed = graphs::of_bundle(&Bundle::open("ffhq-64").unwrap(), Preset::Best, Device::Cpu).unwrap();

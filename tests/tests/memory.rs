@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
-use gani_core::evaluate::{peak_memory_mb, reset_peak_memory};
+use gani_core::report::evaluation::{peak_memory_mb, reset_peak_memory};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions, Session};
 use gani_onnx::expr::ConvAttrs;
 use gani_onnx::{Builder, Graph, cost, write};

@@ -3,12 +3,12 @@
 
 use gani_core::Error;
 use gani_core::bundle::{Bundle, Network, Store, describe};
-use gani_core::editor::Editor;
-use gani_core::invert::{InvertOptions, Inverted, Origin, Progress, invert};
-use gani_core::method::Method;
+use gani_core::edit::generator::Generator;
+use gani_core::invert::{InvertOptions, Inverted, CropSource, Progress, invert};
+use gani_core::settings::Method;
 use gani_core::metrics;
 use gani_core::model::Model;
-use gani_core::preset::Preset;
+use gani_core::settings::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::{Builder, Tensor};
 use ndarray::Array4;
@@ -23,14 +23,14 @@ fn runtime() -> Runtime {
 fn face(model: &Model) -> Array4<f32> {
     let cancel = Cancel::new();
     let ws = model.sample(5, 0.7, &cancel).unwrap();
-    let image = Editor::untuned(model).unwrap().image(ws.view(), &cancel).unwrap();
+    let image = Generator::untuned(model).unwrap().image(ws.view(), &cancel).unwrap();
     metrics::resize(image.view(), 256, 256)
 }
 
 fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<Inverted> {
     let mut options = InvertOptions::of(model, method, Preset::Paper)?;
     change(&mut options);
-    invert(model, face(model).view(), Origin::default(), &options, &Cancel::new(), |_| {})
+    invert(model, face(model).view(), CropSource::default(), &options, &Cancel::new(), |_| {})
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn latents_are_found_in_w_and_in_w_plus() {
         let found = run(&model, method, |o| o.settings.project.steps = 40).unwrap();
         let info = &found.inversion.info;
         assert_eq!((info.method.as_str(), info.history.len()), (method.name(), 40));
-        let mean = |steps: &[gani_core::terms::StepLosses]| steps.iter().map(|s| s.edit[0]).sum::<f32>();
+        let mean = |steps: &[gani_core::loss::total::StepLosses]| steps.iter().map(|s| s.edit[0]).sum::<f32>();
         let (first, last) = (mean(&info.history[..3]), mean(&info.history[37..]));
         assert!(last < 0.6 * first, "{}: the pixel term went from {first} to {last}", method.name());
         let ws = &found.inversion.ws;
@@ -94,7 +94,7 @@ fn direct_tuning_moves_weights_by_their_own_size() {
     };
     // Adam's first step is its step size, here times the root mean square of the weight.
     let changes = quick(1).unwrap().inversion.changes;
-    let objective = model.objective().unwrap();
+    let objective = model.similarity_loss().unwrap();
     assert_eq!(changes.len(), objective.tunable.len());
     for ((name, change), theta) in changes.iter().zip(objective.weights().unwrap()) {
         let theta = theta.as_f32().unwrap();
@@ -120,10 +120,10 @@ fn sparing_keeps_other_faces_nearer_to_what_they_were() {
             (t.iterations, t.learning_rate, t.lambda_local, t.spare) = (15, 2e-3, 0.0, spare);
         });
         let inversion = done.unwrap().inversion;
-        let (before, after) = (Editor::untuned(&model).unwrap(), Editor::tuned(&model, &inversion).unwrap());
+        let (before, after) = (Generator::untuned(&model).unwrap(), Generator::tuned(&model, &inversion).unwrap());
         let moved = (100..104).map(|seed| {
             let ws = model.sample(seed, 1.0, &cancel).unwrap();
-            let image = |editor: &Editor| editor.image(ws.view(), &cancel).unwrap();
+            let image = |editor: &Generator| editor.image(ws.view(), &cancel).unwrap();
             metrics::mse(image(&before).view(), image(&after).view()).unwrap()
         });
         (inversion.info.history[14].total, moved.sum::<f64>())
@@ -165,7 +165,7 @@ fn restyle_feeds_the_encoder_with_its_own_result() {
     let bundle = with_encoder(models.path(), 6);
     let model = Model::open(bundle.folder().to_str().unwrap(), runtime()).unwrap();
     let crop = face(&model);
-    let ws = gani_core::restyle::restyle(&model, crop.view(), &Cancel::new()).unwrap();
+    let ws = gani_core::invert::restyle::restyle(&model, crop.view(), &Cancel::new()).unwrap();
     // The photo's channels come in the same each time, five times in all.
     let w_avg = model.bundle.w_avg().unwrap();
     for c in 0..3 {
@@ -181,7 +181,7 @@ fn the_encoder_alone_is_quick_and_says_so() {
     let model = Model::open("ffhq-64", runtime()).unwrap();
     let mut steps = 0;
     let options = InvertOptions::of(&model, Method::Encoder, Preset::Best).unwrap();
-    let done = invert(&model, face(&model).view(), Origin::default(), &options, &Cancel::new(), |news| {
+    let done = invert(&model, face(&model).view(), CropSource::default(), &options, &Cancel::new(), |news| {
         steps += usize::from(matches!(news, Progress::Step { .. }));
     });
     let done = done.unwrap();

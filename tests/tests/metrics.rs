@@ -1,7 +1,8 @@
 //! Resizing against Pillow, MSE and MS-SSIM against PyTorch (`fixtures/metrics.py` wrote the expected values), identity.
 
 use gani_core::metrics::{Identity, Networks, measure, ms_ssim, mse, resize};
-use gani_core::photo::{FaceFinder, Photo};
+use gani_core::face::FaceFinder;
+use gani_core::photo::Photo;
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use ndarray::{Array3, Array4, Axis, Ix0};
 use ndarray_npy::NpzReader;
@@ -84,7 +85,7 @@ fn identity_knows_a_face_again() {
     let features = runtime.session("mobileface", &network("mobileface.onnx")).unwrap();
     let networks = Networks { lpips: None, identity: Some(Identity { faces: &faces, features: &features }) };
     let cancel = Cancel::new();
-    let photo = Photo::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/astronaut.png")).unwrap();
+    let photo = Photo::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/astronaut.png")).unwrap();
     let crop = faces.faces(&photo, &cancel).unwrap()[0].alignment.crop(&photo, 512).unwrap();
 
     let small = resize(crop.view(), 128, 128);

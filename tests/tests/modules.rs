@@ -2,7 +2,7 @@
 //! forward graph: every normalisation, one block and two.
 #![allow(missing_docs)]
 
-use gani_core::modules::{ModuleSettings, Modules, Norm, Start, Tuned, flat};
+use gani_core::invert::gani::modules::{ModuleSettings, Modules, Norm, Start, Tuned, flat};
 use gani_core::runtime::{Binding, Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::{Graph, write};
 use ndarray::ArrayD;
@@ -25,7 +25,7 @@ fn the_gradient_of_psi_is_that_of_finite_differences() {
         (Norm::Instance, Norm::Scale, 1, None),
         (Norm::None, Norm::Instance, 2, None),
     ] {
-        let settings = ModuleSettings { blocks, before, inside, start: Start::Kaiming, gain };
+        let settings = ModuleSettings { blocks, before, inside, start: Init::Kaiming, gain };
         // A module that two weights share, and one of its own.
         let weight = |name: &str, shape: [usize; 4]| Tuned { name: name.into(), shape: shape.to_vec() };
         let weights = vec![weight("a", [5, 5, 3, 3]), weight("b", [5, 5, 3, 3]), weight("c", [2, 5, 1, 1])];
@@ -58,7 +58,7 @@ impl Run {
         // Of a size at which differences stand out of rounding.
         psi.iter_mut().zip(&shapes).filter(|(_, s)| s.len() == 2).for_each(|(p, s)| *p = random(s) * 0.5);
         apply.set("psi", &flat(&psi)).unwrap();
-        vjp.share("psi", &apply, "psi").unwrap();
+        vjp.alias_input("psi", &apply, "psi").unwrap();
         let mut pull = Vec::new();
         for Tuned { name, shape } in modules.weights() {
             let gradient: ArrayD<f32> = random(shape) + random(shape) * 0.2;
@@ -69,10 +69,10 @@ impl Run {
             vjp.set_array(&format!("d.{name}"), &gradient).unwrap();
             pull.push((name.clone(), gradient));
         }
-        vjp.share_all(&apply, "product.").unwrap();
+        vjp.alias_inputs(&apply, "product.").unwrap();
         apply.run(&Cancel::new()).unwrap();
         vjp.run(&Cancel::new()).unwrap();
-        let gradient = vjp.with("d.psi", |d| modules.shaped(d)).unwrap().unwrap();
+        let gradient = vjp.with_data("d.psi", |d| modules.shaped(d)).unwrap().unwrap();
         Run { apply: apply.into(), names, psi, pull, gradient }
     }
 

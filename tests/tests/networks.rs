@@ -1,7 +1,7 @@
 //! Networks as graphs, against golden values: PyTorch's for StyleGAN2, ONNX Runtime's for MobileStyleGAN.
 
 use gani_core::bundle::Bundle;
-use gani_core::objective::Distance;
+use gani_core::loss::similarity::Distance;
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions, Session};
 use gani_onnx::networks::lpips;
 use gani_onnx::write::to_bytes;

@@ -1,10 +1,10 @@
 //! The pixel term of Eq. 1 with its edges, against its formula.
 #![allow(missing_docs)]
 
-use gani_core::objective::{Objective, Weights, Wrt, set_theta};
-use gani_core::preset::face_weights;
+use gani_core::loss::similarity::{SimilarityLoss, LossWeights, Wrt, set_theta};
+use gani_core::settings::preset::face_weights;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
-use gani_core::terms::{loss_gradient, observe};
+use gani_core::loss::total::{loss_gradient, observe};
 use gani_onnx::{Builder, Tensor};
 use ndarray::{Array3, ArrayD, Axis, s};
 
@@ -12,13 +12,13 @@ use ndarray::{Array3, ArrayD, Axis, s};
 const SHAPE: [usize; 3] = [3, 6, 8];
 
 /// A generator of one style number, whose image is that number times its weight.
-fn objective(weight: &[f32], resolution: usize) -> Objective {
+fn similarity_loss(weight: &[f32], resolution: usize) -> SimilarityLoss {
     let [c, h, w] = SHAPE;
     let b = Builder::new();
     let pixels = b.weight("pixels", Tensor::f32(&[1, weight.len()], weight.to_vec()).unwrap());
     let ws = b.input("ws", &[1, 1, 1]);
     b.output("image", ws.reshape(&[1, 1]).matmul(pixels).reshape(&[1, c, h, w]));
-    Objective { generator: b.finish().unwrap(), tunable: vec!["pixels".into()], networks: vec![], resolution }
+    SimilarityLoss { generator: b.finish().unwrap(), tunable: vec!["pixels".into()], networks: vec![], resolution }
 }
 
 /// mean d² + edges · mean |∇d|², with d = 0 around the picture.
@@ -36,7 +36,7 @@ fn formula(d: &Array3<f32>, edges: f32) -> f32 {
 fn edges_count_where_the_image_is_larger_than_what_other_losses_see() {
     let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
     let runtime = Runtime::load(&options).unwrap();
-    let weights = Weights { full_resolution: true, edges: 0.5, lambda_pixel: 1.0, ..face_weights() };
+    let weights = LossWeights { full_resolution: true, edges: 0.5, lambda_pixel: 1.0, ..face_weights() };
     let image = Array3::from_shape_fn(SHAPE, |(c, y, x)| ((5 * c + 7 * y + 3 * x * x) % 11) as f32 * 0.1);
     let photo: ArrayD<f32> =
         Array3::from_shape_fn(SHAPE, |(c, y, x)| ((2 * c + y * y + x) % 7) as f32 * 0.1).into_dyn();
@@ -49,7 +49,7 @@ fn edges_count_where_the_image_is_larger_than_what_other_losses_see() {
         loss.set("ws", &[1.0]).unwrap();
         loss.set("lambda", &[1.0]).unwrap();
         set_theta(&mut loss, &objective.generator, &objective.tunable).unwrap();
-        loss.share_all(&target, "target.").unwrap();
+        loss.alias_inputs(&target, "target.").unwrap();
         loss.run(&Cancel::new()).unwrap();
         let (found, expected) = (loss.get("pixel").unwrap().sum(), formula(&difference, edges));
         assert!((found - expected).abs() < 1e-5 * expected, "at {resolution} px: {found}, not {expected}");

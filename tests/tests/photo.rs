@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gani_core::photo::{Face, FaceChoice, FaceFinder, PasteOptions, Photo, paste};
+use gani_core::face::{Face, FaceChoice, FaceFinder, PasteOptions, paste};
+use gani_core::photo::Photo;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use image::DynamicImage;
 use image::imageops::{self, FilterType};
@@ -13,7 +14,7 @@ fn root() -> PathBuf {
 }
 
 fn astronaut() -> Photo {
-    Photo::load(&root().join("tests/data/astronaut.png")).unwrap()
+    Photo::open(&root().join("tests/data/astronaut.png")).unwrap()
 }
 
 fn faces(photo: &Photo) -> Vec<Face> {

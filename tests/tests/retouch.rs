@@ -2,13 +2,14 @@
 #![allow(missing_docs)]
 
 use gani_core::Error;
-use gani_core::cache::Cache;
+use gani_core::inversion::Cache;
 use gani_core::invert::{InvertOptions, Progress, Stage};
 use gani_core::model::Model;
-use gani_core::photo::{FaceChoice, Photo};
-use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
-use gani_core::preset::Preset;
-use gani_core::retouch::{Retouch, Subject};
+use gani_core::face::FaceChoice;
+use gani_core::photo::Photo;
+use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::settings::Preset;
+use gani_core::face_session::{FaceSession, FaceSelection};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use ndarray::Array2;
 use std::path::Path;
@@ -28,7 +29,7 @@ fn quick(model: &Model) -> InvertOptions {
 
 fn astronaut() -> Photo {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/astronaut.png");
-    Photo::load(&path).unwrap()
+    Photo::open(&path).unwrap()
 }
 
 #[test]
@@ -43,9 +44,9 @@ fn a_picture_is_retouched_once_and_then_from_the_cache() {
     let frame = Frame { width, height, stride: 4 * width as usize, layout: Layout::Bgra };
     let photo = Image::new(frame, Pixels::F32(&before)).unwrap().to_photo("layer 1").unwrap();
     let options = InvertOptions { preview_every: 3, ..quick(&model) };
-    let subject = Subject::default();
+    let subject = FaceSelection::default();
     let begin = |watch: &mut dyn FnMut(Progress<'_>)| {
-        Retouch::begin(&model, &photo, &subject, &options, Some(&cache), &cancel, watch).unwrap()
+        FaceSession::begin(&model, &photo, &subject, &options, Some(&cache), &cancel, watch).unwrap()
     };
 
     let (mut stages, mut previews, mut steps, mut known) = (Vec::new(), 0, Vec::new(), 0);
@@ -97,7 +98,7 @@ fn a_picture_is_retouched_once_and_then_from_the_cache() {
 
     // Another seed is another inversion; a damaged file is made again.
     let key = |options: &InvertOptions| {
-        let crop = first.inversion.info.alignment.unwrap().crop(&photo, model.crop_size()).unwrap();
+        let crop = first.inversion.info.alignment.unwrap().crop(&photo, model.crop_resolution()).unwrap();
         Cache::key(&model, crop.view(), options).unwrap()
     };
     assert!(cache.get(&key(&options)).is_some() && cache.get(&key(&quick(&model))).is_some());
@@ -140,7 +141,7 @@ fn a_cache_that_cannot_be_written_only_warns() {
     let photo = astronaut();
     let options = quick(&model);
     let face =
-        Retouch::begin(&model, &photo, &Subject::default(), &options, Some(&cache), &cancel, |_| {}).unwrap();
+        FaceSession::begin(&model, &photo, &FaceSelection::default(), &options, Some(&cache), &cancel, |_| {}).unwrap();
     assert!(!face.from_cache);
     assert_eq!(std::fs::read(&blocked).unwrap(), b"no folder");
 }
@@ -149,20 +150,20 @@ fn a_cache_that_cannot_be_written_only_warns() {
 fn what_cannot_be_retouched_says_why() {
     let (model, cancel) = (model(), Cancel::new());
     let (photo, options) = (astronaut(), quick(&model));
-    let fails = |photo: &Photo, subject: Subject<'_>, cancel: &Cancel| {
-        let begun = Retouch::begin(&model, photo, &subject, &options, None, cancel, |_| {});
+    let fails = |photo: &Photo, subject: FaceSelection<'_>, cancel: &Cancel| {
+        let begun = FaceSession::begin(&model, photo, &subject, &options, None, cancel, |_| {});
         begun.map(|_| "it worked").unwrap_err()
     };
     let dot = Photo::from_pixels("dot".as_ref(), image::RgbImage::new(1, 1).into());
-    assert!(fails(&dot, Subject::default(), &cancel).to_string().contains("no face was found in dot"));
+    assert!(fails(&dot, FaceSelection::default(), &cancel).to_string().contains("no face was found in dot"));
     let elsewhere = Array2::<u8>::from_shape_fn((512, 512), |(y, _)| if y > 400 { 255 } else { 0 });
-    let selected = |selection| Subject::Face { choice: FaceChoice::Largest, selection: Some(selection) };
+    let selected = |selection| FaceSelection::Face { choice: FaceChoice::Largest, selection: Some(selection) };
     let text = fails(&photo, selected(elsewhere.view()), &cancel).to_string();
     assert!(text.contains("selection"), "{text}");
-    let all = Subject::Face { choice: FaceChoice::All, selection: None };
+    let all = FaceSelection::Face { choice: FaceChoice::All, selection: None };
     // The astronaut is alone in the picture; all of one is one.
     let stopped = Cancel::new();
     stopped.cancel();
     assert!(matches!(fails(&photo, all, &stopped), Error::Cancelled));
-    assert!(fails(&dot, Subject::Aligned, &stopped).to_string() == "cancelled");
+    assert!(fails(&dot, FaceSelection::Aligned, &stopped).to_string() == "cancelled");
 }

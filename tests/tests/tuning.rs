@@ -4,12 +4,12 @@
 //! MSE + 0.8 LPIPS + face parsing.
 
 use gani_core::bundle::Bundle;
-use gani_core::method::Method;
-use gani_core::objective::Weights;
-use gani_core::preset::{Preset, face_weights};
+use gani_core::settings::Method;
+use gani_core::loss::similarity::Weights;
+use gani_core::settings::preset::{Preset, face_weights};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::terms::{Problem, observe};
-use gani_core::tune::Tuner;
+use gani_core::loss::total::{Problem, observe};
+use gani_core::invert::gani::tuner::Tuner;
 use gani_onnx::networks::lpips;
 use gani_onnx::{Builder, Graph, read};
 use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr};
@@ -81,9 +81,9 @@ fn twelve_steps(lowered: bool, of_psi: f64) {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let runtime = Runtime::load(&RuntimeOptions::default()).unwrap();
     let cancel = Cancel::new();
-    let weights = Weights { lambda_identity: 0.0, ..face_weights() };
+    let weights = LossWeights { lambda_identity: 0.0, ..face_weights() };
     let settings = Preset::Paper.settings(Method::Gani, weights.clone(), 12).tune;
-    let mut objective = bundle.objective().unwrap();
+    let mut objective = bundle.similarity_loss().unwrap();
     if lowered {
         objective.generator = runtime.lowered(objective.generator).unwrap();
     }

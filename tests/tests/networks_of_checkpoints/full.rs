@@ -4,11 +4,11 @@
 
 use crate::parity::{Fixture, latent, picture, relative, run};
 use gani_core::bundle::{Bundle, ImportOptions, import};
-use gani_core::domain::domain;
+use gani_core::settings::domain::domain;
 use gani_core::model::Model;
-use gani_core::objective::{Pixel, Wrt};
+use gani_core::loss::similarity::{Pixel, Wrt};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::terms::observe;
+use gani_core::loss::total::observe;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -124,10 +124,10 @@ fn bundle(folder: &Path, fixture: &mut Fixture, size: usize) {
 
     let model = Model::open(target.to_str().unwrap(), runtime.clone()).unwrap();
     let mut weights = domain(name).unwrap().weights;
-    weights.pixel = Pixel::L2; // as the fixture has it, for all sizes
-    let objective = model.objective().unwrap();
+    weights.pixel = PixelLoss::L2; // as the fixture has it, for all sizes
+    let objective = model.similarity_loss().unwrap();
     let cancel = Cancel::new();
-    let [h, w] = bundle.image_size();
+    let [h, w] = bundle.image_shape();
     let features = observe(&runtime, objective, &weights, &picture("target", h, w), &cancel).unwrap();
     let graph = objective.loss_gradient(&weights, Wrt::Weights).unwrap();
     let outputs: Vec<String> = graph.outputs().iter().map(|(name, _)| name.clone()).collect();
@@ -146,7 +146,7 @@ fn bundle(folder: &Path, fixture: &mut Fixture, size: usize) {
     }
     let ports: Vec<String> = loss.session().inputs().iter().map(|p| p.name.clone()).collect();
     for port in ports.iter().filter(|p| p.starts_with("target.")) {
-        loss.share(port, &features, port).unwrap();
+        loss.alias_input(port, &features, port).unwrap();
     }
     loss.run(&cancel).unwrap();
 

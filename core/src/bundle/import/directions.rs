@@ -1,7 +1,6 @@
 //! Editing directions of a new bundle: InterFaceGAN's vectors, GANSpace's components, the `.npz` of another bundle.
 
-use super::Work;
-use super::generator::Latents;
+use super::work::{Latents, Work};
 use crate::bundle::Directions;
 use crate::edit::Direction;
 use crate::{Error, Result};
