@@ -4,7 +4,7 @@
 use gani_core::Error;
 use gani_core::bundle::{Bundle, Network, Store, describe};
 use gani_core::edit::generator::Generator;
-use gani_core::invert::{InvertOptions, Inverted, CropSource, Progress, invert};
+use gani_core::invert::{InvertOptions, InversionResult, CropSource, Progress, invert};
 use gani_core::settings::Method;
 use gani_core::metrics;
 use gani_core::model::Model;
@@ -27,8 +27,8 @@ fn face(model: &Model) -> Array4<f32> {
     metrics::resize(image.view(), 256, 256)
 }
 
-fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<Inverted> {
-    let mut options = InvertOptions::of(model, method, Preset::Paper)?;
+fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<InversionResult> {
+    let mut options = InvertOptions::with_method(model, method, Preset::Paper)?;
     change(&mut options);
     invert(model, face(model).view(), CropSource::default(), &options, &Cancel::new(), |_| {})
 }
@@ -180,7 +180,7 @@ fn restyle_feeds_the_encoder_with_its_own_result() {
 fn the_encoder_alone_is_quick_and_says_so() {
     let model = Model::open("ffhq-64", runtime()).unwrap();
     let mut steps = 0;
-    let options = InvertOptions::of(&model, Method::Encoder, Preset::Best).unwrap();
+    let options = InvertOptions::with_method(&model, Method::Encoder, Preset::Best).unwrap();
     let done = invert(&model, face(&model).view(), CropSource::default(), &options, &Cancel::new(), |news| {
         steps += usize::from(matches!(news, Progress::Step { .. }));
     });

@@ -35,7 +35,7 @@ fn astronaut() -> Photo {
 #[test]
 fn a_picture_is_retouched_once_and_then_from_the_cache() {
     let (model, folder, cancel) = (model(), tempfile::tempdir().unwrap(), Cancel::new());
-    let cache = Cache::at(folder.path().join("new/inversions"), 1 << 30);
+    let cache = Cache::new(folder.path().join("new/inversions"), 1 << 30);
     let rgb = astronaut().pixels.to_rgb8();
     let (width, height) = rgb.dimensions();
     // As a host with float layers has it, in another order and with alpha.
@@ -43,7 +43,7 @@ fn a_picture_is_retouched_once_and_then_from_the_cache() {
         rgb.pixels().flat_map(|p| [p[2], p[1], p[0], 200].map(|v| f32::from(v) / 255.0)).collect();
     let frame = Frame { width, height, stride: 4 * width as usize, layout: Layout::Bgra };
     let photo = Image::new(frame, Pixels::F32(&before)).unwrap().to_photo("layer 1").unwrap();
-    let options = InvertOptions { preview_every: 3, ..quick(&model) };
+    let options = InvertOptions { preview_interval: 3, ..quick(&model) };
     let subject = FaceSelection::default();
     let begin = |watch: &mut dyn FnMut(Progress<'_>)| {
         FaceSession::begin(&model, &photo, &subject, &options, Some(&cache), &cancel, watch).unwrap()
@@ -112,7 +112,7 @@ fn a_picture_is_retouched_once_and_then_from_the_cache() {
         first.inversion.save(&file).unwrap();
         std::fs::metadata(&file).unwrap().len()
     };
-    let small = Cache::at(cache.folder().to_owned(), 2 * size + 100);
+    let small = Cache::new(cache.folder().to_owned(), 2 * size + 100);
     std::fs::write(cache.folder().join(".gani-x.part"), vec![0; 1000]).unwrap();
     let age = |name: &str, seconds: u64| {
         let file = std::fs::File::options().append(true).open(cache.folder().join(name)).unwrap();
@@ -137,7 +137,7 @@ fn a_cache_that_cannot_be_written_only_warns() {
     let (model, folder, cancel) = (model(), tempfile::tempdir().unwrap(), Cancel::new());
     let blocked = folder.path().join("file");
     std::fs::write(&blocked, "no folder").unwrap();
-    let cache = Cache::at(blocked.join("inversions"), 1 << 30);
+    let cache = Cache::new(blocked.join("inversions"), 1 << 30);
     let photo = astronaut();
     let options = quick(&model);
     let face =

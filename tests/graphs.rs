@@ -55,7 +55,7 @@ fn the_list_of_graphs_is_what_inversions_run() {
     }
     let inverted = last.unwrap();
     Generator::tuned(&model, &inverted.inversion).unwrap();
-    model.measure_at_full_size(face.view(), face.view(), &cancel).unwrap();
+    model.measure_at_full_resolution(face.view(), face.view(), &cancel).unwrap();
 
     let listed = graphs::of_bundle(&Bundle::open("ffhq-64").unwrap(), Preset::Best, Device::Cpu).unwrap();
     let listed: BTreeSet<String> = listed.into_iter().map(|(name, _)| name).collect();
