@@ -3,6 +3,7 @@
 mod direction;
 mod generator;
 pub mod sefa;
+pub mod sliders;
 
 pub use crate::bundle::Direction;
 pub use direction::{Edit, StyleRange, apply};

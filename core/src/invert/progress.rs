@@ -18,6 +18,19 @@ pub enum Stage {
     Finish,
 }
 
+impl Stage {
+    /// The label for display. It completes the text "Inverting the face: …".
+    pub const fn label(self) -> &'static str {
+        match self {
+            Stage::Find => "finding the face",
+            Stage::Prepare => "loading the networks",
+            Stage::Refine => "optimizing the latent",
+            Stage::Tune => "tuning the generator",
+            Stage::Finish => "measuring the result",
+        }
+    }
+}
+
 /// A progress event.
 #[derive(Clone, Debug)]
 pub enum Progress<'i> {
