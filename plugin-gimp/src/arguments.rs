@@ -1,7 +1,17 @@
 //! The arguments of the procedures, which are also the rows of their dialogs.
 
 use crate::host::{ArgumentKind, ArgumentSpec};
-use crate::labels::{DEVICES, PRESETS, SLIDERS, STRENGTHS, Slider};
+use crate::labels::{SLIDERS, STRENGTHS, Slider};
+
+/// Presets: name and label. The first is the default.
+const PRESETS: [(&str, &str); 3] = [
+    ("fast", "Fast: a few minutes"),
+    ("best", "Best: three times as long"),
+    ("paper", "Paper: published settings, for comparison"),
+];
+
+/// Devices: name and label. The first is the default.
+const DEVICES: [(&str, &str); 3] = [("auto", "Automatic"), ("cpu", "CPU"), ("cuda", "GPU (CUDA)")];
 
 /// The argument `model`. In the dialog it is a list of the installed models.
 pub fn model() -> ArgumentSpec {
@@ -124,7 +134,7 @@ pub fn direction(argument_name: &str) -> String {
 }
 
 fn strength(name: String, label: String, help: &'static str, default: f64) -> ArgumentSpec {
-    let (min, max) = (*STRENGTHS.start(), *STRENGTHS.end());
+    let [min, max] = [STRENGTHS.start(), STRENGTHS.end()].map(|&strength| f64::from(strength));
     ArgumentSpec { name, label, help, kind: ArgumentKind::Double { min, max, default } }
 }
 

@@ -1,4 +1,4 @@
-//! Words and ranges of the dialog that do not depend on GIMP: sliders, presets, devices, stages of an inversion.
+//! Labels, tooltips and the range of the sliders, and labels of the stages of an inversion. None of them depend on GIMP.
 
 use gani_core::invert::Stage;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ pub struct Slider {
 }
 
 /// The range of every slider, in standard deviations of the model's faces. The default is 0.
-pub const STRENGTHS: RangeInclusive<f64> = -3.0..=3.0;
+pub const STRENGTHS: RangeInclusive<f32> = -3.0..=3.0;
 
 /// The sliders, in the order of the dialog: one for each named direction of the face bundles.
 pub const SLIDERS: [Slider; 7] = [
@@ -30,16 +30,6 @@ pub const SLIDERS: [Slider; 7] = [
     Slider { direction: "eyes_open", label: "Eyes open", help: "Right: opens the eyes. Left: closes them" },
     Slider { direction: "gender", label: "Gender", help: "More feminine or more masculine" },
 ];
-
-/// Presets: name and label. The first is the default.
-pub const PRESETS: [(&str, &str); 3] = [
-    ("fast", "Fast: a few minutes"),
-    ("best", "Best: three times as long"),
-    ("paper", "Paper: published settings, for comparison"),
-];
-
-/// Devices: name and label. The first is the default.
-pub const DEVICES: [(&str, &str); 3] = [("auto", "Automatic"), ("cpu", "CPU"), ("cuda", "GPU (CUDA)")];
 
 /// A stage of an inversion, as it follows "Inverting the face:".
 pub fn stage(stage: Stage) -> &'static str {
