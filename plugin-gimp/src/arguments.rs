@@ -1,7 +1,7 @@
 //! The arguments of the procedures, which are also the rows of their dialogs.
 
 use crate::host::{ArgumentKind, ArgumentSpec};
-use crate::labels::{SLIDERS, STRENGTHS, Slider};
+use gani_core::edit::sliders::{SLIDERS, STRENGTHS, Slider};
 
 /// Presets: name and label. The first is the default.
 const PRESETS: [(&str, &str); 3] = [

@@ -1,19 +1,18 @@
 //! The computation on the worker thread: opens the model, finds the face, inverts it, renders edits.
 
-use crate::labels;
 use crate::messages::{Event, PREVIEW_SIZE, Preview, Rendered, Request};
 use crate::patch::Patch;
 use crate::pixels::InputLayer;
 use crate::settings::Settings;
 use crossbeam_channel::Sender;
-use gani_core::cache::Cache;
+use gani_core::inversion::Cache;
 use gani_core::edit::Edit;
 use gani_core::invert::{InvertOptions, Progress, Stage};
 use gani_core::model::Model;
-use gani_core::photo::{Photo, image_from_crop};
-use gani_core::retouch::{Found, Retouch, Subject};
-use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::{Result, metrics};
+use gani_core::photo::{Photo, image_from_crop, resize};
+use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
+use gani_core::runtime::Cancel;
+use gani_core::Result;
 use ndarray::{ArcArray, ArrayView4, Ix4};
 use std::time::{Duration, Instant};
 
@@ -27,8 +26,8 @@ pub struct Engine {
     cache: Option<Cache>,
     photo: Option<Photo>,
     model: Option<Model>,
-    found: Option<(Settings, Found)>,
-    face: Option<Retouch>,
+    found: Option<(Settings, AlignedFace)>,
+    face: Option<FaceSession>,
     /// The last rendered edits and image `[1,3,R,R]`. OK usually renders the edits of the last preview.
     last_render: Option<(Vec<Edit>, ArcArray<f32, Ix4>)>,
 }
@@ -36,7 +35,7 @@ pub struct Engine {
 impl Engine {
     /// An engine that edits `layer` and reports to `events`.
     pub fn new(layer: InputLayer, events: Sender<Event>) -> Engine {
-        let cache = Cache::of_user();
+        let cache = Cache::for_user();
         Engine { layer, events, cache, photo: None, model: None, found: None, face: None, last_render: None }
     }
 
@@ -85,8 +84,7 @@ impl Engine {
             None => {
                 self.progress("Loading the model", None);
                 let device = settings.device;
-                let runtime = Runtime::load(&RuntimeOptions { device, ..RuntimeOptions::default() })?;
-                Model::open(settings.model_name(), runtime)?
+                Model::builder().device(device).open(settings.model_name())?
             }
         };
         let photo = match self.photo.take() {
@@ -96,8 +94,8 @@ impl Engine {
         self.progress("Finding the face", None);
         let (model, photo) = (self.model.insert(model), self.photo.insert(photo));
         let selection = self.layer.selection.as_ref().map(|mask| mask.view());
-        let subject = Subject::Face { choice: settings.face, selection };
-        let found = Found::find(model, photo, &subject, cancel)?;
+        let face = FaceSelection::Face { choice: settings.face, selection };
+        let found = AlignedFace::find(model, photo, &face, cancel)?;
         let options = InvertOptions::new(model, settings.preset)?;
         if let Some(cache) = &self.cache {
             self.face = found.cached(model, &options, cache)?;
@@ -112,18 +110,18 @@ impl Engine {
             return Ok(());
         };
         let options =
-            InvertOptions { preview_every: PREVIEW_INTERVAL, ..InvertOptions::new(model, settings.preset)? };
+            InvertOptions { preview_interval: PREVIEW_INTERVAL, ..InvertOptions::new(model, settings.preset)? };
         let started = Instant::now();
         let mut on_progress = |progress: Progress<'_>| match progress {
             Progress::Begin(stage) => self.progress(&stage_text(stage), None),
-            Progress::Step { stage, step, steps, left, .. } => {
+            Progress::Step { stage, step, steps, remaining, .. } => {
                 let text = format!("{}, step {step} of {steps}", stage_text(stage));
-                match left {
+                match remaining {
                     None => self.progress(&text, None),
-                    Some(left) => {
+                    Some(remaining) => {
                         let elapsed = started.elapsed().as_secs_f64();
-                        let fraction = elapsed / (elapsed + left.as_secs_f64());
-                        self.progress(&format!("{text}, {} left", format_duration(left)), Some(fraction));
+                        let fraction = elapsed / (elapsed + remaining.as_secs_f64());
+                        self.progress(&format!("{text}, {} left", format_duration(remaining)), Some(fraction));
                     }
                 }
             }
@@ -140,7 +138,7 @@ impl Engine {
         let Some(face) = &self.face else { return Ok(()) };
         let from_cache = face.from_cache;
         let size = [self.layer.pixels.width, self.layer.pixels.height];
-        let alignment = *face.inversion.place_in(&self.layer.name, size)?;
+        let alignment = *face.inversion.alignment_in(&self.layer.name, size)?;
         let mut patches = Vec::new();
         for (i, edits) in all_edits.iter().enumerate() {
             self.progress("Rendering the face", Some(i as f64 / all_edits.len() as f64));
@@ -158,7 +156,7 @@ impl Engine {
         if let Some((_, image)) = self.last_render.as_ref().filter(|(known, _)| known == edits) {
             return Ok(Some(image.clone()));
         }
-        let image = face.image(edits, cancel)?.into_shared();
+        let image = face.image_with_cancel(edits, cancel)?.into_shared();
         self.last_render = Some((edits.to_vec(), image.clone()));
         Ok(Some(image))
     }
@@ -181,11 +179,11 @@ fn to_photo(layer: &InputLayer) -> Result<Photo> {
 
 /// An image `[1,3,R,R]` in `[-1,1]`, resized for the dialog.
 fn preview(image: ArrayView4<'_, f32>) -> Preview {
-    Preview(image_from_crop(metrics::resize(image, PREVIEW_SIZE, PREVIEW_SIZE).view()).into_raw())
+    Preview(image_from_crop(resize(image, PREVIEW_SIZE, PREVIEW_SIZE).view()).into_raw())
 }
 
 fn stage_text(stage: Stage) -> String {
-    format!("Inverting the face: {}", labels::stage(stage))
+    format!("Inverting the face: {}", stage.label())
 }
 
 /// `45 s`, `2 min 10 s`, `12 min`.

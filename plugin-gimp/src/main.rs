@@ -12,7 +12,6 @@ mod dialog;
 mod engine;
 mod error;
 mod host;
-mod labels;
 mod log;
 mod messages;
 mod patch;

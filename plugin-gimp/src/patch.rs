@@ -2,7 +2,7 @@
 
 use crate::pixels::RgbaBuffer;
 use gani_core::Result;
-use gani_core::photo::{Alignment, PasteOptions, Region, paste_into};
+use gani_core::face::{Alignment, PasteOptions, Region, paste_into};
 use ndarray::ArrayView4;
 
 /// A rectangle of the input layer, with and without the edited face.

@@ -1,7 +1,7 @@
 //! Pixel buffers that GIMP fills and gani-core reads and changes: RGBA in the layer's own color space.
 
-use gani_core::photo::Region;
-use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::face::Region;
+use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
 use gani_core::{Error, Result};
 use ndarray::Array2;
 

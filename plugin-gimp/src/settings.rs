@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::host::LibGimp;
 use crate::host::handles::Config;
 use gani_core::edit::Edit;
-use gani_core::photo::FaceChoice;
-use gani_core::preset::Preset;
+use gani_core::face::FaceChoice;
+use gani_core::settings::Preset;
 use gani_core::runtime::DeviceChoice;
 
 /// The model, the face, and how to invert it.

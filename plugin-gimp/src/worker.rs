@@ -68,7 +68,7 @@ impl Worker {
     /// Renders patches under GIMP's progress bar, then shows the warnings that gani-core logged.
     ///
     /// # Errors
-    /// Those of [`gani_core::retouch`], or a panic of the thread.
+    /// Those of [`gani_core::face_session`], or a panic of the thread.
     pub fn render(&self, gimp: LibGimp, settings: Settings, edits: Vec<Vec<Edit>>) -> Result<Rendered> {
         gimp.progress_init("gani");
         self.send(Request::Render(settings, edits));

@@ -116,7 +116,7 @@ impl Toolkit {
             (gtk.gtk_combo_box_text_append)(combo, c"".as_ptr(), best.as_ptr());
             for (name, opened) in Bundle::list() {
                 let Ok(bundle) = opened else { continue };
-                let text = c_string(&format!("{name}: {} px", bundle.size()));
+                let text = c_string(&format!("{name}: {} px", bundle.resolution()));
                 (gtk.gtk_combo_box_text_append)(combo, c_string(&name).as_ptr(), text.as_ptr());
             }
             Some(combo)
