@@ -1,4 +1,5 @@
-//! What a graph costs to run once, counted from its static shapes: parameters, floating-point operations, bytes moved.
+//! The cost of running a graph once, counted from its static shapes: parameters, floating-point operations,
+//! and bytes moved.
 //!
 //! ```
 //! use gani_onnx::{Builder, Tensor, cost};
@@ -14,26 +15,27 @@ use crate::DType;
 use crate::graph::{Graph, Node, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What running a graph once takes.
+/// The cost of running a graph once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Cost {
-    /// Elements of the floating-point weights; scalars and shapes are none.
+    /// Elements of the floating-point weights, not counting scalars and shapes.
     pub parameters: u64,
-    /// Floating-point operations; a multiplication with its addition is two.
+    /// Floating-point operations; a multiply-add counts as two.
     pub flops: u64,
-    /// Bytes that nodes read and write, each node on its own: what moves where nothing is fused or cached.
+    /// Bytes read and written by the nodes, each node on its own: the memory traffic if nothing is fused or
+    /// cached.
     pub bytes: u64,
-    /// Bytes of intermediate results that are needed at one time, at the worst, when nodes run in the graph's order and
-    /// nothing is computed in place. Inputs, outputs and constants are not among them.
+    /// Peak size of the intermediate results, in bytes, if nodes run in the graph's order and nothing is
+    /// computed in place. Does not include inputs, outputs and constants.
     pub activations: u64,
-    /// FLOPs and bytes by op.
+    /// FLOPs and bytes for each op type.
     pub ops: BTreeMap<String, OpCost>,
 }
 
-/// The share of one op.
+/// The cost of all nodes of one op type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OpCost {
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u64,
     /// Their floating-point operations.
     pub flops: u64,
@@ -41,7 +43,7 @@ pub struct OpCost {
     pub bytes: u64,
 }
 
-/// Counts a graph.
+/// Counts the cost of a graph.
 pub fn of(graph: &Graph) -> Cost {
     let mut cost = Cost { activations: activations(graph), ..Cost::default() };
     let mut seen = HashSet::new();
@@ -59,19 +61,19 @@ pub fn of(graph: &Graph) -> Cost {
     cost
 }
 
-/// What a machine does at best.
+/// The peak performance of a machine.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Machine {
-    /// Floating-point operations in a second.
+    /// Floating-point operations per second.
     pub flops: f64,
-    /// Bytes between memory and processor in a second.
+    /// Memory bandwidth in bytes per second.
     pub bytes: f64,
-    /// Seconds that starting a node takes.
+    /// Launch overhead of a node in seconds.
     pub start: f64,
 }
 
-/// Seconds that the graph takes on a machine, by the roofline model: a node takes as long as its operations or its bytes,
-/// whichever is longer, and its start. Views take nothing.
+/// Estimated run time in seconds by the roofline model: a node takes the longer of its compute time and its
+/// memory time, plus the launch overhead. Views are free.
 pub fn seconds(graph: &Graph, machine: &Machine) -> f64 {
     let node = |node: &Node| {
         let (flops, bytes) = (flops(graph, node) as f64, bytes(graph, node) as f64);
@@ -82,7 +84,7 @@ pub fn seconds(graph: &Graph, machine: &Machine) -> f64 {
 
 /// See [`Cost::activations`].
 fn activations(graph: &Graph) -> u64 {
-    // A view is another name of its argument.
+    // A view shares the buffer of its argument.
     let mut owner: HashMap<Value, Value> = HashMap::new();
     let owner_of = |owner: &HashMap<Value, Value>, v: Value| owner.get(&v).copied().unwrap_or(v);
     let mut last_use: HashMap<Value, usize> = HashMap::new();
@@ -113,7 +115,7 @@ fn activations(graph: &Graph) -> u64 {
     most
 }
 
-/// Number of elements of a value; stops at the largest number rather than overflow.
+/// Number of elements of a value; saturates.
 fn elements(graph: &Graph, value: Value) -> u64 {
     graph.info(value).shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
 }
@@ -125,14 +127,14 @@ pub(crate) fn flops(graph: &Graph, node: &Node) -> u64 {
     let count = |v: Option<Value>| v.map_or(0, |v| elements(graph, v));
     let out = count(node.outputs.first().copied());
     let product = |dims: &[usize]| dims.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64));
-    // Each element of the bias is added once for every output that has it.
+    // The bias is added once to each output element.
     let bias = if input(2).is_some() { out } else { 0 };
     match node.op.as_str() {
-        // out[n, o, y] = Σ over the weight's [i, ky, kx] of row o
+        // out[n, o, y] = Σ over [i, ky, kx] of the weight's row o
         "Conv" => {
             out.saturating_mul(2 * product(shape(input(1)).get(1..).unwrap_or_default())).saturating_add(bias)
         }
-        // in[n, i, y] goes to the weight's [o, ky, kx] of row i
+        // in[n, i, y] is multiplied by [o, ky, kx] of the weight's row i
         "ConvTranspose" => {
             let taps = product(shape(input(1)).get(1..).unwrap_or_default());
             count(input(0)).saturating_mul(2 * taps).saturating_add(bias)
@@ -146,21 +148,21 @@ pub(crate) fn flops(graph: &Graph, node: &Node) -> u64 {
             let window = node.attrs.get_ints("kernel_shape").unwrap_or_default();
             window.iter().fold(out, |n, &k| n.saturating_mul(k.unsigned_abs()))
         }
-        // Each element is looked at once …
+        // Each element is read once.
         op if op.starts_with("Reduce") || op.starts_with("Global") || op.starts_with("Arg") => {
             count(input(0))
         }
-        // … or for the mean, for the variance, and for what comes of both.
+        // Passes for the mean, the variance, and the normalized result.
         "BatchNormalization" => 2 * out,
         "InstanceNormalization" | "LayerNormalization" | "Softmax" | "LogSoftmax" => 5 * out,
-        // Two neighbours an axis.
+        // Two neighbors on each axis.
         "Resize" if node.attrs.get_str("mode", "nearest") == "linear" => 6 * out,
         op if MOVES.contains(&op) => 0,
         _ => out,
     }
 }
 
-/// Ops that only move or rename.
+/// Ops that only move or rename data.
 const MOVES: [&str; 22] = [
     "Cast",
     "Concat",
@@ -186,7 +188,7 @@ const MOVES: [&str; 22] = [
     "Unsqueeze",
 ];
 
-/// Of these the result is the argument under another shape: nothing moves.
+/// The ops among these whose result is the argument under another shape: no data moves.
 const VIEWS: [&str; 5] = ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
 fn is_view(node: &Node) -> bool {
@@ -224,13 +226,13 @@ mod tests {
     fn convolutions_and_products_are_counted_as_their_sums() {
         let b = Builder::new();
         let x = b.input("x", &[1, 4, 10, 10]);
-        // [1,4,10,10] → [1,6,8,8]: 6·8·8 sums of 4·3·3 products, and a bias.
+        // [1,4,10,10] → [1,6,8,8]: 6·8·8 sums of 4·3·3 products, plus a bias.
         let (w, bias) = (weight(&b, "w", &[6, 4, 3, 3]), weight(&b, "b", &[6]));
         let y = b.op("Conv", &[Some(x), Some(w), Some(bias)], Attrs::new())[0];
         // Depthwise: 6·6·6 sums of 3·3.
         let d = weight(&b, "d", &[6, 1, 3, 3]);
         let z = b.op("Conv", &[Some(y), Some(d), None], Attrs::new().int("group", 6))[0];
-        // Each of 6·6·6 elements goes to 2·2·2 places.
+        // Each of the 6·6·6 elements contributes to 2·2·2 outputs.
         let t = weight(&b, "t", &[6, 2, 2, 2]);
         let up = Attrs::new().ints("strides", &[2, 2]);
         let y = b.op("ConvTranspose", &[Some(z), Some(t), None], up)[0];
@@ -251,7 +253,7 @@ mod tests {
     fn memory_is_what_is_needed_at_one_time() {
         let b = Builder::new();
         let x = b.input("x", &[100]);
-        // relu lives until the product, seen through the view; its square root dies when that is made.
+        // The relu lives until the product, through the view. Its square root is freed after the reshape.
         let a = x.relu();
         let view = a.reshape(&[10, 10]);
         let root = a.sqrt();

@@ -1,23 +1,28 @@
-//! What a GPU wants otherwise than a processor.
+//! Rewrites for CUDA.
 
 use crate::expr::rewritten;
 use crate::graph::Node;
 use crate::ops::Geometry;
 use crate::{Expr, Graph, Result};
 
-/// As many tensors ONNX Runtime's CUDA kernels name in a launch itself. A list of more they copy to the device first.
+/// Maximum number of tensors that ONNX Runtime's CUDA kernels pass as launch arguments. Longer lists are
+/// copied to the device first.
 const NAMED: usize = 32;
 
-/// `graph` with transposed convolutions in groups whose windows do not meet, as in an inverse wavelet transform, each as a matrix
-/// product and a change of layout. What cuDNN's heuristics choose for many groups of a few channels took a quarter of the time of
-/// MobileStyleGAN's whole gradient. Gradients are to be taken of the result, which differs by rounding.
+/// Replaces grouped transposed convolutions with non-overlapping windows, such as an inverse wavelet
+/// transform, by a batched matrix product and a change of layout. With many groups of few channels, the
+/// algorithm that cuDNN's heuristics select took a quarter of the time of MobileStyleGAN's whole gradient.
+///
+/// Call this before [`Builder::gradient`](crate::Builder::gradient). Results differ by rounding.
 pub fn unfolded(graph: &Graph) -> Result<Graph> {
     rewritten(graph, lowered)
 }
 
-/// `graph` so that a run of it can be recorded as a CUDA graph and played again. ONNX Runtime up to 1.28 copies sizes and addresses
-/// to the device for a Concat of unequal parts, from memory that it gives away after the recording (its pull request 32121);
-/// so these become sums of padded parts.
+/// Rewrites `graph` so that a run can be captured as a CUDA graph and replayed.
+///
+/// For a Concat of unequal parts, ONNX Runtime up to 1.28 copies sizes and addresses to the device from host
+/// memory that it frees after the capture (its pull request 32121). Such a Concat becomes a sum of
+/// zero-padded parts.
 pub fn recordable(graph: &Graph) -> Result<Graph> {
     rewritten(graph, |node, inputs| {
         let parts: Vec<_> = inputs.iter().copied().flatten().collect();
@@ -39,7 +44,8 @@ pub fn recordable(graph: &Graph) -> Result<Graph> {
     })
 }
 
-/// Whether each node of a [`recordable`] graph may be recorded: a Split into unequal parts is left, which we do not write.
+/// Whether every node of a [`recordable`] graph can be captured. A Split into unequal parts cannot;
+/// [`recordable`] does not replace it, because this crate emits none.
 pub fn may_be_recorded(graph: &Graph) -> bool {
     graph.nodes().iter().filter(|node| matches!(&node.op[..], "Concat" | "Split")).all(|node| {
         let inputs: Vec<_> = node.inputs.iter().flatten().copied().collect();
@@ -52,7 +58,8 @@ fn has_short_list(shapes: &[Vec<usize>]) -> bool {
     shapes.len() <= NAMED && shapes.windows(2).all(|pair| pair[0] == pair[1])
 }
 
-/// The output of `node`, where it is a transposed convolution in groups whose windows do not meet: x `[1,C,H,W]`, w `[C,O/groups,k,l]` at steps of k and l.
+/// The replacement for `node`, if it is a grouped transposed convolution with non-overlapping windows: x
+/// `[1,C,H,W]`, w `[C,O/groups,k,l]`, strides (k, l).
 fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
     let [1, channels, height, width] = *x.shape() else { return None };

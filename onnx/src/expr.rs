@@ -1,8 +1,9 @@
-//! Building graphs: a [`Builder`] collects nodes, an [`Expr`] is a handle to a value with `+ - * /` and the ops.
+//! Graph construction. A [`Builder`] collects nodes; an [`Expr`] is a handle to a value, with the arithmetic
+//! operators and the ONNX ops as methods.
 //!
-//! Shapes are inferred as nodes are added. An ill-formed op does not panic: the first error is kept, later ops
-//! on its result are ignored, and [`Builder::finish`] returns it. Nodes are hash-consed (equal ops on equal
-//! inputs are one node) and small constant expressions are folded, so a finished graph is already simplified.
+//! Shapes are inferred as nodes are added. An ill-formed op does not panic: the builder records the first
+//! error, ignores later ops, and [`Builder::finish`] returns the error. Equal ops on equal inputs become one
+//! node (hash-consing), small constant expressions are folded, and local rewrites apply as nodes are added.
 
 mod methods;
 mod state;
@@ -22,7 +23,8 @@ pub struct Builder {
     state: RefCell<State>,
 }
 
-/// `graph` with another way to compute a node's one output where `lower` knows one. Inputs, outputs and weights keep their names.
+/// Copies `graph`. Each single-output node for which `lower` returns a replacement is replaced by it. Inputs,
+/// outputs and weights keep their names.
 pub(crate) fn rewritten(
     graph: &Graph,
     lower: impl for<'g> Fn(&Node, &[Option<Expr<'g>>]) -> Option<Expr<'g>>,
@@ -37,7 +39,7 @@ pub(crate) fn rewritten(
     b.finish()
 }
 
-/// A value under construction.
+/// A value of a graph under construction.
 #[derive(Clone, Copy)]
 pub struct Expr<'g> {
     builder: &'g Builder,
@@ -50,12 +52,12 @@ impl Builder {
         Builder::default()
     }
 
-    /// A graph input of f32 elements.
+    /// Adds an f32 graph input.
     pub fn input(&self, name: &str, shape: &[usize]) -> Expr<'_> {
         self.input_of(name, shape, DType::F32)
     }
 
-    /// A graph input of another element type.
+    /// Adds a graph input of element type `dtype`.
     pub fn input_of(&self, name: &str, shape: &[usize], dtype: DType) -> Expr<'_> {
         let mut state = self.state.borrow_mut();
         if let Some(error) = too_large(&format!("the input `{name}`"), shape) {
@@ -67,20 +69,20 @@ impl Builder {
         Expr { builder: self, value }
     }
 
-    /// A constant.
+    /// Adds a constant.
     pub fn constant(&self, tensor: Tensor) -> Expr<'_> {
         let value = self.state.borrow_mut().constant("", tensor);
         Expr { builder: self, value }
     }
 
-    /// A constant that keeps its name in the written file: a weight. It is never merged with another constant nor
-    /// folded into one (a scalar may be), so that [`Builder::inline`] can put another value in its place.
+    /// Adds a weight: a constant that keeps its name in the written file. It is never merged with another
+    /// constant or folded (scalars are the exception), so that [`Builder::inline`] can replace it.
     pub fn weight(&self, name: &str, tensor: Tensor) -> Expr<'_> {
         let value = self.state.borrow_mut().constant(name, tensor);
         Expr { builder: self, value }
     }
 
-    /// Joins values along `axis`.
+    /// Concatenates values along `axis`.
     pub fn concat<'g>(&'g self, values: &[Expr<'g>], axis: usize) -> Expr<'g> {
         match values {
             [one] => *one,
@@ -88,12 +90,12 @@ impl Builder {
         }
     }
 
-    /// A scalar constant, shape `[]`.
+    /// A scalar f32 constant, shape `[]`.
     pub fn scalar(&self, value: f32) -> Expr<'_> {
         self.constant(Tensor::scalar(value))
     }
 
-    /// An f32 constant from row-major values.
+    /// An f32 constant of `shape` from row-major values.
     pub fn values(&self, shape: &[usize], values: &[f32]) -> Expr<'_> {
         match Tensor::f32(shape, values.to_vec()) {
             Some(t) => self.constant(t),
@@ -103,12 +105,12 @@ impl Builder {
         }
     }
 
-    /// Adds any ONNX op; returns its outputs. Optional inputs are left out with `None`.
+    /// Adds an ONNX op with one output and returns its outputs. `None` omits an optional input.
     pub fn op(&self, op: &str, inputs: &[Option<Expr<'_>>], attrs: Attrs) -> Vec<Expr<'_>> {
         self.op_named(op, "", inputs, attrs, 1)
     }
 
-    /// As [`Builder::op`] with a node name for messages and the number of outputs asked for.
+    /// As [`Builder::op`], with a node name for messages and the number of outputs.
     pub fn op_named(
         &self,
         op: &str,
@@ -125,7 +127,7 @@ impl Builder {
         values.into_iter().map(|value| Expr { builder: self, value }).collect()
     }
 
-    /// One-output op with all inputs present.
+    /// Adds an op with one output whose inputs are all present.
     pub(crate) fn op1(&self, op: &str, inputs: &[Expr<'_>], attrs: Attrs) -> Expr<'_> {
         let inputs: Vec<_> = inputs.iter().map(|e| Some(e.value)).collect();
         let values = self.state.borrow_mut().node(op, "", &inputs, attrs, 1);
@@ -137,8 +139,9 @@ impl Builder {
         self.state.borrow_mut().graph.outputs.push((name.into(), value.value));
     }
 
-    /// Lets `value` be given from outside, as the input `name`, where a node computed it so far: what another graph has left
-    /// over need not be computed again. Gradients are taken before.
+    /// Turns `value`, which a node computes, into the graph input `name`, so that the caller can pass a
+    /// result that another graph has already computed. Call this after [`Builder::gradient`]: gradients stop
+    /// at graph inputs.
     pub fn supply(&self, name: &str, value: Expr<'_>) {
         if !std::ptr::eq(value.builder, self) {
             self.fail(Error::Input(format!("the value supplied as `{name}` belongs to another builder")));
@@ -147,14 +150,19 @@ impl Builder {
         self.state.borrow_mut().supply(name, value.value);
     }
 
-    /// Copies `graph` into this one and returns its outputs. `bindings` gives a value to each of its inputs, and
-    /// may replace named constants too: so a generator's weights become inputs of a training graph. A binding whose
-    /// name the graph does not have is an error.
+    /// Copies `graph` into this builder and returns its outputs. `bindings` gives a value to each graph input
+    /// and may also replace named constants: this is how a generator's weights become inputs of a training
+    /// graph.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a binding names nothing in `graph`, if an input has no binding, or if a shape or
+    /// element type differs.
     pub fn inline<'g>(&'g self, graph: &Graph, bindings: &[(&str, Expr<'_>)]) -> Result<Vec<Expr<'g>>> {
         self.inline_with(graph, bindings, |_, _| None)
     }
 
-    /// [`Builder::inline`], with another way to compute a node's one output where `lower` knows one.
+    /// As [`Builder::inline`]. Each single-output node for which `lower` returns a replacement is replaced by
+    /// it.
     pub(crate) fn inline_with<'g>(
         &'g self,
         graph: &Graph,
@@ -203,7 +211,10 @@ impl Builder {
         Ok(graph.outputs.iter().map(|(_, v)| map[v]).collect())
     }
 
-    /// The finished graph: only what its outputs need; or the first error met on the way.
+    /// Returns the finished graph, pruned to what its outputs need.
+    ///
+    /// # Errors
+    /// The first error recorded while the graph was built.
     pub fn finish(self) -> Result<Graph> {
         let State { mut graph, error, .. } = self.state.into_inner();
         match error {
@@ -230,7 +241,7 @@ impl Builder {
         }
     }
 
-    /// The node that computes a value, where one does.
+    /// The node that computes a value, if any.
     pub(crate) fn producer(&self, value: Expr<'_>) -> Option<Node> {
         self.state.borrow().producer(value.value).cloned()
     }

@@ -1,8 +1,9 @@
-//! Reverse-mode differentiation, graph to graph: gradients come out as standard ONNX ops on the same [`Builder`].
+//! Reverse-mode automatic differentiation, graph to graph: gradients are standard ONNX ops on the same
+//! [`Builder`].
 //!
-//! The walk goes backwards over the nodes between `wrt` and the loss. A rule gets the gradient of the loss with
-//! respect to a node's outputs and returns it with respect to its inputs (the vector-Jacobian product), written
-//! as its formula. A gradient that does not exist is absent, not zero.
+//! The walk visits the nodes between `wrt` and the loss in reverse order. A rule computes the vector-Jacobian
+//! product (VJP): it receives the gradient of the loss with respect to a node's outputs and returns the
+//! gradient with respect to its inputs. A gradient that does not exist is `None`, not zero.
 
 mod convolution;
 mod elementwise;
@@ -17,30 +18,33 @@ use crate::graph::{Attrs, Node, Value};
 use crate::{Builder, Error, Expr, Result, Tensor, cost};
 use std::collections::{HashMap, HashSet};
 
-/// Gradients with respect to the inputs of a node, in order; `None` where there is none.
+/// Gradients with respect to a node's inputs, in order; `None` where there is none.
 type Grads<'g> = Vec<Option<Expr<'g>>>;
 
-/// Ops that are constant almost everywhere, or read only the shape: their float outputs carry no gradient. (Outputs
-/// that are no floats never do.)
+/// Ops that are piecewise constant, or read only the shape: no gradient flows through them. (Outputs that are
+/// not floating-point never carry one.)
 const NO_GRADIENT: &[&str] = &["Ceil", "ConstantOfShape", "Floor", "Range", "Round", "Shape", "Sign"];
 
 impl Builder {
-    /// ∂`loss`/∂w for each w of `wrt`, each in the shape of its w. `loss` is a scalar (one element).
+    /// Returns ∂`loss`/∂w for each w in `wrt`, with the shape of w. `loss` has one element.
     ///
-    /// At kinks the gradients are PyTorch's: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal shares for ties
-    /// of Min, Max, ReduceMin and ReduceMax, the first maximum for MaxPool. Where it would be infinite, for Sqrt at 0
-    /// and the exponent of Pow at 0, it is 0.
+    /// At kinks the gradients are those of PyTorch: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal
+    /// shares among ties of Min, Max, ReduceMin and ReduceMax, and the first maximum for MaxPool. Where the
+    /// derivative is infinite or undefined (Sqrt at 0, the exponent of Pow at 0), the gradient is 0.
     ///
-    /// A w that the loss does not depend on gets zeros. An op without a gradient rule is an error only
-    /// when a gradient has to pass through it.
+    /// The gradient is zero for a w that the loss does not depend on.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `loss` is not a scalar. [`Error::Unsupported`] if a gradient has to pass through
+    /// an op that has no gradient rule.
     pub fn gradient<'g>(&'g self, loss: Expr<'g>, wrt: &[Expr<'g>]) -> Result<Vec<Expr<'g>>> {
         self.check()?;
         if loss.size() != 1 {
-            return Err(Error::Input(format!("the loss must be a scalar, it has shape {:?}", loss.shape())));
+            return Err(Error::Input(format!("the loss must be a scalar, but it has shape {:?}", loss.shape())));
         }
         let nodes = self.with(|g| g.nodes().to_vec());
 
-        // Forwards: which values depend on wrt.
+        // Forward: which values depend on `wrt`.
         let mut depends: HashSet<Value> = wrt.iter().map(|e| e.value()).collect();
         for node in &nodes {
             if node.inputs.iter().flatten().any(|v| depends.contains(v))
@@ -50,7 +54,7 @@ impl Builder {
             }
         }
 
-        // Backwards: accumulate ∂loss/∂value.
+        // Backward: accumulate ∂loss/∂value.
         let mut grads: HashMap<Value, Expr<'g>> = HashMap::new();
         let one = Tensor::f32(&loss.shape(), vec![1.0]).map(|t| self.constant(t));
         grads.extend(one.map(|one| (loss.value(), one)));
@@ -74,7 +78,7 @@ impl Builder {
     }
 }
 
-/// The table: every rule by section, and the refusal by name.
+/// Dispatches to the section that has a rule for the node's op.
 fn vjp<'g>(site: &Site<'_, 'g>) -> Result<Grads<'g>> {
     let sections = [
         elementwise::vjp,
@@ -94,18 +98,18 @@ fn vjp<'g>(site: &Site<'_, 'g>) -> Result<Grads<'g>> {
     Err(site.refuse("it has no gradient rule"))
 }
 
-/// Nodes and constants that one rule may emit are limited by this: a window of so many taps, say. More is no network.
+/// Limit on the kernel taps, and so on the nodes, that one rule may emit. No real network exceeds it.
 const MAX_TAPS: i64 = 4096;
 
-/// Largest constant that a rule may make, in elements.
+/// Largest constant that a rule may create, in elements.
 const MAX_CONSTANT: usize = 1 << 24;
 
-/// A value of fewer elements may as well be kept for the backward pass, and one that takes more operations for each of its
-/// elements must be, see [`Site::again`].
+/// Values with fewer elements than this, or with more operations for each element, are kept for the backward
+/// pass. See [`Site::again`].
 const WORTHWHILE: usize = 1 << 18;
 const CHEAP: u64 = 100;
 
-/// A node at which gradients have arrived.
+/// The context of one vector-Jacobian product: a node whose output gradients have arrived.
 struct Site<'a, 'g> {
     builder: &'g Builder,
     node: &'a Node,
@@ -122,7 +126,7 @@ impl<'g> Site<'_, 'g> {
         &self.node.attrs
     }
 
-    /// Input `i`, as it was or computed again. Shape inference has seen that required inputs are there.
+    /// Input `i`, rematerialized if that pays. Shape inference has checked that required inputs are present.
     fn x(&self, i: usize) -> Expr<'g> {
         match self.input(i) {
             Some(x) => self.again(x).unwrap_or(x),
@@ -130,10 +134,11 @@ impl<'g> Site<'_, 'g> {
         }
     }
 
-    /// A value much larger than what it is made of, and cheap, is not kept from the forward pass on: here it is computed again.
-    /// So is what reshapes or transposes it.
+    /// Recomputes a large, cheap intermediate in the backward pass instead of keeping it alive. Reshapes and
+    /// transposes of such a value are recomputed too. Returns `None` if the value should be kept.
     ///
-    /// So that this waits for the backward pass, its smallest input gets 0 times a number of the gradient added.
+    /// A zero-valued dependency on the incoming gradient, added to the smallest input, stops the runtime from
+    /// scheduling the recomputation early.
     fn again(&self, x: Expr<'g>) -> Option<Expr<'g>> {
         let node = self.builder.producer(x)?;
         let mut inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| self.builder.expr(v))).collect();
@@ -165,7 +170,7 @@ impl<'g> Site<'_, 'g> {
         self.builder.expr(self.node.outputs[0])
     }
 
-    /// The gradient that arrived at the first output.
+    /// The gradient of the first output; zeros if none has arrived.
     fn g(&self) -> Expr<'g> {
         self.g
             .first()
@@ -174,28 +179,28 @@ impl<'g> Site<'_, 'g> {
             .unwrap_or_else(|| self.builder.scalar(0.0).expand(&self.y().shape()))
     }
 
-    /// Whether anyone needs the gradient of input `i`; saves building costly ones.
+    /// Whether the gradient of input `i` is needed. Rules check this before they build an expensive one.
     fn wants(&self, i: usize) -> bool {
         self.node.inputs.get(i).copied().flatten().is_some_and(|v| self.depends.contains(&v))
     }
 
-    /// The constant integers of input `i`.
+    /// The integers of the constant input `i`.
     fn ints(&self, i: usize) -> Option<Vec<i64>> {
         let tensor = self.input(i)?.constant()?;
         Some(tensor.to_f64().into_iter().map(|v| v as i64).collect())
     }
 
-    /// A gradient of the one differentiable input.
+    /// The gradients of an op with a single differentiable input.
     fn one(&self, grad: Expr<'g>) -> Grads<'g> {
         vec![Some(grad)]
     }
 
-    /// Gradients of broadcast inputs: each is summed over the axes along which its input was repeated.
+    /// Gradients of broadcast inputs: each is summed over the axes along which its input was broadcast.
     fn broadcast(&self, grads: &[Expr<'g>]) -> Grads<'g> {
         grads.iter().enumerate().map(|(i, &g)| Some(unbroadcast(g, &self.x(i).shape()))).collect()
     }
 
-    /// Refuses sizes whose product is more than `limit`.
+    /// Fails if the product of `sizes` is greater than `limit`.
     fn limit(&self, what: &str, sizes: &[i64], limit: i64) -> Result<()> {
         match sizes.iter().try_fold(1i64, |n, &s| n.checked_mul(s)) {
             Some(n) if n <= limit => Ok(()),

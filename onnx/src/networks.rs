@@ -1,6 +1,7 @@
-//! Networks of this field as graphs, one per file: generators (ws → image), features that losses compare, the encoder.
+//! The networks of this field as graphs, one per file: generators (ws → image), feature extractors for
+//! losses, and encoders.
 //!
-//! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`, everywhere; crop, resize and normalisation are inside the graphs.
+//! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`. Crop, resize and normalization are part of the graphs.
 
 pub mod arcface;
 pub mod e4e;
@@ -21,7 +22,7 @@ pub use recognise::{Found, Network, recognise};
 
 use crate::{Builder, Error, Expr, Graph, Result, Tensor};
 
-/// The same graph with only the outputs named, in that order, and what they need.
+/// Returns `graph` with only the outputs in `names`, in that order, pruned to what they need.
 ///
 /// # Errors
 /// [`Error::Input`] naming an output that the graph does not have.
@@ -43,7 +44,7 @@ pub fn only_outputs(graph: &Graph, names: &[&str]) -> Result<Graph> {
     Ok(cut)
 }
 
-/// A constant that keeps its name in the written file.
+/// A weight: a constant that keeps its name in the written file.
 fn named<'g>(b: &'g Builder, name: &str, shape: &[usize], values: Vec<f32>) -> Expr<'g> {
     match Tensor::f32(shape, values) {
         Some(t) => b.weight(name, t),

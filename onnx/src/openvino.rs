@@ -1,7 +1,8 @@
 //! Reads networks in OpenVINO's format (IR version 10: `.xml` and `.bin`) into a [`Graph`].
 //!
-//! The ops that published face generators use; others are refused by name. The file is untrusted: every size and offset
-//! is checked against the `.bin`, shapes are inferred by us and chains of shape arithmetic fold away.
+//! Supports the ops that published face generators use and refuses others by name. Files are untrusted: every
+//! size and offset is checked against the `.bin`. Shapes are inferred, and chains of shape arithmetic are
+//! folded.
 
 mod ops;
 
@@ -10,17 +11,17 @@ use half::f16;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// A description or weights file larger than this is none of a network that we can run.
+/// Size limits of the `.xml` and the `.bin`, in bytes.
 const MAX_XML: u64 = 64 << 20;
 const MAX_BIN: u64 = 2 << 30;
 
-/// Reads `xml` and the `.bin` of the same name beside it.
+/// Reads `xml`, and the `.bin` of the same name beside it.
 ///
-/// The graph's input is called as in the file, its output as the layer that makes it; constants keep their names.
+/// The input keeps its name. An output is named after the layer that computes it. Constants keep their names.
 ///
 /// # Errors
-/// [`Error::Model`] for files that are inconsistent or truncated; [`Error::Unsupported`] for another version of the
-/// format or an unknown op; [`Error::Io`] where a file cannot be read.
+/// [`Error::Model`] if the files are inconsistent or truncated; [`Error::Unsupported`] for another format
+/// version or an unknown op; [`Error::Limits`] if a file is too large; [`Error::Io`] if one cannot be read.
 pub fn read(xml: &Path) -> Result<Graph> {
     let text = String::from_utf8(file(xml, MAX_XML)?)
         .map_err(|_| Error::Model(format!("{}: not an XML file", xml.display())))?;
@@ -32,12 +33,12 @@ fn file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
     let size = std::fs::metadata(path).map_err(io)?.len();
     if size > limit {
-        return Err(Error::Limits(format!("{}: {size} bytes, at most {limit} are read", path.display())));
+        return Err(Error::Limits(format!("{}: {size} bytes; at most {limit} are supported", path.display())));
     }
     std::fs::read(path).map_err(io)
 }
 
-/// Reads a network from the text of its `.xml` and the bytes of its `.bin`; `name` is for messages.
+/// Reads a network from the text of its `.xml` and the bytes of its `.bin`. `name` is for messages.
 ///
 /// # Errors
 /// As [`read`].
@@ -49,7 +50,7 @@ pub fn from_parts(name: &str, xml: &str, weights: &[u8]) -> Result<Graph> {
     let version = net.attribute("version").unwrap_or("none");
     if version != "10" {
         return Err(Error::Unsupported(format!(
-            "{name}: version {version} of OpenVINO's format, version 10 is read; convert it with mo of 2021"
+            "{name}: version {version} of OpenVINO's format; only version 10 is supported: convert with mo of 2021"
         )));
     }
     let layers = layers(net).map_err(bad)?;
@@ -62,15 +63,15 @@ pub fn from_parts(name: &str, xml: &str, weights: &[u8]) -> Result<Graph> {
     builder.finish()
 }
 
-/// A layer of the file: what it does and where its inputs come from.
+/// A layer of the file.
 struct Layer<'x> {
     name: &'x str,
     op: &'x str,
-    /// The attributes of `<data>`.
+    /// Attributes of `<data>`.
     data: HashMap<&'x str, &'x str>,
-    /// (layer, port) behind each input, in port order.
+    /// The (layer, port) that each input reads, in port order.
     inputs: Vec<(u32, u32)>,
-    /// Ids of its output ports.
+    /// Ids of the output ports.
     outputs: Vec<u32>,
 }
 
@@ -79,7 +80,7 @@ impl Layer<'_> {
         self.data.get(key).copied().ok_or_else(|| self.bad(&format!("the attribute `{key}` is missing")))
     }
 
-    /// A list of numbers, `1, 512`; empty for an empty attribute.
+    /// A list of integers, such as `1, 512`; empty for an empty attribute.
     fn numbers(&self, key: &str) -> Result<Vec<i64>> {
         let text = self.attribute(key)?;
         let numbers = text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::parse);
@@ -93,7 +94,7 @@ impl Layer<'_> {
     }
 }
 
-/// A part of the description, or what is wrong with it.
+/// A result whose error says what is wrong with the file.
 type Parsed<T> = std::result::Result<T, String>;
 
 fn layers<'x>(net: roxmltree::Node<'x, 'x>) -> Parsed<HashMap<u32, Layer<'x>>> {
@@ -144,7 +145,7 @@ fn layers<'x>(net: roxmltree::Node<'x, 'x>) -> Parsed<HashMap<u32, Layer<'x>>> {
     Ok(layers)
 }
 
-/// Layers in an order in which inputs come first.
+/// Layer ids in topological order.
 fn order(layers: &HashMap<u32, Layer<'_>>) -> Result<Vec<u32>> {
     let mut ids: Vec<u32> = layers.keys().copied().collect();
     ids.sort_unstable();
@@ -171,7 +172,7 @@ fn order(layers: &HashMap<u32, Layer<'_>>) -> Result<Vec<u32>> {
     }
     if sorted.len() < ids.len() {
         return Err(Error::Model(
-            "its layers depend on each other in a circle, or on one that is missing".into(),
+            "its layers form a circle, or depend on a layer that is missing".into(),
         ));
     }
     Ok(sorted)
@@ -198,7 +199,7 @@ fn build<'g>(b: &'g Builder, layers: &HashMap<u32, Layer<'_>>, weights: &[u8]) -
             }
             "Const" => {
                 let tensor = constant(layer, weights)?;
-                // A weight keeps its name; scalars and shapes have none, so that they fold.
+                // A weight keeps its name. Scalars and shapes are unnamed, so that they can be folded.
                 let is_weight = tensor.dtype() == DType::F32 && tensor.len() > 1;
                 vec![b.weight(if is_weight { layer.name } else { "" }, tensor)]
             }
@@ -233,7 +234,7 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
     };
     let (offset, size) = (number("offset")?, number("size")?);
     let bytes = offset.checked_add(size).and_then(|end| weights.get(offset..end)).ok_or_else(|| {
-        layer.bad(&format!("bytes {offset}+{size} of the .bin, which has {}: truncated", weights.len()))
+        layer.bad(&format!("it reads bytes {offset}+{size} of the .bin, which has {}: truncated", weights.len()))
     })?;
     let dtype = match layer.attribute("element_type")? {
         "f32" => DType::F32,
@@ -242,7 +243,7 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
         "i32" => DType::I32,
         other => {
             return Err(Error::Unsupported(format!(
-                "Const `{}`: elements of type {other} are not read",
+                "Const `{}`: elements of type {other} are not supported",
                 layer.name
             )));
         }
@@ -255,7 +256,7 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
     };
     let count = data.len();
     Tensor::new(&shape, data)
-        .ok_or_else(|| layer.bad(&format!("{size} bytes are {count} elements, the shape is {shape:?}")))
+        .ok_or_else(|| layer.bad(&format!("{size} bytes are {count} elements, but the shape is {shape:?}")))
 }
 
 fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::Arc<[T]> {
@@ -266,7 +267,7 @@ fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::
 mod tests {
     use super::*;
 
-    /// y = PReLU(x · w + b), x `[1, 2]`, w `[2, 2]` at byte 0, b `[2]` at byte 16, the slope at byte 24.
+    /// y = PReLU(x · w + b): x `[1, 2]`, w `[2, 2]` at byte 0, b `[2]` at byte 16, the slope at byte 24.
     fn network(change: impl Fn(String) -> String) -> Result<Graph> {
         let constant = |id: u32, shape: &str, offset: usize, size: usize| {
             format!(
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn sizes_of_a_split_that_overflow_are_refused() {
-        // Found by fuzzing: two sizes whose sum is no i64.
+        // Found by fuzzing: two sizes whose sum overflows i64.
         let split = |sizes: [i64; 2]| {
             let constant = |id: u32, shape: &str, offset: usize, size: usize| {
                 format!(
@@ -353,7 +354,7 @@ mod tests {
         assert_eq!(split([1, -1]).unwrap().output_shape("cut").unwrap(), [1, 3]);
         for sizes in [[i64::MAX, i64::MAX], [i64::MAX, -1], [1, 2]] {
             let error = split(sizes).unwrap_err().to_string();
-            assert!(error.contains("do not cut") && error.contains("t.xml"), "{error}");
+            assert!(error.contains("do not split") && error.contains("t.xml"), "{error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Shape and type rules: what an op makes of its inputs. One table, in sections.
+//! Shape and type inference: one table of rules, in sections.
 
 mod conv;
 mod layout;
@@ -10,7 +10,7 @@ pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 use crate::graph::Attrs;
 use crate::{DType, Tensor};
 
-/// An input as a shape rule sees it.
+/// An input, as a shape rule sees it.
 #[derive(Clone, Copy)]
 pub(crate) struct Arg<'a> {
     pub shape: &'a [usize],
@@ -21,10 +21,11 @@ pub(crate) struct Arg<'a> {
 /// Shape and type of one output.
 pub(crate) type Typed = (Vec<usize>, DType);
 
-/// A rule's answer, or the reason why the node is ill-formed (`no rule …` where the op is unknown).
+/// The outputs of a node, or why it is ill-formed. A reason that begins with `no rule` means that the op is
+/// valid but unsupported.
 pub(crate) type Inferred = std::result::Result<Vec<Typed>, String>;
 
-/// The inputs of a node with checked access.
+/// The inputs of a node, with checked access.
 pub(crate) struct Args<'a>(pub &'a [Option<Arg<'a>>]);
 
 impl<'a> Args<'a> {
@@ -40,7 +41,7 @@ impl<'a> Args<'a> {
         self.get(i).ok_or_else(|| format!("input {i} is missing"))
     }
 
-    /// The constant integers of input `i`: axes, shapes, pads.
+    /// The integers of the constant input `i`: axes, shapes, pads.
     pub fn ints(&self, i: usize) -> Result<Option<Vec<i64>>, String> {
         let Some(arg) = self.get(i) else { return Ok(None) };
         let tensor =
@@ -52,12 +53,12 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Shapes and types of the `outputs` outputs of `op`.
+/// Infers shape and type of the `outputs` outputs of `op`.
 pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs: usize) -> Inferred {
     let args = Args(inputs);
     let same = || args.need(0).map(|a| vec![(a.shape.to_vec(), a.dtype)]);
     match op {
-        // Element by element, one input.
+        // Element-wise, one input.
         "Abs" | "Ceil" | "Clip" | "Cos" | "Elu" | "Erf" | "Exp" | "Floor" | "HardSigmoid" | "HardSwish"
         | "Identity" | "LeakyRelu" | "Log" | "Neg" | "Not" | "Reciprocal" | "Relu" | "Round" | "Selu"
         | "Sigmoid" | "Sign" | "Sin" | "Softplus" | "Sqrt" | "Tanh" => same(),
@@ -71,7 +72,7 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             Ok(vec![(args.need(0)?.shape.to_vec(), dtype)])
         }
 
-        // Element by element with broadcasting.
+        // Element-wise, with broadcasting.
         "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Min" | "Max" | "Sum" | "Mean" => {
             let (x, shapes) = (args.need(0)?, args.present().map(|a| a.shape).collect::<Vec<_>>());
             if let Some(other) = args.present().find(|a| a.dtype != x.dtype) {
@@ -122,7 +123,7 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             let dims = |s: &[usize], t: &str| match (s, attrs.get_int(t, 0)) {
                 ([m, n], 0) => Ok((*m, *n)),
                 ([m, n], _) => Ok((*n, *m)),
-                _ => Err("both sides must be matrices".to_string()),
+                _ => Err("both operands must be matrices".to_string()),
             };
             let ((m, k), (k2, n)) = (dims(a.shape, "transA")?, dims(b.shape, "transB")?);
             if k != k2 {
@@ -146,7 +147,7 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
     }
 }
 
-/// The shape that all `shapes` broadcast to, numpy's way.
+/// The shape that all `shapes` broadcast to, by NumPy's rules.
 pub(crate) fn broadcast(shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
     let rank = shapes.iter().map(|s| s.len()).max().unwrap_or(0);
     let mut out = vec![1; rank];
@@ -186,7 +187,7 @@ fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
-/// Normalisations keep the shape; their parameters must fit the channels, or the normalised axes.
+/// Normalization keeps the shape. Its parameters must fit the channels, or the normalized axes.
 fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
     let x = args.need(0)?;
     if op == "LayerNormalization" {
@@ -207,30 +208,30 @@ fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
         for i in parameters {
             let shape = args.need(i)?.shape;
             if shape != [channels] {
-                return Err(format!("input {i} has shape {shape:?}, expected [{channels}]"));
+                return Err(format!("input {i} has shape {shape:?}; expected [{channels}]"));
             }
         }
     }
     Ok(vec![(x.shape.to_vec(), x.dtype)])
 }
 
-/// An axis in `0..rank`; negative ones count from the end.
+/// Resolves an axis to `0..rank`; negative axes count from the end.
 pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let a = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(a).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} is not in rank {rank}"))
+    usize::try_from(a).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} is out of range for rank {rank}"))
 }
 
-/// Axes in `0..rank`, each at most once.
+/// Resolves axes to `0..rank`; each may occur once.
 pub(crate) fn axes(given: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, String> {
     let given = given.unwrap_or_default();
     let axes = given.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
-        return Err(format!("the axes {given:?} name one twice"));
+        return Err(format!("the axes {given:?} contain a duplicate"));
     }
     Ok(axes)
 }
 
-/// The axes that a reduction runs over: none given means all.
+/// The axes of a reduction; no axes means all.
 pub(crate) fn reduced_axes(
     given: Option<Vec<i64>>,
     attrs: &Attrs,

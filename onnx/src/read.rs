@@ -1,7 +1,8 @@
-//! Reads `.onnx` into a [`Graph`]: shapes made static and inferred, older opsets brought to 18.
+//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 7 to 21 are
+//! converted to 18.
 //!
-//! A file is untrusted: sizes are checked before anything is allocated, names before they are followed, and
-//! external data may lie only beside the file.
+//! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
+//! and external data must be located beside the file.
 
 mod upgrade;
 
@@ -15,13 +16,17 @@ use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Opsets that we know how to bring to 18.
+/// Opsets that can be converted to 18.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
 
-/// A file larger than this is refused: no network of this field is near it.
+/// Larger files are refused; no network of this field comes close.
 const MAX_BYTES: u64 = 8 << 30;
 
-/// Reads a model file. Unknown input sizes (a dynamic batch, say) become 1, or what `shapes` gives by input name.
+/// Reads a model file. `shapes` gives input shapes by name; other unknown dimensions, such as a dynamic
+/// batch, become 1.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; otherwise as [`from_bytes`].
 pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
     let metadata = std::fs::metadata(path).map_err(io)?;
@@ -39,7 +44,13 @@ pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     from_bytes(&path.display().to_string(), bytes, path.parent(), shapes)
 }
 
-/// Reads a model from memory. `name` is for messages; `folder` is where its external data lies, if it may have any.
+/// Reads a model from memory. `name` is for messages; `folder` contains its external data, if it may have
+/// any. `shapes` is as in [`from_file`].
+///
+/// # Errors
+/// [`Error::Model`] if the model is malformed, truncated or of another opset; [`Error::Unsupported`] if it
+/// uses an op or a feature that has no rule; [`Error::Limits`] if it is too large; [`Error::Io`] if external
+/// data cannot be read.
 pub fn from_bytes(
     name: &str,
     bytes: Vec<u8>,
@@ -52,7 +63,7 @@ pub fn from_bytes(
     let opset =
         model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
     let opset =
-        opset.and_then(|o| o.version).ok_or_else(|| bad("it names no opset of the default domain".into()))?;
+        opset.and_then(|o| o.version).ok_or_else(|| bad("it declares no opset of the default domain".into()))?;
     if !OPSETS.contains(&opset) {
         return Err(bad(format!(
             "opset {opset}; export it with an opset from {} to {}",
@@ -60,13 +71,13 @@ pub fn from_bytes(
             OPSETS.end()
         )));
     }
-    let graph = model.graph.ok_or_else(|| bad("it holds no graph".into()))?;
+    let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
     let reader = Reader { name, folder, opset, builder: Builder::new() };
     reader.read(graph, shapes)?;
     reader.builder.finish().map_err(|e| in_file(name, e))
 }
 
-/// The same error with the file's name in front.
+/// Prefixes the error with the file's name.
 fn in_file(name: &str, error: Error) -> Error {
     match error {
         Error::Model(t) => Error::Model(format!("{name}: {t}")),
@@ -95,7 +106,7 @@ impl<'a> Reader<'a> {
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
             let value = self.tensor(tensor)?;
-            // Our own writer calls constants without a name `%…`.
+            // This crate's writer names unnamed constants `%…`.
             let constant = if name.starts_with('%') { b.constant(value) } else { b.weight(&name, value) };
             env.insert(name, constant);
         }
@@ -112,7 +123,7 @@ impl<'a> Reader<'a> {
         for output in &graph.output {
             let name = output.name.clone().unwrap_or_default();
             let value =
-                env.get(&name).ok_or_else(|| self.bad(format!("nothing computes the output `{name}`")))?;
+                env.get(&name).ok_or_else(|| self.bad(format!("no node computes the output `{name}`")))?;
             b.output(&name, *value);
         }
         Ok(())
@@ -129,7 +140,7 @@ impl<'a> Reader<'a> {
         let code = tensor.elem_type.unwrap_or(0);
         let dtype = dtype_of(code.into());
         let dtype = dtype.ok_or_else(|| {
-            self.bad(format!("the input `{name}` has the element type {code}, which we do not read"))
+            self.bad(format!("the input `{name}` has the element type {code}, which is not supported"))
         })?;
         if let Some((_, shape)) = shapes.iter().find(|(n, _)| *n == name) {
             return Ok((shape.to_vec(), dtype));
@@ -145,14 +156,14 @@ impl<'a> Reader<'a> {
         if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
             let domain = node.domain.unwrap_or_default();
             return Err(Error::Unsupported(format!(
-                "{}: node `{label}` uses {domain}.{op}; only standard ops are read",
+                "{}: node `{label}` uses {domain}.{op}; only standard ops are supported",
                 self.name
             )));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             let missing = || {
-                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initialiser, nor computed before it"))
+                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initializer, nor the output of an earlier node"))
             };
             inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
         }
@@ -167,7 +178,7 @@ impl<'a> Reader<'a> {
         }
         let results = match (op.as_str(), attrs.0.get("value")) {
             ("Constant", _) => vec![self.constant_node(&label, &attrs)?],
-            // Weights stored as f16 keep their name as f32.
+            // Weights stored as f16 become f32 weights under the name of the Cast's output.
             ("Cast", _) if is_stored_half(inputs.first().copied().flatten(), &attrs) => {
                 vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
             }
@@ -204,7 +215,7 @@ impl<'a> Reader<'a> {
             _ => None,
         });
         let tensor =
-            tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no value that we read")))?;
+            tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no supported value")))?;
         Ok(self.builder.constant(tensor))
     }
 
@@ -238,9 +249,9 @@ impl<'a> Reader<'a> {
         let name = t.name.clone().unwrap_or_else(|| "a constant".into());
         let code = t.data_type.unwrap_or(0);
         let dtype = dtype_of(code.into())
-            .ok_or_else(|| self.bad(format!("`{name}` has the element type {code}, which we do not read")))?;
+            .ok_or_else(|| self.bad(format!("`{name}` has the element type {code}, which is not supported")))?;
         let shape: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the shape {:?}", t.dims)))?;
+        let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the invalid shape {:?}", t.dims)))?;
         let raw = match (t.data_location, &t.raw_data) {
             (Some(1), _) => Some(self.external(&name, &t.external_data)?),
             (_, Some(raw)) if !raw.is_empty() => Some(raw.clone()),
@@ -248,7 +259,7 @@ impl<'a> Reader<'a> {
         };
         let data = match (raw, dtype) {
             (Some(raw), _) => {
-                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` holds a broken element")))?
+                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` ends within an element")))?
             }
             (None, DType::F32) => Data::F32(t.float_data.into()),
             (None, DType::F64) => Data::F64(t.double_data.into()),
@@ -271,19 +282,19 @@ impl<'a> Reader<'a> {
         };
         let (Some(folder), Some(location)) = (self.folder, get("location")) else {
             return Err(self.bad(format!(
-                "`{name}` lies in an external file that it does not name, or that we may not read"
+                "`{name}` is stored in an external file that is not named, or that may not be read"
             )));
         };
-        // Only a plain file name: a model must not reach for other files of this machine.
+        // Only a plain file name is accepted: a model must not read other files of this machine.
         let plain = Path::new(location).file_name().is_some_and(|f| f == location);
         if !plain {
             return Err(
-                self.bad(format!("`{name}` lies in `{location}`; external data must be beside the model"))
+                self.bad(format!("`{name}` is stored in `{location}`; external data must be beside the model"))
             );
         }
         let number = |key: &str| get(key).map_or(Ok(None), |v| v.parse::<u64>().map(Some));
         let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-            return Err(self.bad(format!("`{name}` has an external offset or length that is no number")));
+            return Err(self.bad(format!("`{name}` has an external offset or length that is not a number")));
         };
         let path = folder.join(location);
         let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
@@ -293,7 +304,7 @@ impl<'a> Reader<'a> {
         let length = length.unwrap_or(size.saturating_sub(offset));
         if offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(self.bad(format!(
-                "`{name}` wants bytes {offset}+{length} of {}, which has {size}: truncated",
+                "`{name}` refers to bytes {offset}+{length} of {}, which has {size}: truncated",
                 path.display()
             )));
         }

@@ -1,4 +1,4 @@
-//! Writes a [`Graph`] as `.onnx`: opset 18, weights inline, or in a file beside it above a size.
+//! Writes a [`Graph`] as `.onnx` at opset 18, with the weights inline or, above a size, in a file beside it.
 
 use crate::graph::{Attr, Graph, Value};
 use crate::proto::{self, attribute_type};
@@ -10,18 +10,19 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// IR version 9 goes with opsets up to 20.
+/// IR version 9 supports opsets up to 20.
 const IR_VERSION: i64 = 9;
 
 /// protobuf refuses messages of 2 GiB and more.
 const PROTOBUF_LIMIT: usize = 1 << 31;
 
-/// How a graph is written.
+/// How to write a graph.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
-    /// Weights go to a file of their own beside the model when they take more bytes than this together.
+    /// The weights are written to a separate file beside the model if they take more bytes than this in
+    /// total.
     pub external_above: usize,
-    /// Stores f32 weights of more than 256 elements as f16, with a `Cast` behind each: half the size.
+    /// Stores f32 weights of more than 256 elements as f16, each followed by a `Cast`. This halves the size.
     pub half: bool,
 }
 
@@ -31,17 +32,24 @@ impl Default for WriteOptions {
     }
 }
 
-/// The graph as the bytes of an `.onnx` file with everything inside.
+/// Encodes the graph as an `.onnx` file with all weights inline.
+///
+/// # Errors
+/// [`Error::Limits`] if it takes 2 GiB or more.
 pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>> {
     encoded(&model(graph, false))
 }
 
-/// As [`to_bytes`], but silent about shapes: sizes of inputs are left open, and so are the targets of Reshape, each of which gets
-/// a 0 added that comes of an input's shape.
+/// As [`to_bytes`], but with dynamic shapes: input dimensions are unspecified, and a zero computed from an
+/// input's shape is added to every constant Reshape target.
 ///
-/// Of two values that have one shape, ONNX Runtime's planner gives the later one the buffer of the earlier, and holds it in
-/// between. In a graph that goes forward and back through the same shapes, nearly every large buffer of the forward pass so
-/// waits for the backward pass, and no option of the C interface prevents that. A shape that it does not know is like no other.
+/// If two values have the same shape, ONNX Runtime's memory planner gives the later one the buffer of the
+/// earlier and holds the buffer in between. In a graph with a forward and a backward pass over the same
+/// shapes, nearly every large buffer of the forward pass is then held until the backward pass, and no option
+/// of the C API prevents it. The planner does not reuse a buffer for an unknown shape.
+///
+/// # Errors
+/// As [`to_bytes`].
 pub fn to_open_bytes(graph: &Graph) -> Result<Vec<u8>> {
     let mut model = model(graph, false);
     let sized = graph.inputs.iter().find(|&&v| !graph.info(v).shape.is_empty());
@@ -79,11 +87,12 @@ fn open(graph: &mut proto::Graph, sized: &str) {
     graph.node = nodes;
 }
 
-/// Sorts nodes by how many come before them at the least, but those that only outputs read stay the last.
+/// Orders nodes by depth, the length of the longest path from an input. Nodes that only produce graph outputs
+/// remain last.
 ///
-/// Of a node's arguments, ONNX Runtime computes the one whose node is last in the file first. So what hangs on the longest
-/// chain comes first, such as the gradient that arrives at a node, and what the node takes of the forward pass just before it is
-/// needed.
+/// ONNX Runtime evaluates a node's latest-listed producer first. The end of the longest chain, such as the
+/// gradient that arrives at a node, is therefore computed first, and a forward value is recomputed only once
+/// its gradient is ready.
 fn by_depth(nodes: &mut Vec<proto::Node>) {
     let mut depths: HashMap<&str, usize> = HashMap::new();
     let read: HashSet<&str> = nodes.iter().flat_map(|n| &n.input).map(String::as_str).collect();
@@ -101,12 +110,16 @@ fn by_depth(nodes: &mut Vec<proto::Node>) {
 
 fn encoded(model: &proto::Model) -> Result<Vec<u8>> {
     if model.encoded_len() >= PROTOBUF_LIMIT {
-        return Err(Error::Limits("the graph takes more than 2 GiB; write it to a file".into()));
+        return Err(Error::Limits("the graph takes more than 2 GiB; write it to a file instead".into()));
     }
     Ok(model.encode_to_vec())
 }
 
-/// Writes `path`, and `path` + `.data` where the weights go outside. Both appear whole or not at all.
+/// Writes the graph to `path`, and the weights to `path` + `.data` if they exceed
+/// [`WriteOptions::external_above`]. Each file is written atomically.
+///
+/// # Errors
+/// [`Error::Io`] if a file cannot be written.
 pub fn to_file(graph: &Graph, path: &Path, options: &WriteOptions) -> Result<()> {
     let mut model = model(graph, options.half);
     let tensors = model.graph.as_mut().map(|g| &mut g.initializer);
@@ -136,9 +149,10 @@ pub fn to_file(graph: &Graph, path: &Path, options: &WriteOptions) -> Result<()>
     write_whole(path, |file| write_model(file, model))
 }
 
-/// Writes the model as prost would encode it, but one weight at a time: at no moment are all of them there twice.
+/// Writes the same bytes as prost would encode, but one weight at a time, so that the weights are never all
+/// in memory twice.
 fn write_model(file: &mut dyn Write, model: proto::Model) -> std::io::Result<()> {
-    /// Keys of the fields, of type "length-delimited", that hold the graph and each of its weights.
+    /// Field keys, of wire type "length-delimited", of the graph and of each weight.
     const GRAPH: u8 = 7 << 3 | 2;
     const INITIALIZER: u8 = 5 << 3 | 2;
     let length = |n: usize| {
@@ -166,7 +180,7 @@ fn write_model(file: &mut dyn Write, model: proto::Model) -> std::io::Result<()>
     file.write_all(&proto::Model { opset_import, ..Default::default() }.encode_to_vec())
 }
 
-/// Writes to a temporary name in the same folder, then renames.
+/// Writes to a temporary file in the same folder, then renames it.
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let io = |source| Error::Io { path: path.into(), doing: "writing", source };
     let mut temporary = path.as_os_str().to_owned();
@@ -204,7 +218,7 @@ fn model(graph: &Graph, half: bool) -> proto::Model {
         let attrs = n.attrs.0.iter().map(|(k, a)| attribute(k, a)).collect();
         nodes.push(node(&n.op, &n.name, inputs, outputs, attrs));
     }
-    // An input, a constant, or a value with a second output name needs a copy.
+    // An output that is an input, a constant, or a value with another output name needs a copy.
     for (to, v) in graph.outputs.iter().filter(|(to, v)| names.get(v) != Some(to)) {
         nodes.push(node("Identity", "", vec![name(*v)], vec![to.clone()], vec![]));
     }
@@ -218,7 +232,7 @@ fn model(graph: &Graph, half: bool) -> proto::Model {
     }
 }
 
-/// A name for every value, no two alike: inputs and outputs keep theirs, weights unless one of those has it.
+/// A unique name for every value. Inputs and outputs keep their names; weights do unless the name is taken.
 fn names(graph: &Graph) -> HashMap<Value, String> {
     let mut names: HashMap<Value, String> = HashMap::new();
     let mut taken: HashSet<String> = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
@@ -290,7 +304,7 @@ fn attribute(name: &str, attr: &Attr) -> proto::Attribute {
     a
 }
 
-/// The elements of a tensor as bytes, without a copy.
+/// Gives access to a tensor's elements as bytes, without a copy.
 struct Raw<T>(Arc<[T]>);
 
 impl<T: bytemuck::NoUninit> AsRef<[u8]> for Raw<T> {
@@ -328,7 +342,7 @@ fn value_info(name: &str, graph: &Graph, v: Value) -> proto::ValueInfo {
     proto::ValueInfo { name: Some(name.into()), r#type: Some(proto::Type { tensor_type: Some(tensor_type) }) }
 }
 
-/// ONNX's number for an element type.
+/// The ONNX code of an element type.
 pub(crate) fn onnx_type(dtype: DType) -> i64 {
     match dtype {
         DType::F32 => 1,
@@ -340,7 +354,7 @@ pub(crate) fn onnx_type(dtype: DType) -> i64 {
     }
 }
 
-/// The element type behind ONNX's number.
+/// The element type of an ONNX code.
 pub(crate) fn dtype_of(onnx: i64) -> Option<DType> {
     [DType::F32, DType::I32, DType::I64, DType::Bool, DType::F16, DType::F64]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Names of what a checkpoint holds: keys of nested dicts, lists and modules, joined with dots.
+//! Names the contents of a checkpoint: the keys of nested dicts, lists and modules, joined by dots.
 
 use super::pickle::{Id, Node, Pickle, View};
 use super::source::Source;
@@ -6,26 +6,26 @@ use super::{SINGLE, Setting};
 use crate::Result;
 use std::collections::BTreeMap;
 
-/// How deep dicts may nest.
+/// Maximum nesting depth of dicts.
 const MAX_DEPTH: usize = 64;
-/// Bytes of a name.
+/// Maximum length of a name in bytes.
 const MAX_NAME: usize = 1024;
-/// Tensors, and settings, of one file.
+/// Maximum number of tensors, and of settings, in one file.
 const MAX_COUNT: usize = 1 << 16;
-/// Values that are looked at: those that several names share count as often as they are met.
+/// Maximum number of values visited. A value under several names counts once for each name.
 const MAX_VISITS: usize = 1 << 21;
-/// A text longer than this is no setting, and lists longer than [`MAX_LIST`] are data.
+/// Longer texts are not settings; lists longer than [`MAX_LIST`] are data.
 const MAX_TEXT: usize = 1024;
 const MAX_LIST: usize = 16;
 
-/// What a checkpoint holds, by name.
+/// The contents of a checkpoint by name.
 #[derive(Default)]
 pub(super) struct Contents {
     pub views: BTreeMap<String, View>,
     pub settings: BTreeMap<String, Setting>,
 }
 
-/// Names everything that a pickle holds.
+/// Names everything in a pickle.
 pub(super) fn contents(source: &Source, pickle: &Pickle) -> Result<Contents> {
     let mut walk =
         Walk { source, pickle, path: String::new(), depth: 0, visits: 0, found: Contents::default() };
@@ -88,7 +88,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// The value `id` under `key`.
+    /// Visits the value `id` under `key`.
     fn within(&mut self, key: &str, id: Id) -> Result<()> {
         let outside = self.path.len();
         if !self.path.is_empty() {
@@ -120,8 +120,8 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    /// A module's parameters, buffers and parts by their own names, as in `state_dict()`; its public attributes as
-    /// settings; the arguments that NVlabs's classes were made with.
+    /// A module's parameters, buffers and submodules under their own names, as in `state_dict()`; its public
+    /// attributes as settings; and the constructor arguments of NVlabs' classes.
     fn object(&mut self, state: Id) -> Result<()> {
         let Node::Dict(attributes) = self.node(state) else { return Ok(()) };
         self.visit(attributes.len())?;

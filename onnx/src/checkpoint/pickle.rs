@@ -1,9 +1,10 @@
-//! A pickle as a tree of plain values. The stack machine is run; what it would call is compared with a list of
-//! constructors ([`globals`]) that we build ourselves, and everything else is refused by name. Nothing is executed.
+//! Parses a pickle into a tree of plain values. The stack machine runs, but calls nothing: a call is looked
+//! up in an allow-list of constructors ([`globals`]), whose results this module builds itself. Everything
+//! else is refused by name.
 //!
-//! Values lie in one arena and refer to each other by number, as in Python: a list that was memorised and then filled
-//! is one list. Each instruction adds at most one value, so that [`MAX_STEPS`] and [`MAX_TEXT`] bound the memory; byte
-//! strings are left in the file.
+//! Values are stored in one arena and refer to each other by index, as in Python: a list that is memoized and
+//! filled later is one list. Each instruction adds at most one value, so [`MAX_STEPS`] and [`MAX_TEXT`] bound
+//! the memory. Byte strings stay in the file.
 
 mod cursor;
 mod globals;
@@ -17,19 +18,19 @@ use cursor::Cursor;
 use globals::Global;
 use machine::Machine;
 
-/// Instructions of one file; a full training checkpoint has about a hundred thousand.
+/// Maximum number of instructions in one file; a full training checkpoint has about a hundred thousand.
 const MAX_STEPS: u32 = 1 << 21;
-/// Bytes of text in one file.
+/// Maximum number of text bytes in one file.
 const MAX_TEXT: usize = 32 << 20;
-/// Marks that are open at the same time: how deep a pickle nests.
+/// Maximum number of open marks: the nesting depth of a pickle.
 const MAX_MARKS: usize = 1024;
-/// Bytes of a name of a class, or of an index in digits.
+/// Maximum length of a class name, or of an index in digits, in bytes.
 const MAX_LINE: usize = 1024;
 
-/// Index of a [`Node`].
+/// Index of a [`Node`] in [`Pickle::nodes`].
 pub(super) type Id = u32;
 
-/// A value.
+/// A value of a pickle.
 #[derive(Debug)]
 pub(super) enum Node {
     None,
@@ -37,7 +38,7 @@ pub(super) enum Node {
     Int(i64),
     Float(f64),
     Text(String),
-    /// Bytes of the file.
+    /// A byte string, as a range of the file.
     Bytes {
         at: u64,
         len: u64,
@@ -50,57 +51,57 @@ pub(super) enum Node {
     Storage(usize),
     /// Index into [`Pickle::views`].
     Tensor(usize),
-    /// An object: what its `__dict__` or its argument holds.
+    /// An object, with its `__dict__` or constructor state.
     Object(Option<Id>),
-    /// Something that no list of tensors needs: a device, a size, a number of NumPy's.
+    /// A value that tensors do not need: a device, a size, a NumPy number.
     Opaque,
 }
 
-/// Elements that tensors share.
+/// A storage: elements that tensors share.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
-    /// The type of its elements; `None` for untyped bytes.
+    /// Element type; `None` for untyped bytes.
     pub element: Option<Element>,
-    /// Number of elements; of bytes where untyped.
+    /// Number of elements, or of bytes if untyped.
     pub count: u64,
     pub place: Place,
 }
 
-/// Where a storage's bytes are.
+/// The location of a storage's bytes.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// Under this key, which the container knows.
+    /// Under this key, which the container resolves.
     Key(String),
-    /// At this byte of the file.
+    /// At this byte offset of the file.
     At(u64),
 }
 
-/// A tensor: a window on a storage.
+/// A tensor: a strided view of a storage.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub storage: usize,
     pub element: Element,
-    /// In elements, as the strides.
+    /// In elements, like the strides.
     pub offset: u64,
     pub shape: Vec<usize>,
     pub strides: Vec<u64>,
 }
 
-/// What a pickle holds.
+/// The contents of a pickle.
 pub(super) struct Pickle {
     pub nodes: Vec<Node>,
     pub root: Id,
     pub storages: Vec<Storage>,
     pub views: Vec<View>,
-    /// The first byte behind it.
+    /// The first byte after the pickle.
     pub end: u64,
 }
 
-/// What may still be spent on a file; shared by all its pickles.
+/// The remaining budget of a file, shared by all its pickles.
 pub(super) struct Budget {
     steps: u32,
     text: usize,
-    /// Whether byte strings may hold storages: not within such a byte string.
+    /// Whether the pickle is itself inside a storage: nested storages are refused.
     nested: bool,
 }
 
@@ -110,7 +111,7 @@ impl Budget {
     }
 }
 
-/// Reads the pickle that begins at byte `at` and ends before `end`.
+/// Reads the pickle that starts at byte `at` and ends before `end`.
 pub(super) fn read(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pickle> {
     let pickle = Pickle { nodes: vec![], root: 0, storages: vec![], views: vec![], end };
     let input = Cursor::new(source, at, end);

@@ -1,6 +1,6 @@
-//! Convolution and its transpose. How each gradient is lowered was measured, see [`crate::gradient`] and
-//! `docs/performance.md`: dX of a stride-1 convolution is a convolution with flipped, swapped weights; dW is one matrix
-//! product for each tap of the kernel, with the input as that tap sees it.
+//! Convolution and transposed convolution. The forms were chosen by measurement; see `docs/performance.md`.
+//! ∂x of a stride-1 convolution is a convolution with the flipped, transposed weight. ∂w is one matrix
+//! product for each kernel tap, with the input as that tap sees it.
 
 use super::layout::flip;
 use super::{Grads, MAX_TAPS, Site};
@@ -8,7 +8,7 @@ use crate::expr::ConvAttrs;
 use crate::ops::{Geometry, taps};
 use crate::{Attrs, Error, Expr, Result};
 
-/// Elements of a band of rows, see [`banded`].
+/// Elements in one tile of rows; see [`banded`].
 const BAND: usize = 1 << 22;
 
 pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -36,7 +36,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         .then(|| if transposed { g.conv(w, &conv) } else { input_gradient(x, w, g, &geometry, &conv) });
     let dw = s.wants(1).then(|| {
         if transposed {
-            // y[o, s·h + d·i − p] += x[c, h] w[c, o, i]: the roles of x and g are swapped
+            // y[o, s·h + d·i − p] += x[c, h] w[c, o, i]: the roles of x and g are swapped.
             weight_gradient(g, x, &geometry, group).reshape(&w.shape())
         } else {
             weight_gradient(x, g, &geometry, group).reshape(&w.shape())
@@ -46,7 +46,8 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     Ok(Some(vec![dx, dw, db]))
 }
 
-/// `y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i]`;  dx is g run through the same taps backwards.
+/// The gradient of `y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i]` with respect to x: g goes back through the
+/// same taps.
 fn input_gradient<'g>(
     x: Expr<'g>,
     w: Expr<'g>,
@@ -56,20 +57,20 @@ fn input_gradient<'g>(
 ) -> Expr<'g> {
     let d = geometry.kernel.len();
     let size = x.shape();
-    // Distance from the last tap to either border: the pads of the flipped convolution.
+    // Distance from the last tap to either border: the padding of the flipped convolution.
     let flipped: Vec<i64> = (0..2 * d).map(|i| geometry.reach(i % d) - 1 - geometry.pads[i]).collect();
     if geometry.strides.iter().all(|&s| s == 1) && flipped.iter().all(|&p| p >= 0) {
         let back = ConvAttrs { pads: flipped, ..conv.clone() };
         return g.conv(swapped(w, conv.group as usize), &back);
     }
-    // The windows may not reach the last rows of x: output_padding restores them.
+    // If the windows do not reach the last rows of x, output_padding restores them.
     let extra: Vec<i64> = (0..d)
         .map(|i| {
             let covered = (g.dim(2 + i) as i64 - 1) * geometry.strides[i] + geometry.reach(i);
             size[2 + i] as i64 + geometry.pads[i] + geometry.pads[d + i] - covered
         })
         .collect();
-    // CUDA has no kernel for pads that differ at the two ends: what both ends share is padding, the rest is cut off.
+    // CUDA has no kernel for asymmetric padding: pad by the smaller of both ends, and crop the rest.
     let shared: Vec<i64> = (0..2 * d).map(|i| conv.pads[i].min(conv.pads[(i + d) % (2 * d)])).collect();
     let cut: Vec<i64> = shared.iter().zip(&conv.pads).map(|(shared, pad)| shared - pad).collect();
     let wide = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
@@ -82,7 +83,7 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     let (o, c, kernel) = (shape[0], shape[1], &shape[2..]);
     let rank = shape.len();
     let turned = if o == group && c == 1 {
-        w // depthwise: nothing to swap
+        w // depthwise: there is nothing to transpose
     } else if group == 1 {
         w.transpose(&[1, 0].into_iter().chain(2..rank).collect::<Vec<_>>())
     } else {
@@ -94,13 +95,16 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     flip(turned, &axes)
 }
 
-/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
-/// that sums over n and h. All taps side by side in one matrix would need it as many times over.
+/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened. Each tap is a
+/// matrix product that sums over n and h. One matrix for all taps (im2col) would need the memory of x times
+/// the number of taps.
 ///
-/// On a processor, bands of rows of a large picture make a sum: what is padded and cut out for one of them is let go of before the next.
+/// On the CPU, a large image is processed in tiles of rows that are summed, so that the padded copies of one
+/// tile are freed before the next.
 ///
-/// What a tap sees of x is one range of x's numbers: rows of g are made as long as those of the padded x, and zeros are
-/// multiplied with what then lies between two rows. Of stride s, that holds in each of the s phases of x.
+/// The values of x that a tap sees form one contiguous range: g is padded to the row length of the padded x,
+/// and the values between two rows are multiplied by zeros. For stride s this holds within each of the s
+/// phases of x.
 fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
     let d = geometry.kernel.len();
     let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
@@ -111,17 +115,18 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
         return sum;
     }
 
-    // A phase of x is as large as its last tap needs. The first axis has a row more where taps end behind its last one.
-    // Sizes beyond all measure saturate, and are refused where a value would have them.
+    // A phase of x extends as far as its last tap needs. The first axis gets one more row if a tap's range
+    // ends after its last row. Extreme sizes saturate; shape inference rejects them later.
     let positions: Vec<i64> = g.shape()[2..].iter().map(|&n| n as i64).collect();
     let shift = |i: usize| (geometry.reach(i) - 1) / strides[i];
     let mut phase: Vec<i64> = (0..d).map(|i| positions[i] + shift(i)).collect();
     phase[0] += i64::from((1..d).any(|i| shift(i) > 0));
-    // Numbers from one position of axis i to the next.
+    // Elements between neighboring positions of axis i.
     let row = |i: usize| phase[i + 1..].iter().fold(1, |n: i64, &p| n.saturating_mul(p));
     let length = positions[0].saturating_mul(row(0));
 
-    // `length` of the `size` numbers that each sample and channel has, as [C, N·length].
+    // `length` consecutive elements of the `size` that each sample and channel has, starting at `from`, as
+    // [C, N·length].
     let flat = |e: Expr<'g>, c: usize, size: i64, from: i64| {
         let (e, axis) = match n {
             1 => (e.reshape(&[c, size as usize]), 1),
@@ -133,7 +138,8 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
     let all: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
     let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
     let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &[0; 2].into_iter().chain(after).collect::<Vec<_>>());
-    // Of a picture, all phases at once, one after the other as channels: Slice would copy them number by number.
+    // For 2-D data, one SpaceToDepth makes all phases, stacked along the channels. A strided Slice would copy
+    // element by element.
     let block = match strides[..] {
         [s, t] if s == t && s > 1 => Some(s),
         _ => None,
@@ -167,14 +173,15 @@ fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usi
             _ => b.concat(&products, 0).reshape(&[taps, outputs, channels]).transpose(&[1, 2, 0]),
         };
     }
-    // Grouped: one product for each group, batched, with the taps side by side.
+    // Grouped: one batched product over the groups, with the taps side by side.
     let (cg, og, numbers) = (channels / group, outputs / group, n.saturating_mul(length as usize));
     let split: Vec<_> = offsets.iter().map(|at| tap(at).reshape(&[group, cg, numbers])).collect();
     let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
     g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
 }
 
-/// [`weight_gradient`] as a sum over bands of rows, where x and g are large pictures and a processor computes.
+/// [`weight_gradient`] as a sum over tiles of rows, for large images on the CPU. `None` if tiling does not
+/// apply.
 fn banded<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Option<Expr<'g>> {
     let [_, _, height, _] = *x.shape() else { return None };
     let (height, rows) = (height as i64, g.dim(2) as i64);
@@ -189,7 +196,7 @@ fn banded<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Op
     let starts = (0..rows).step_by(usize::try_from(rows_of_band).ok()?);
     let parts = starts.map(|from| {
         let to = rows.min(from + rows_of_band);
-        // The rows of x that these rows of g see, some of which may be padding.
+        // The rows of x that these rows of g read; some may be padding.
         let first = from * geometry.strides[0] - geometry.pads[0];
         let end = (to - 1) * geometry.strides[0] + geometry.reach(0) - geometry.pads[0];
         let (above, below) = ((-first).max(0), (end - height).max(0));

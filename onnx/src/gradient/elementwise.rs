@@ -1,4 +1,4 @@
-//! Element-wise ops: each rule is its derivative.
+//! Element-wise ops: each rule is the derivative.
 
 use super::{Grads, Site, unbroadcast};
 use crate::{Attrs, DType, Expr, Result};
@@ -13,10 +13,11 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let b = s.builder;
     let zero = b.scalar(0.0);
     let slope = |default: f32| s.attrs().get_float("alpha", default);
-    // g where `keep`, 0 elsewhere.
+    // g where `keep` is true, 0 elsewhere.
     let mask = |keep: Expr<'g>| keep.select(g, zero);
 
-    // Where y tells the same as x, it is y that is read: x can be forgotten, and ONNX Runtime can fuse what made it.
+    // If y determines the derivative as well as x does, the rule reads y: x can then be freed, and ONNX
+    // Runtime can fuse the node with its producer.
     Ok(Some(match s.op() {
         // One input.
         "Identity" => s.one(g),
@@ -25,7 +26,8 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Abs" => s.one(g * x.unary("Sign")),
         "Exp" => s.one(g * y),
         "Log" => s.one(g / x),
-        // Infinite at 0, where features vanish: taken as 0, so that norms of nothing push nowhere.
+        // The derivative is infinite at 0. It is taken as 0, so that the norm of an all-zero vector has a
+        // zero gradient.
         "Sqrt" => s.one(y.greater(zero).select(g * 0.5 / y, zero)),
         "Reciprocal" => s.one(-(g * y * y)),
         "Sin" => s.one(g * x.unary("Cos")),
@@ -35,7 +37,8 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Softplus" => s.one(g * x.unary("Sigmoid")),
         // d erf(x)/dx = 2/√π · e^(−x²)
         "Erf" => s.one(g * (2.0 / PI.sqrt()) * (-(x * x)).exp()),
-        // A step as large factor and clip takes a third of the time of a comparison and Where: see docs/performance.md.
+        // Multiplying by a large factor and clipping takes a third of the time of a comparison and Where; see
+        // docs/performance.md.
         "Relu" => s.one(g * step(y, 0.0)),
         "LeakyRelu" => {
             let slope = slope(0.01);
@@ -62,14 +65,14 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let between = x.greater(b.scalar(-3.0)).select(g * (x / 3.0 + 0.5), zero);
             s.one(b.scalar(3.0).greater(x).select(between, g))
         }
-        // f(x) = min(max(x, low), high); the bounds belong to the inside
+        // f(x) = min(max(x, low), high); the bounds count as inside.
         "Clip" => {
             let below = s.input(1).map(|low| low.greater(x));
             let above = s.input(2).map(|high| x.greater(high));
             s.one([below, above].into_iter().flatten().fold(g, |g, out| out.select(zero, g)))
         }
 
-        // Two and more inputs, broadcast against each other.
+        // Two or more inputs, broadcast against each other.
         "Add" => s.broadcast(&[g, g]),
         "Sub" => s.broadcast(&[g, -g]),
         "Mul" if x.value() == s.x(1).value() => s.one(g * 2.0 * x), // a square
@@ -81,7 +84,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let positive = x.greater(zero);
             s.broadcast(&[positive.select(g, g * s.x(1)), positive.select(zero, g * x)])
         }
-        // The gradient goes in equal shares to the inputs that attain the extremum.
+        // The gradient is shared equally among the inputs that attain the extremum.
         "Min" | "Max" => {
             let attains = |i: usize| cast(s.x(i).binary("Equal", y), y.dtype());
             let hits: Vec<_> = (0..s.node.inputs.len()).map(attains).collect();
@@ -123,7 +126,7 @@ fn power<'g>(s: &Site<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
     vec![Some(unbroadcast(da, &a.shape())), dn]
 }
 
-/// `e` as another element type.
+/// Casts `e` to another element type.
 pub(super) fn cast(e: Expr<'_>, to: DType) -> Expr<'_> {
     e.builder().op1("Cast", &[e], Attrs::new().int("to", crate::write::onnx_type(to)))
 }

@@ -1,4 +1,4 @@
-//! Ops that move elements: the gradient moves back.
+//! Ops that rearrange elements: the rule applies the inverse rearrangement.
 
 use super::{Grads, MAX_CONSTANT, Site, unbroadcast};
 use crate::graph::Attrs;
@@ -28,7 +28,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         }
         "Split" => {
             let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
-            // Pieces that carry no gradient count as zeros.
+            // Pieces without a gradient count as zeros.
             let piece = |(i, g): (usize, &Option<Expr<'g>>)| {
                 let shape = s.builder.expr(s.node.outputs[i]).shape();
                 g.unwrap_or_else(|| s.builder.scalar(0.0).expand(&shape))
@@ -45,7 +45,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     }))
 }
 
-/// Slice: the gradient goes back to where the elements came from, zeros elsewhere.
+/// Slice: the gradient goes back to the positions that were read; the rest is zero.
 fn slice<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let x = s.x(0).shape();
     let constants: Vec<Option<Tensor>> = (0..s.node.inputs.len()).map(|i| s.input(i)?.constant()).collect();
@@ -59,7 +59,7 @@ fn slice<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         if r.count == 0 {
             return Ok(s.builder.scalar(0.0).expand(&x));
         }
-        // A negative step reads backwards: flip, then go on as for a positive one.
+        // A negative step reads backwards: flip, then proceed as for a positive step.
         let (first, step) = if r.step < 0 {
             out = flip(out, &[i]);
             (r.start + (r.count as i64 - 1) * r.step, -r.step)
@@ -79,7 +79,7 @@ pub(super) fn flip<'g>(e: Expr<'g>, axes: &[usize]) -> Expr<'g> {
     if n == 0 { e } else { e.slice(axes, &vec![-1; n], &vec![i64::MIN; n], &vec![-1; n]) }
 }
 
-/// Puts `step − 1` zeros behind each element of an axis.
+/// Inserts `step − 1` zeros after each element of an axis.
 pub(super) fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
     if step == 1 || e.dim(axis) == 1 {
         return e;
@@ -93,11 +93,11 @@ pub(super) fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
     e.reshape(&wide).pad(&vec![0; wide.len()], &after).reshape(&flat)
 }
 
-/// Tile: sum over the copies.
+/// Tile: sums over the copies.
 fn tile<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
     let repeats = s.ints(1).ok_or_else(|| s.refuse("its repeats are not constant"))?;
-    // [r₀, d₀, r₁, d₁, …] where r > 1, summed over every r
+    // [r₀, d₀, r₁, d₁, …] with the rᵢ > 1 only, summed over every r.
     let (mut split, mut copies) = (vec![], vec![]);
     for (&r, &d) in repeats.iter().zip(&shape) {
         if r != 1 {
@@ -109,7 +109,7 @@ fn tile<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(g.reshape(&split).sum(&copies, false))
 }
 
-/// Pad: constant mode cuts the border off; reflect and edge add it back to the elements that were repeated.
+/// Pad: constant mode crops the border; reflect and edge add it to the elements that were repeated.
 fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
     let rank = shape.len();
@@ -135,7 +135,7 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         let (head, tail) = ((p > 0).then(|| part(0, p)), (q > 0).then(|| part(p + n, p + n + q)));
         match mode.as_str() {
             "reflect" => {
-                // Padding mirrors around the first and the last element, which are not repeated.
+                // Reflection is about the first and the last element, which are not repeated.
                 sum = head.map_or(sum, |h| sum + placed(flip(h, &[i]), 1));
                 sum = tail.map_or(sum, |t| sum + placed(flip(t, &[i]), n - 1 - q));
             }
@@ -150,7 +150,7 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(out)
 }
 
-/// Gather with constant indices along an axis: every slice of g goes back to, or is added at, its index.
+/// Gather with constant indices along one axis: each slice of g is added at its index.
 fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = s.x(0).shape();
     let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
@@ -162,11 +162,11 @@ fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let (before, after) = (shape[..along].iter().product(), shape[along + 1..].iter().product());
     let g = g.reshape(&[before, k, after]);
 
-    // One index: put it back between zeros.
+    // A single index: pad with zeros on both sides.
     if let [i] = indices[..] {
         return Ok(g.pad(&[0, i as i64, 0], &[0, (n - 1 - i) as i64, 0]).reshape(&shape));
     }
-    // Another order: the inverse order.
+    // A permutation: gather with its inverse.
     let mut inverse = vec![usize::MAX; k];
     indices.iter().enumerate().filter(|(_, i)| **i < k).for_each(|(position, &i)| inverse[i] = position);
     if k == n && !inverse.contains(&usize::MAX) {

@@ -11,7 +11,8 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     })
 }
 
-/// Y = A·B;  dA = G·Bᵀ;  dB = Aᵀ·G, summed over broadcast batch axes. Vectors count as one-row, one-column matrices.
+/// Y = A·B;  dA = G·Bᵀ;  dB = Aᵀ·G, summed over broadcast batch axes. A vector counts as a one-row (A) or
+/// one-column (B) matrix.
 fn matmul<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     let (a, b) = (s.x(0), s.x(1));
     let (sa, sb) = (a.shape(), b.shape());
@@ -23,7 +24,7 @@ fn matmul<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     let g = s.g().reshape(&[&s.y().shape()[..batch], &[m, n][..]].concat());
     let da = s.wants(0).then(|| unbroadcast(g.matmul(swap(wide_b)), &wa).reshape(&sa));
     let db = s.wants(1).then(|| {
-        // One matrix for a whole stack: the stack's rows under each other make it one large product.
+        // B is shared by the whole batch: stacking the batch's rows gives one large product.
         if wb.len() == 2 && wa.len() > 2 {
             let rows = |e: Expr<'g>, last: usize| e.reshape(&[e.size() / last, last]);
             rows(wide_a, wb[0]).gemm(rows(g, n), true, false).reshape(&sb)
@@ -34,7 +35,7 @@ fn matmul<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     vec![da, db]
 }
 
-/// Swaps the last two axes.
+/// Transposes the last two axes.
 fn swap(e: Expr<'_>) -> Expr<'_> {
     let mut perm: Vec<usize> = (0..e.shape().len()).collect();
     let last = perm.len() - 1;
@@ -42,7 +43,7 @@ fn swap(e: Expr<'_>) -> Expr<'_> {
     e.transpose(&perm)
 }
 
-/// Y = α A'·B' + β C, where A' and B' are A and B or their transposes.
+/// Y = α A'·B' + β C, where A' and B' are A and B, optionally transposed.
 fn gemm<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     let (ta, tb) = (s.attrs().get_int("transA", 0) != 0, s.attrs().get_int("transB", 0) != 0);
     let (a, b) = (s.x(0), s.x(1));

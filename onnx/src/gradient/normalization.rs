@@ -1,4 +1,4 @@
-//! Normalisation layers and Softmax.
+//! Normalization layers and Softmax.
 
 use super::{Grads, Site, unbroadcast};
 use crate::ops::axis;
@@ -36,7 +36,7 @@ fn per_channel<'g>(v: Expr<'g>, rank: usize) -> Expr<'g> {
     v.reshape(&shape)
 }
 
-/// Inference: y = γ (x − μ)/√(σ² + ε) + β with stored μ, σ².
+/// Inference mode: y = γ (x − μ)/√(σ² + ε) + β with the stored μ and σ².
 fn batch<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     let (x, g) = (s.x(0), s.g());
     let rank = x.shape().len();
@@ -54,8 +54,8 @@ fn batch<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
     ]
 }
 
-/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β, where γ and β are per channel, or stand at the last axes:
-/// dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
+/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β. γ and β are per channel if `channels`, else they
+/// have the shape of the last axes. dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
 fn normalized<'g>(s: &Site<'_, 'g>, axes: &[usize], channels: bool) -> Grads<'g> {
     let (x, g, scale) = (s.x(0), s.g(), s.x(1));
     let rank = x.shape().len();

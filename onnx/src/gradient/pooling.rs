@@ -1,4 +1,4 @@
-//! Pooling.
+//! Pooling ops.
 
 use super::layout::dilate;
 use super::{Grads, MAX_CONSTANT, MAX_TAPS, Site};
@@ -29,9 +29,9 @@ fn geometry(s: &Site<'_, '_>, x: Expr<'_>) -> Result<Geometry> {
     Geometry::of(s.attrs(), &kernel, &x.shape()[2..]).map_err(Error::Model)
 }
 
-/// Adds up `parts`, each one value per window, at its tap of every window, in a padded canvas of at least the
-/// spatial size `canvas`. With strides, taps of equal remainder lie on one grid, summed small; then the grids
-/// are interleaved.
+/// Adds up `parts` on a zero canvas of at least the spatial size `canvas`. Each part has one value for each
+/// window, placed at its tap. With strides, the taps of equal remainder share a grid: each grid is summed at
+/// the lower resolution, then the grids are interleaved.
 fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i64]) -> Option<Expr<'g>> {
     let strides = &geometry.strides;
     let (_, any) = parts.first()?;
@@ -63,7 +63,7 @@ fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i6
     Some(b.concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&whole))
 }
 
-/// Size of the padded canvas on which every window lies whole.
+/// Size of the padded canvas that contains every window.
 fn canvas(geometry: &Geometry, size: &[usize], windows: &[usize]) -> Vec<i64> {
     let d = size.len();
     (0..d)
@@ -74,7 +74,7 @@ fn canvas(geometry: &Geometry, size: &[usize], windows: &[usize]) -> Vec<i64> {
         .collect()
 }
 
-/// The part of the canvas that is the input.
+/// Crops the canvas to the input.
 fn crop<'g>(e: Expr<'g>, geometry: &Geometry, size: &[usize]) -> Expr<'g> {
     let before = geometry.pads[..size.len()].iter().map(|&p| -p);
     let before: Vec<i64> = [0, 0].into_iter().chain(before).collect();
@@ -85,14 +85,14 @@ fn crop<'g>(e: Expr<'g>, geometry: &Geometry, size: &[usize]) -> Expr<'g> {
     e.pad(&before, &after)
 }
 
-/// Each window hands g / (elements that it averaged) to its elements.
+/// Each window distributes g / (number of elements averaged) to its elements.
 fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let geometry = geometry(s, x)?;
     let (shape, g) = (x.shape(), s.g());
     let (size, windows) = (&shape[2..], &g.shape()[2..]);
     let (d, strides, kernel) = (size.len(), &geometry.strides, &geometry.kernel);
 
-    // Windows side by side: repeat.
+    // The windows tile the input: repeat.
     let tiled = |i: usize| strides[i] == kernel[i] && windows[i] as i64 * strides[i] == size[i] as i64;
     if geometry.pads.iter().all(|&p| p == 0) && (0..d).all(tiled) {
         let area: i64 = kernel.iter().product();
@@ -104,14 +104,15 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         return Ok(apart.expand(&pairs(&|i| kernel[i] as usize)).reshape(&shape));
     }
 
-    // Past the padding, ONNX Runtime at opset 18 divides by the whole window, PyTorch and opset 19 by what there is.
+    // For a window that extends past the padding, ONNX Runtime at opset 18 divides by the whole window size;
+    // PyTorch and opset 19 divide by the number of elements inside.
     let include = s.attrs().get_int("count_include_pad", 0) != 0;
     let end = |i: usize| (windows[i] as i64 - 1) * strides[i] + kernel[i];
     if include && (0..d).any(|i| end(i) > size[i] as i64 + geometry.pads[i] + geometry.pads[d + i]) {
-        return Err(s.refuse("ceil_mode with count_include_pad, and a window that reaches past the padding"));
+        return Err(s.refuse("ceil_mode with count_include_pad, and a window that extends past the padding"));
     }
 
-    // How many elements window w averages along axis i: known now.
+    // The number of elements that window w averages along axis i, known at build time.
     let count = |i: usize, w: usize| {
         let start = w as i64 * strides[i] - geometry.pads[i];
         let (low, high) = match include {
@@ -120,8 +121,8 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         };
         (start + kernel[i]).min(high) - start.max(low)
     };
-    // dx[j] = Σₖ share[j + p − k] with the windows' shares `stride` apart: an average pooling of stride 1, which
-    // itself divides by the size of the kernel.
+    // dx[j] = Σₖ share[j + p − k], with the windows' shares `stride` apart. This is an average pooling with
+    // stride 1, which itself divides by the kernel size.
     let mut share = g;
     for i in 0..d {
         s.limit("windows", &[windows[i] as i64], MAX_CONSTANT as i64)?;
@@ -144,8 +145,8 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     Ok(s.builder.op1("AveragePool", &[apart.pad(&before, &after)], attrs))
 }
 
-/// The gradient goes to the first element of each window, in row-major order, that equals the maximum: taps are
-/// visited in order, and a window that has found its element stops taking part.
+/// The gradient goes to the first element of each window, in row-major order, that equals the maximum. Taps
+/// are visited in order, and a window that has found its element drops out.
 fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let geometry = geometry(s, x)?;
     s.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
@@ -158,7 +159,7 @@ fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let before = [&[0, 0], &geometry.pads[..d]].concat();
     let after: Vec<i64> = (0..d).map(|i| canvas[i] - geometry.pads[i] - size[i] as i64).collect();
     let after = [&[0, 0], &after[..]].concat();
-    // Padding must never win.
+    // Padding must never be the maximum.
     let low = s.builder.scalar(f32::MIN);
     let pads: Vec<i64> = before.iter().chain(&after).copied().collect();
     let padded = if pads.iter().all(|&p| p == 0) {

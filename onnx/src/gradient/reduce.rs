@@ -1,4 +1,4 @@
-//! Reductions: the gradient is spread back over the reduced axes.
+//! Reductions: the gradient is broadcast over the reduced axes.
 
 use super::elementwise::cast;
 use super::{Grads, Site};
@@ -15,7 +15,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let kept: Vec<usize> =
         shape.iter().enumerate().map(|(i, &d)| if reduced.contains(&i) { 1 } else { d }).collect();
     let count = reduced.iter().map(|&i| shape[i]).product::<usize>() as f32;
-    // Gradient and result with the reduced axes back as size 1, so that they broadcast against x.
+    // The gradient and the result, with the reduced axes restored as size 1 so that they broadcast against x.
     let (g, y) = (s.g().reshape(&kept), s.y().reshape(&kept));
     let spread = |g: Expr<'g>| g.expand(&shape);
 
@@ -32,7 +32,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "ReduceLogSum" => spread(g / y.exp()),
         "ReduceLogSumExp" => g * (x - y).exp(),
         "ReduceProd" => g * others(x, &reduced),
-        // The gradient goes in equal shares to the elements that attain the extremum.
+        // The gradient is shared equally among the elements that attain the extremum.
         "ReduceMax" | "ReduceMin" => {
             let hit = cast(x.binary("Equal", y), x.dtype());
             hit * (g / hit.sum(&reduced, true))
@@ -41,7 +41,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     })))
 }
 
-/// For each element the product of all others over `axes`: d Πx/dxᵢ. Exact where elements are 0.
+/// For each element, the product of all others over `axes`: d Πx/dxᵢ. Exact where elements are 0.
 fn others<'g>(x: Expr<'g>, axes: &[usize]) -> Expr<'g> {
     let (zero, one) = (x.builder().scalar(0.0), x.builder().scalar(1.0));
     let is_zero = x.binary("Equal", zero);

@@ -1,4 +1,4 @@
-//! Resize, DepthToSpace, SpaceToDepth.
+//! Resize, DepthToSpace and SpaceToDepth.
 
 use super::{Grads, MAX_CONSTANT, Site};
 use crate::{Attrs, Expr, Result};
@@ -13,7 +13,7 @@ pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
     })
 }
 
-/// Depth and space trade places back: a reshape, a transpose, a reshape.
+/// The inverse rearrangement between channels and space: reshape, transpose, reshape.
 fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
     let block = s.attrs().get_int("blocksize", 1) as usize;
     let g = s.g();
@@ -36,12 +36,12 @@ fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
 fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let (from, to) = (x.shape(), s.y().shape());
     let scales = s.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
-    // Axes whose elements are all repeated alike: summed over the copies, in one go.
+    // Axes on which every element is repeated equally often are summed over the copies, all at once.
     let (mut apart, mut copies, mut g) = (vec![], vec![], s.g());
     let mut rest = vec![];
     for axis in 0..from.len() {
         let (n, m) = (from[axis], to[axis]);
-        // Sizes given: the scale is their ratio.
+        // If sizes are given, the scale is their ratio.
         let scale = scales.as_ref().map_or(m as f32 / n as f32, |v| v[axis] as f32);
         apart.push(n);
         if n == m && scale == 1.0 {
@@ -81,8 +81,8 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     Ok(g)
 }
 
-/// For each of m outputs along an axis the inputs, of n, that it reads, and their weights. In f32, as ONNX Runtime
-/// computes it: a tie must fall on the same side.
+/// For each of m outputs along an axis, the indices of the inputs (of n) that it reads, and their weights.
+/// Computed in f32, as in ONNX Runtime: ties must round to the same side.
 fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
     let attrs = s.attrs();
     let mode = attrs.get_str("mode", "nearest");

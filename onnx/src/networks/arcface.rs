@@ -1,4 +1,4 @@
-//! ArcFace IR-SE50 as the identity loss sees a face (pSp's `id_loss`), and CurricularFace IR-101 for evaluation.
+//! ArcFace IR-SE50 for the identity loss (pSp's `id_loss`), and CurricularFace IR-101 for evaluation.
 
 use super::layers::{BatchNorm, linear, unit};
 use super::spec::Spec;
@@ -6,10 +6,10 @@ use super::{identity, ir};
 use crate::checkpoint::Checkpoint;
 use crate::{Builder, Expr, Graph, Result};
 
-/// Edge of the face that both networks see.
+/// Input resolution of both networks.
 const SIZE: usize = 112;
 
-/// Edge of their last feature map.
+/// Resolution of their last feature map.
 const LAST: usize = SIZE / 16;
 
 fn checked(c: &Checkpoint, affine: bool) -> Result<()> {
@@ -23,11 +23,13 @@ fn checked(c: &Checkpoint, affine: bool) -> Result<()> {
     spec.check(c)
 }
 
-/// Identity features for a loss. In: `image` `[1, 3, 256, 256]`, an FFHQ-aligned face, RGB in `[-1, 1]`. Out: `identity`, a
-/// unit vector `[1, 512]`, to be compared with 1 − cos.
+/// ArcFace identity features for a loss, to be compared by 1 − cos.
+///
+/// Input: `image` `[1, 3, 256, 256]`, an FFHQ-aligned face, RGB in `[-1, 1]`. Output: `identity` `[1, 512]`,
+/// a unit vector.
 ///
 /// # Errors
-/// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.
+/// [`crate::Error::Model`] naming a key that is missing or has an unexpected shape.
 pub fn identity(c: &Checkpoint) -> Result<Graph> {
     checked(c, true)?;
     let b = Builder::new();
@@ -37,8 +39,10 @@ pub fn identity(c: &Checkpoint) -> Result<Graph> {
     b.finish()
 }
 
-/// Identity features for evaluation. In: `face` `[1, 112, 112, 3]`, aligned by five points, RGB in 0 … 255. Out: `identity`
-/// `[1, 512]`, of any length.
+/// CurricularFace identity features for evaluation.
+///
+/// Input: `face` `[1, 112, 112, 3]`, aligned by five landmarks, RGB in 0 … 255. Output: `identity` `[1,
+/// 512]`, not normalized.
 ///
 /// # Errors
 /// As [`identity`].
@@ -58,8 +62,8 @@ fn embedding<'g>(c: &Checkpoint, face: Expr<'g>) -> Result<Expr<'g>> {
     Ok(BatchNorm::read(c, "output_layer.4", y.dim(1))?.apply(y, "output_layer.4"))
 }
 
-/// AdaptiveAvgPool2d of a square image to `size`: output i is the mean of inputs ⌊n·i/size⌋ … ⌈n·(i+1)/size⌉, so the windows
-/// overlap; two products with one matrix.
+/// AdaptiveAvgPool2d of a square image to `size`: output i is the mean of inputs ⌊n·i/size⌋ … ⌈n·(i+1)/size⌉,
+/// so the windows overlap. Computed as two products with one matrix.
 fn averaged(x: Expr<'_>, size: usize) -> Expr<'_> {
     let (b, n) = (x.builder(), x.dim(2));
     let mut rows = vec![0.0; size * n];

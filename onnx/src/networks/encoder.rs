@@ -1,18 +1,22 @@
-//! The encoder: an aligned face → w, by a linear head on the feature maps of the identity network's trunk.
+//! This project's encoder: aligned face → w, by a linear head on feature maps of the identity network's
+//! backbone.
 //!
-//! Encoder and identity features live in one graph with two outputs, so that the trunk's weights are stored once.
+//! The encoder and the identity features share one graph with two outputs, so that the backbone's weights are
+//! stored once.
 
 use super::faceres::{Weights, trunk};
 use super::identity;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result};
 
-/// In: `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]`. Out: `w` `[1, 512]`; `identity`, a unit vector `[1, 1024]`.
+/// Builds the encoder together with the identity features.
 ///
-/// `published` is the encoder as made for this project. Take one output with
-/// [`only_outputs`](super::only_outputs).
+/// Input: `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]`. Outputs: `w` `[1, 512]`, and `identity` `[1, 1024]`,
+/// a unit vector. Select one with [`only_outputs`](super::only_outputs).
+///
+/// `published` is the encoder as this project publishes it.
 ///
 /// # Errors
-/// [`Error::Input`] or [`Error::Model`] naming a weight that it lacks or that does not fit.
+/// [`Error::Input`] or [`Error::Model`] naming a weight that `published` lacks or that has the wrong type.
 pub fn with_identity(published: &Graph) -> Result<Graph> {
     let b = Builder::new();
     let image = b.input("image", &[1, 3, identity::SIZE, identity::SIZE]);
@@ -29,7 +33,7 @@ fn w<'g>(b: &'g Builder, weights: &Weights<'g>, published: &Graph, image: Expr<'
         b.op("AveragePool", &[Some(x)], attrs)[0]
     };
     let t = trunk(weights, image.slice(&[2, 3], &[1, 1], &[255, 255], &[1, 1]));
-    // Each map goes through its principal components, then everything through one matrix.
+    // Each feature map is projected to its principal components; one matrix then maps the concatenation to w.
     let project = |x: Expr<'g>, name: &str| {
         let y = b.op("Conv", &[Some(x), Some(weight(name)?)], Attrs::new())[0];
         Ok::<_, Error>(y.reshape(&[1, y.size()]))

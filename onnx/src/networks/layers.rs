@@ -1,16 +1,17 @@
-//! Layers that several networks are made of, from a checkpoint's tensors: convolutions with what normalises them inside.
+//! Layers that several networks share, built from a checkpoint's tensors; batch normalization is folded into
+//! convolutions.
 
 use super::named;
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Expr, Result};
 
-/// Added to the variance in PyTorch's batch normalisation.
+/// Added to the variance in PyTorch's batch normalization.
 const BN_EPS: f32 = 1e-5;
 
-/// Added to the squared norm: a vector of zeros stays one, with a gradient of zero instead of NaN.
+/// Added to the squared norm: a zero vector stays zero, and its gradient is zero instead of NaN.
 const TINY: f32 = 1e-12;
 
-/// A batch normalisation: y = factor ⊙ (x − mean) + bias.
+/// A batch normalization in inference mode: y = factor ⊙ (x − mean) + bias.
 pub(super) struct BatchNorm {
     factor: Vec<f32>,
     mean: Vec<f32>,
@@ -18,7 +19,8 @@ pub(super) struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Reads one of `n` channels; gain and bias are optional, as in PyTorch's `affine=False`.
+    /// Reads a batch normalization of `n` channels. Gain and bias are optional, as with PyTorch's
+    /// `affine=False`.
     pub fn read(c: &Checkpoint, prefix: &str, n: usize) -> Result<BatchNorm> {
         let get = |part: &str| c.values(&format!("{prefix}.{part}"), &[n]);
         let learned = |part: &str, default: f32| match c.shape(&format!("{prefix}.{part}")) {
@@ -30,13 +32,13 @@ impl BatchNorm {
         Ok(BatchNorm { factor, mean: get("running_mean")?.to_vec(), bias })
     }
 
-    /// What it makes of a constant per channel.
+    /// Its result for a value that is constant within each channel.
     fn of(&self, constant: impl Fn(usize) -> f32) -> Vec<f32> {
         let channel = |i| (constant(i) - self.mean[i]) * self.factor[i] + self.bias[i];
         (0..self.mean.len()).map(channel).collect()
     }
 
-    /// Applies it to x `[N, C, …]`. Before a convolution with a border of zeros it cannot be part of that.
+    /// Applies it to x `[N, C, …]`. It cannot be folded into a zero-padded convolution that follows it.
     pub fn apply<'g>(&self, x: Expr<'g>, name: &str) -> Expr<'g> {
         let (b, n) = (x.builder(), self.factor.len());
         let shape: Vec<usize> = (0..x.shape().len()).map(|i| if i == 1 { n } else { 1 }).collect();
@@ -45,7 +47,8 @@ impl BatchNorm {
     }
 }
 
-/// Convolution `key` `[O, I, k, k]` with border k/2 and the batch normalisation `bn` behind it, as one convolution.
+/// The convolution `key` `[O, I, k, k]` with padding k/2, with the batch normalization `bn` that follows it
+/// folded in.
 pub(super) fn conv_bn<'g>(
     c: &Checkpoint,
     x: Expr<'g>,
@@ -67,14 +70,14 @@ pub(super) fn conv_bn<'g>(
         }
         None => norm.of(|_| 0.0),
     };
-    // The two are one layer now: `conv1.0` and `conv1.1` are `conv1`.
+    // The two are now one layer: `conv1.0` and `conv1.1` become `conv1`.
     let (b, name) = (x.builder(), key.trim_end_matches(".0"));
     let w = named(b, &format!("{name}.weight"), shape, w);
     let shift = named(b, &format!("{name}.bias"), &[o], shift);
     Ok(convolved(x, w, Some(shift), stride, k / 2))
 }
 
-/// Convolution `key` as it is, with border `pad`; its bias is optional.
+/// The convolution `key` with padding `pad`; its bias is optional.
 pub(super) fn conv<'g>(
     c: &Checkpoint,
     x: Expr<'g>,
@@ -94,7 +97,7 @@ fn convolved<'g>(x: Expr<'g>, w: Expr<'g>, bias: Option<Expr<'g>>, stride: usize
     x.builder().op("Conv", &[Some(x), Some(w), bias], attrs)[0]
 }
 
-/// A fully connected layer `key` on x `[N, I]`, its weights times `scale`.
+/// The fully connected layer `key` on x `[N, I]`, with its weights multiplied by `scale`.
 pub(super) fn linear<'g>(c: &Checkpoint, x: Expr<'g>, key: &str, scale: f32) -> Result<Expr<'g>> {
     let (b, bias) = (x.builder(), format!("{key}.bias"));
     let weight = b.weight(&format!("{key}.weight"), c.get(&format!("{key}.weight"))?.clone());
@@ -103,7 +106,7 @@ pub(super) fn linear<'g>(c: &Checkpoint, x: Expr<'g>, key: &str, scale: f32) -> 
     Ok(if scale == 1.0 { y + bias } else { y * scale + bias })
 }
 
-/// x `[N, C]` at length 1 per row.
+/// Normalizes the rows of x `[N, C]` to length 1.
 pub(super) fn unit(x: Expr<'_>) -> Expr<'_> {
     x / (x.square().sum(&[1], true) + TINY).sqrt()
 }

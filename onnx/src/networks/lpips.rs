@@ -1,8 +1,9 @@
-//! LPIPS features: an image → five maps whose squared distance is the perceptual distance.
+//! LPIPS features: image → five maps whose squared distance is the perceptual distance.
 //!
-//! With f_l the ReLU outputs of the AlexNet trunk, unit-normalised over channels, and lin_l ≥ 0 the learned weights,
-//! d(a, b) = Σ_l mean_hw Σ_c lin_lc (f̂_l(a) − f̂_l(b))². So with φ_l = √lin_l ⊙ f̂_l the distance is
-//! Σ_l mean_hw Σ_c (φ_l(a) − φ_l(b))²: a target's φ is computed once.
+//! Let f_l be the ReLU outputs of the AlexNet backbone, f̂_l the same normalized to unit length over the
+//! channels, and lin_l ≥ 0 the learned weights. Then d(a, b) = Σ_l mean_hw Σ_c lin_lc (f̂_l(a) − f̂_l(b))².
+//! With φ_l = √lin_l ⊙ f̂_l the distance is Σ_l mean_hw Σ_c (φ_l(a) − φ_l(b))², so that φ of a target is
+//! computed once.
 
 mod alexnet;
 
@@ -12,20 +13,21 @@ use super::named;
 use crate::expr::ConvAttrs;
 use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
 
-/// Added to the squared norm of a feature vector. The original adds 1e-10 to the norm, behind a square root whose
-/// gradient is NaN where all features vanish (PerceptualSimilarity#69); this has none.
+/// Added to the squared norm of a feature vector. The original adds 1e-10 to the norm, after a square root
+/// whose gradient is NaN where all features vanish (PerceptualSimilarity#69).
 const TINY: f32 = 1e-12;
 
-/// Where the trunk's convolutions stand in the file's names.
+/// Names of the backbone's convolutions in the file.
 const CONVOLUTIONS: [&str; 5] = ["slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13"];
 
-/// The features of shift-tolerant LPIPS (AlexNet), from its published two-image network.
+/// The features of shift-tolerant LPIPS (AlexNet), built from its published two-image network.
 ///
-/// In: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`. Out: `phi0` … `phi4`, `[1, C, H, W]` each, not divided by H·W: the
-/// graph is fully convolutional and may be read again for another size.
+/// Input: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`. Outputs: `phi0` … `phi4`, `[1, C, H, W]` each, not
+/// divided by H·W. The graph is fully convolutional and may be read again for another size.
 ///
 /// # Errors
-/// [`crate::Error::Input`] or [`crate::Error::Model`] naming a weight that `two_images` lacks or that does not fit.
+/// [`crate::Error::Input`] or [`crate::Error::Model`] naming a weight that `two_images` lacks or that does
+/// not fit.
 pub fn shift_tolerant(two_images: &Graph, size: usize) -> Result<Graph> {
     let b = Builder::new();
     let image = b.input("image", &[1, 3, size, size]);
@@ -43,7 +45,7 @@ pub fn shift_tolerant(two_images: &Graph, size: usize) -> Result<Graph> {
     b.finish()
 }
 
-/// √lin ⊙ f / √(Σ_c f² + tiny)
+/// φ = √lin ⊙ f / √(Σ_c f² + ε)
 fn phi<'g>(b: &'g Builder, l: usize, f: Expr<'g>, lin: &Tensor) -> Result<Expr<'g>> {
     let root: Vec<f32> = lin.to_f64().iter().map(|v| v.max(0.0).sqrt() as f32).collect();
     let root = named(b, &format!("sqrt_lin{l}"), &[1, f.dim(1), 1, 1], root);
@@ -61,18 +63,19 @@ fn convolution<'g>(from: &Graph, x: Expr<'g>, name: &str, pad: i64) -> Result<Ex
     Ok(b.op("Conv", &[Some(x), Some(w), Some(bias)], Attrs::new().ints("pads", &[pad; 4]))[0])
 }
 
-/// 3×3 with stride 1: rows, then columns, whose gradient has six taps instead of nine.
+/// 3×3 max pooling with stride 1, as rows and then columns: the gradient has six taps instead of nine.
 fn max_pool(x: Expr<'_>) -> Expr<'_> {
     let b = x.builder();
     let rows = b.op("MaxPool", &[Some(x)], Attrs::new().ints("kernel_shape", &[3, 1]))[0];
     b.op("MaxPool", &[Some(rows)], Attrs::new().ints("kernel_shape", &[1, 3]))[0]
 }
 
-/// The first convolution, 11×11 with a border of 2 zeros, and the [`blur_pool`] behind it, as one convolution of 13×13
-/// with stride 2: a third of the work, and a seventh in the gradient.
+/// The first convolution, 11×11 with padding 2, and the [`blur_pool`] that follows it, as one 13×13
+/// convolution with stride 2: a third of the work, and a seventh in the gradient.
 ///
-/// With an even number n of convolved rows c, pooled row k ≥ 1 is `(c[2k−2] + 2c[2k−1] + c[2k])/4`. At the reflected
-/// border row 0 is the same as row 1, and the last one is `(c[n−2] + c[n−1])/2`: the same convolution with another kernel.
+/// With an even number n of convolved rows c, the pooled row k ≥ 1 is `(c[2k−2] + 2c[2k−1] + c[2k])/4`. At
+/// the reflected border, row 0 equals row 1, and the last row is `(c[n−2] + c[n−1])/2`: the same convolution
+/// with another kernel.
 fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     let (b, name) = (x.builder(), CONVOLUTIONS[0]);
     let w = from.find_constant(&format!("net.{name}.w"))?;
@@ -97,7 +100,8 @@ fn first_layer<'g>(from: &Graph, x: Expr<'g>) -> Result<Expr<'g>> {
     Ok(b.concat(&[y.slice(&[3], &[0], &[1], &[1]), y], 3))
 }
 
-/// The kernel that convolves with w `[O, C, h, w]` and then weighs neighbouring results with `rows` ⊗ `columns`.
+/// The kernel that convolves with w `[O, C, h, w]` and then takes sums of neighboring results, weighted by
+/// `rows` ⊗ `columns`.
 fn smeared(w: &Tensor, rows: &[f64], columns: &[f64]) -> Result<Tensor> {
     let [o, c, h, v] = *w.shape() else { return Err(crate::Error::Model("a kernel that is not 2-D".into())) };
     let (tall, wide) = (h + rows.len() - 1, v + columns.len() - 1);
@@ -115,7 +119,7 @@ fn smeared(w: &Tensor, rows: &[f64], columns: &[f64]) -> Result<Tensor> {
         .ok_or_else(|| crate::Error::Model("an empty kernel".into()))
 }
 
-/// Antialiased halving: `[1,2,1]`⊗`[1,2,1]`/16 with stride 2 over a reflected border of 2.
+/// Antialiased downsampling by two: `[1,2,1]`⊗`[1,2,1]`/16 with stride 2 and reflection padding of 2.
 fn blur_pool(x: Expr<'_>) -> Expr<'_> {
     let (b, c) = (x.builder(), x.dim(1));
     let pads = b.constant(Tensor::ints(&[0, 0, 2, 2, 0, 0, 2, 2]));

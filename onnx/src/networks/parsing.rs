@@ -1,17 +1,20 @@
 //! Multi-layer face-parsing features: the contracting path of the CelebAMask-HQ U-Net (E2Style's loss).
 //!
-//! Features are the four outputs of the pooling layers and the centre, to be compared one by one with 1 − cos.
-//! Batch normalisation is folded into the convolutions.
+//! The features are the outputs of the four pooling layers and of the center, each to be compared by 1 − cos.
+//! Batch normalization is folded into the convolutions.
 
 use super::layers::conv_bn;
 use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Expr, Graph, Result};
 
-/// In: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`, size a multiple of 16. Out: `pool1` … `pool4`, `center`.
+/// Builds the features.
+///
+/// Input: `image` `[1, 3, size, size]`, RGB in `[-1, 1]`, with size a multiple of 16. Outputs: `pool1` …
+/// `pool4`, `center`.
 ///
 /// # Errors
-/// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.
+/// [`crate::Error::Model`] naming a key that is missing or has an unexpected shape.
 pub fn contracting_path(checkpoint: &Checkpoint, size: usize) -> Result<Graph> {
     spec().check(checkpoint)?;
     let b = Builder::new();
@@ -26,7 +29,7 @@ pub fn contracting_path(checkpoint: &Checkpoint, size: usize) -> Result<Graph> {
     b.finish()
 }
 
-/// Twice convolution 3×3, batch normalisation, ReLU.
+/// Twice: 3×3 convolution, batch normalization, ReLU.
 fn double<'g>(c: &Checkpoint, name: &str, x: Expr<'g>) -> Result<Expr<'g>> {
     ["conv1", "conv2"].into_iter().try_fold(x, |x, half| {
         let layer = format!("{name}.{half}");
@@ -34,7 +37,7 @@ fn double<'g>(c: &Checkpoint, name: &str, x: Expr<'g>) -> Result<Expr<'g>> {
     })
 }
 
-/// The whole U-Net, as the file holds it.
+/// The keys of the whole U-Net, as in the file.
 fn spec() -> Spec {
     let mut spec = Spec::default();
     let double = |spec: &mut Spec, name: &str, from: &str, to: &str| {
@@ -50,7 +53,8 @@ fn spec() -> Spec {
     double(&mut spec, "center", "f4", "f5");
     for level in (1..=4).rev() {
         let (below, here, name) = (widths[level + 1], widths[level], format!("up_concat{level}"));
-        // The map below, enlarged, and that of the contracting path beside it: twice as many channels as come out.
+        // The upsampled deeper map is concatenated with the map of the contracting path: twice the output
+        // channels.
         double(&mut spec, &format!("{name}.conv"), &format!("2*{here}"), here);
         spec.tensor(format!("{name}.up.weight"), &format!("{below} {here} 2 2"));
         spec.tensor(format!("{name}.up.bias"), here);

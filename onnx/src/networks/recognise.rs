@@ -1,4 +1,4 @@
-//! Which of the networks that gani knows a checkpoint holds, and under which prefix.
+//! Detects which of the supported networks a checkpoint contains, and under which key prefix.
 
 use super::{ir, stylegan2};
 use crate::checkpoint::Checkpoint;
@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Network {
-    /// A StyleGAN2 generator with its mapping: [`stylegan2::build`].
+    /// A StyleGAN2 generator with its mapping network: [`stylegan2::build`].
     StyleGan2,
-    /// e4e's encoder: [`super::e4e::e4e`]. pSp's has the same keys.
+    /// e4e's encoder: [`super::e4e::e4e`]. pSp's encoder has the same keys.
     E4e,
     /// HyperStyle's W encoder: [`super::e4e::w_encoder`].
     WEncoder,
@@ -22,14 +22,14 @@ pub enum Network {
     MoCo,
     /// CelebAMask-HQ's face-parsing U-Net: [`super::parsing::contracting_path`].
     Parsing,
-    /// torchvision's AlexNet, the trunk of LPIPS: [`super::lpips::official`].
+    /// torchvision's AlexNet, the backbone of LPIPS: [`super::lpips::official`].
     AlexNet,
-    /// The heads of LPIPS v0.1 on AlexNet: [`super::lpips::official`].
+    /// The linear heads of LPIPS v0.1 on AlexNet: [`super::lpips::official`].
     LpipsHeads,
 }
 
 impl Network {
-    /// Its name, for people.
+    /// Display name.
     pub fn name(self) -> &'static str {
         match self {
             Network::StyleGan2 => "StyleGAN2",
@@ -45,18 +45,19 @@ impl Network {
     }
 }
 
-/// A network found in a checkpoint.
+/// A network that was detected in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Which.
+    /// The network.
     pub network: Network,
-    /// What stands before its keys, such as `g_ema.`: for [`Checkpoint::below`].
+    /// The prefix of its keys, such as `g_ema.`, for [`Checkpoint::below`].
     pub prefix: String,
-    /// One line for people: `StyleGAN2, 1024 px, 8 mapping layers (rosinality's layout)`.
+    /// One line for display: `StyleGAN2, 1024 px, 8 mapping layers (rosinality's layout)`.
     pub text: String,
 }
 
-/// What gives a network away. Half of a row is enough: a file that lacks one key is refused later, by that key's name.
+/// Keys that identify a network. Half of a row's keys are sufficient: if one is missing, the network's
+/// builder reports it by name.
 const MARKS: [(&[&str], &[Network]); 6] = [
     (
         &["input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "convs.0.conv.weight", "noises.noise_0"],
@@ -66,7 +67,7 @@ const MARKS: [(&[&str], &[Network]); 6] = [
         &["synthesis.b4.const", "synthesis.b4.torgb.weight", "synthesis.b4.conv1.weight", "mapping.w_avg"],
         &[Network::StyleGan2],
     ),
-    // The trunk; what stands on it tells which.
+    // The IR backbone; the heads on it distinguish the networks.
     (
         &[
             "input_layer.0.weight",
@@ -90,11 +91,12 @@ const MARKS: [(&[&str], &[Network]); 6] = [
     ),
 ];
 
-/// The heads are a row of their own: all five are alike.
+/// LPIPS heads, of which any three identify the network.
 const HEADS: &[&str] =
     &["lin0.model.1.weight", "lin1.model.1.weight", "lin2.model.1.weight", "lin3.model.1.weight"];
 
-/// Every network that the file holds; of several copies (`g`, `g_ema`) the averaged one.
+/// Detects all supported networks in the file. If it holds several copies (`g`, `g_ema`), the averaged one is
+/// chosen.
 pub fn recognise(file: &Checkpoint) -> Vec<Found> {
     let mut found = Vec::new();
     for (marks, networks) in MARKS.into_iter().chain([(HEADS, &[Network::LpipsHeads][..])]) {
@@ -109,7 +111,7 @@ pub fn recognise(file: &Checkpoint) -> Vec<Found> {
     found
 }
 
-/// The prefix under which at least half of `marks` stand.
+/// The prefix under which at least half of the `marks` occur.
 fn prefix(file: &Checkpoint, marks: &[&str]) -> Option<String> {
     let mut hits: BTreeMap<&str, usize> = BTreeMap::new();
     for key in file.keys() {
@@ -120,14 +122,14 @@ fn prefix(file: &Checkpoint, marks: &[&str]) -> Option<String> {
             }
         }
     }
-    // Averaged weights before the raw ones of training; MoCo's query encoder before its key encoder.
+    // Prefer averaged weights to raw training weights, and MoCo's query encoder to its key encoder.
     let rank = |prefix: &str| usize::from(["ema", "encoder_q"].iter().any(|good| prefix.contains(good)));
     let best = hits.into_iter().filter(|(_, n)| 2 * n >= marks.len());
     best.max_by_key(|&(prefix, n)| (n, rank(prefix), std::cmp::Reverse(prefix.len())))
         .map(|(p, _)| p.to_owned())
 }
 
-/// What stands on an IR trunk.
+/// The network on an IR backbone.
 fn on_the_trunk(file: &Checkpoint) -> Option<Network> {
     let has = |stem: &str| file.keys().any(|k| k.starts_with(stem));
     match (has("styles."), has("output_layer."), has("linear.")) {

@@ -1,4 +1,4 @@
-//! What the instructions of a pickle do to its stack, marks and memory, and what that may cost.
+//! Stack, mark and memo operations of the pickle machine, and their limits.
 
 use super::machine::Machine;
 use super::{Id, MAX_LINE, MAX_MARKS, MAX_STEPS, MAX_TEXT, Node};
@@ -14,7 +14,7 @@ impl Machine<'_, '_> {
         &self.pickle.nodes[id as usize]
     }
 
-    /// Where the last `count` values begin that lie above the last mark.
+    /// Index of the first of the last `count` values, all of which must be above the last mark.
     pub(super) fn height(&self, count: usize) -> Result<usize> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let from = self.stack.len().checked_sub(count).filter(|&from| from >= floor);
@@ -41,11 +41,11 @@ impl Machine<'_, '_> {
 
     pub(super) fn pop_mark(&mut self) -> Result<Vec<Id>> {
         let mark =
-            self.marks.pop().ok_or_else(|| self.broken("ends what it has not begun", self.input.at))?;
+            self.marks.pop().ok_or_else(|| self.broken("closes a mark that is not open", self.input.at))?;
         Ok(self.stack.split_off(mark))
     }
 
-    /// The items of the tuple on top.
+    /// Pops a tuple and returns its items.
     pub(super) fn pop_list(&mut self, at: u64) -> Result<Vec<Id>> {
         let args = self.pop()?;
         match self.node(args) {
@@ -58,7 +58,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Instructions, and copies of items, which cost as much as what made them.
+    /// Charges `count` steps: an instruction, or copied items, which count like the instructions that made
+    /// them.
     pub(super) fn spend(&mut self, count: usize) -> Result<()> {
         let left = self.budget.steps.checked_sub(u32::try_from(count).unwrap_or(u32::MAX));
         self.budget.steps = left.ok_or_else(|| {
@@ -67,16 +68,16 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// Adds to the list or dict on top.
+    /// Adds items to the list or dict on top of the stack.
     pub(super) fn fill(&mut self, items: Vec<Id>) -> Result<()> {
         let (top, at) = (self.top()?, self.input.at);
         let even = items.len().is_multiple_of(2);
         match &mut self.pickle.nodes[top as usize] {
             Node::List(list) => list.extend(items),
             Node::Dict(dict) if even => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
-            // A subclass of list or dict that is only state to us.
+            // A subclass of list or dict of which only the state is read.
             Node::Object(_) | Node::Opaque => {}
-            _ => return Err(self.broken("fills something that is no list and no dict", at)),
+            _ => return Err(self.broken("fills a value that is neither a list nor a dict", at)),
         }
         Ok(())
     }
@@ -87,7 +88,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// LONG1: two's complement of up to 255 bytes, of which 8 fit.
+    /// LONG1: two's complement of up to 255 bytes; values beyond 8 bytes are opaque.
     pub(super) fn long(&mut self) -> Result<()> {
         let count = self.input.byte()?.into();
         let bytes = self.input.take(count)?;
@@ -135,7 +136,7 @@ impl Machine<'_, '_> {
 
     pub(super) fn digits(&mut self) -> Result<u32> {
         let at = self.input.at;
-        self.input.line(MAX_LINE)?.parse().map_err(|_| self.broken("has an index that is no number", at))
+        self.input.line(MAX_LINE)?.parse().map_err(|_| self.broken("has an index that is not a number", at))
     }
 
     pub(super) fn put<const N: usize>(&mut self) -> Result<()> {
@@ -156,7 +157,7 @@ impl Machine<'_, '_> {
 
     pub(super) fn recall(&mut self, index: u32) -> Result<()> {
         let id = self.memo.get(&index).copied();
-        let id = id.ok_or_else(|| self.broken("recalls what it has not memorised", self.input.at))?;
+        let id = id.ok_or_else(|| self.broken("recalls a value that it has not memoized", self.input.at))?;
         self.stack.push(id);
         Ok(())
     }
