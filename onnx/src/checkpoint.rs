@@ -12,7 +12,6 @@
 //! together have at most as many elements as the file has bytes, plus 2²⁴.
 
 mod element;
-mod legacy;
 mod names;
 mod pickle;
 mod source;
@@ -20,19 +19,17 @@ mod view;
 mod zip;
 
 pub use element::Element;
+pub use names::{SINGLE, Setting};
 
 use crate::{Error, Result, Tensor};
 use names::Contents;
-use pickle::{Budget, Pickle, Place, View};
+use pickle::{Budget, Location, Pickle, View, legacy};
 use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use view::Stored;
-
-/// The tensor's name if the file contains a single tensor.
-pub const SINGLE: &str = "tensor";
 
 /// Elements that a file's tensors may have beyond its bytes, because views can repeat elements.
 const MAX_REPEATED: u64 = 1 << 24;
@@ -49,17 +46,6 @@ pub enum Format {
     /// Tensors in memory, not from a file.
     #[default]
     Memory,
-}
-
-/// A value of a checkpoint that is not a tensor: a training option, or an attribute of a module.
-#[derive(Clone, PartialEq, Debug)]
-#[allow(missing_docs)] // each variant is its Python type
-pub enum Setting {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
 }
 
 /// The tensors of a checkpoint by dotted path, such as `g_ema.conv1.conv.weight` or
@@ -136,7 +122,7 @@ impl Checkpoint {
 
     /// Restricts lookups to keys under `prefix`, such as `g_ema.`. If no key has this prefix, the scope is
     /// unchanged.
-    pub fn below(mut self, prefix: &str) -> Checkpoint {
+    pub fn scoped(mut self, prefix: &str) -> Checkpoint {
         if self.file.tensors.keys().any(|k| k.starts_with(prefix)) {
             self.prefix = prefix.into();
         }
@@ -215,7 +201,7 @@ impl Checkpoint {
     }
 
     /// The full path of `key`, including the prefix.
-    pub(crate) fn full(&self, key: &str) -> String {
+    pub(crate) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
@@ -228,7 +214,7 @@ impl Checkpoint {
     }
 
     /// A tensor by its full path, such as `latent_avg` beside `g_ema`. The scope does not apply.
-    pub fn top(&self, key: &str) -> Option<&Tensor> {
+    pub fn unscoped(&self, key: &str) -> Option<&Tensor> {
         self.file.tensors.get(key).and_then(|entry| self.file.tensor(entry).ok())
     }
 
@@ -279,7 +265,7 @@ fn parse(source: &Source) -> Result<(Format, Pickle)> {
         // would call.
         [0x80 | b'(' | b'c' | b'}' | b']' | b'd' | b'l', ..] => {
             let pickle = pickle::read(source, 0, source.len, &mut Budget::new())?;
-            if pickle.storages.iter().any(|s| matches!(s.place, Place::Key(_))) {
+            if pickle.storages.iter().any(|s| matches!(s.place, Location::Key(_))) {
                 return Err(source.bad("damaged: its tensors refer to storages that it does not contain"));
             }
             Ok((Format::Pickle, pickle))
@@ -296,10 +282,10 @@ mod tests {
     fn what_is_missing_or_misshaped_is_named() {
         let weight = Tensor::f32(&[2], vec![1.0, 2.0]).unwrap();
         let c = Checkpoint::from_tensors("a.pt", [("g_ema.w".to_string(), weight)]);
-        assert_eq!(c.clone().below("g_ema.").values("w", &[2]).unwrap(), [1.0, 2.0]);
-        let text = c.clone().below("g_ema.").get("b").unwrap_err().to_string();
+        assert_eq!(c.clone().scoped("g_ema.").values("w", &[2]).unwrap(), [1.0, 2.0]);
+        let text = c.clone().scoped("g_ema.").get("b").unwrap_err().to_string();
         assert!(text.contains("a.pt") && text.contains("g_ema.b"), "{text}");
-        let text = c.below("g_ema.").values("w", &[3]).unwrap_err().to_string();
+        let text = c.scoped("g_ema.").values("w", &[3]).unwrap_err().to_string();
         assert!(text.contains("`w`") && text.contains("[2]") && text.contains("[3]"), "{text}");
     }
 

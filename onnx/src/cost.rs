@@ -6,7 +6,7 @@
 //! let b = Builder::new();
 //! let w = b.weight("w", Tensor::f32(&[4, 8], vec![0.5; 32]).unwrap());
 //! b.output("y", b.input("x", &[2, 4]).matmul(w));
-//! let cost = cost::of(&b.finish()?);
+//! let cost = cost::count(&b.finish()?);
 //! assert_eq!((cost.parameters, cost.flops), (32, 2 * 2 * 4 * 8));
 //! # Ok::<(), gani_onnx::Error>(())
 //! ```
@@ -44,7 +44,7 @@ pub struct OpCost {
 }
 
 /// Counts the cost of a graph.
-pub fn of(graph: &Graph) -> Cost {
+pub fn count(graph: &Graph) -> Cost {
     let mut cost = Cost { activations: activations(graph), ..Cost::default() };
     let mut seen = HashSet::new();
     for node in graph.nodes() {
@@ -69,7 +69,7 @@ pub struct Machine {
     /// Memory bandwidth in bytes per second.
     pub bytes: f64,
     /// Launch overhead of a node in seconds.
-    pub start: f64,
+    pub launch_overhead: f64,
 }
 
 /// Estimated run time in seconds by the roofline model: a node takes the longer of its compute time and its
@@ -77,7 +77,7 @@ pub struct Machine {
 pub fn seconds(graph: &Graph, machine: &Machine) -> f64 {
     let node = |node: &Node| {
         let (flops, bytes) = (flops(graph, node) as f64, bytes(graph, node) as f64);
-        machine.start + (flops / machine.flops).max(bytes / machine.bytes)
+        machine.launch_overhead + (flops / machine.flops).max(bytes / machine.bytes)
     };
     graph.nodes().iter().filter(|n| !is_view(n)).map(node).sum()
 }
@@ -237,7 +237,7 @@ mod tests {
         let up = Attrs::new().ints("strides", &[2, 2]);
         let y = b.op("ConvTranspose", &[Some(z), Some(t), None], up)[0];
         b.output("y", y.relu());
-        let cost = of(&b.finish().unwrap());
+        let cost = count(&b.finish().unwrap());
         let conv = 6 * 64 * (2 * 36 + 1) + 216 * 18;
         let transposed = 216 * 2 * 8;
         assert_eq!(cost.ops["Conv"].flops, conv);
@@ -260,11 +260,11 @@ mod tests {
         let c = root.reshape(&[10, 10]) * view;
         b.output("y", c.sum(&[0], false));
         let graph = b.finish().unwrap();
-        assert_eq!(of(&graph).activations, 3 * 400);
+        assert_eq!(count(&graph).activations, 3 * 400);
         let b = Builder::new();
         let chain = b.input("x", &[100]).relu().sqrt().exp().abs();
         b.output("y", chain);
-        assert_eq!(of(&b.finish().unwrap()).activations, 2 * 400);
+        assert_eq!(count(&b.finish().unwrap()).activations, 2 * 400);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         b.output("y", b.input("x", &[8, 8]).matmul(b.input("w", &[8, 8])));
         let graph = b.finish().unwrap();
         let (flops, bytes) = (2.0 * 8.0 * 64.0, 3.0 * 4.0 * 64.0);
-        let at = |flops, bytes| seconds(&graph, &Machine { flops, bytes, start: 0.5 });
+        let at = |flops, bytes| seconds(&graph, &Machine { flops, bytes, launch_overhead: 0.5 });
         assert_eq!(at(1.0, 1e9), 0.5 + flops);
         assert_eq!(at(1e9, 1.0), 0.5 + bytes);
     }
@@ -285,7 +285,7 @@ mod tests {
         let w = weight(&b, "w", &[4, 4]);
         let y = x.matmul(w).matmul(w);
         b.output("y", y.reshape(&[12]));
-        let cost = of(&b.finish().unwrap());
+        let cost = count(&b.finish().unwrap());
         assert_eq!((cost.parameters, cost.flops), (16, 2 * 2 * 3 * 4 * 4));
         assert_eq!(cost.ops["Reshape"].bytes, 0);
     }

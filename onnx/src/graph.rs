@@ -131,7 +131,7 @@ pub struct Graph {
     pub(crate) outputs: Vec<(String, Value)>,
     /// Set by [`crate::winograd`]. Gradient rules then choose the forms that are fastest on the CPU, where a
     /// cache-sized working set is worth an extra copy.
-    pub(crate) for_processor: bool,
+    pub(crate) for_cpu: bool,
 }
 
 impl Graph {

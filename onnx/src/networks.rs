@@ -14,13 +14,14 @@ pub mod lpips;
 pub mod mobilestylegan;
 pub mod moco;
 pub mod parsing;
-mod recognise;
+mod recognize;
+mod signature;
 mod spec;
 pub mod stylegan2;
 
-pub use recognise::{Found, Network, recognise};
+pub use recognize::{DetectedNetwork, Network, recognize};
 
-use crate::{Builder, Error, Expr, Graph, Result, Tensor};
+use crate::{Error, Graph, Result};
 
 /// Returns `graph` with only the outputs in `names`, in that order, pruned to what they need.
 ///
@@ -42,12 +43,4 @@ pub fn only_outputs(graph: &Graph, names: &[&str]) -> Result<Graph> {
         .collect::<Result<_>>()?;
     cut.prune();
     Ok(cut)
-}
-
-/// A weight: a constant that keeps its name in the written file.
-fn named<'g>(b: &'g Builder, name: &str, shape: &[usize], values: Vec<f32>) -> Expr<'g> {
-    match Tensor::f32(shape, values) {
-        Some(t) => b.weight(name, t),
-        None => b.fail(Error::Model(format!("`{name}` does not fill the shape {shape:?}"))),
-    }
 }

@@ -4,10 +4,12 @@
 //! size and offset is checked against the `.bin`. Shapes are inferred, and chains of shape arithmetic are
 //! folded.
 
+mod layer;
 mod ops;
 
 use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
 use half::f16;
+use layer::{Layer, layers, order};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -33,7 +35,10 @@ fn file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
     let size = std::fs::metadata(path).map_err(io)?.len();
     if size > limit {
-        return Err(Error::Limits(format!("{}: {size} bytes; at most {limit} are supported", path.display())));
+        return Err(Error::Limits(format!(
+            "{}: {size} bytes; at most {limit} are supported",
+            path.display()
+        )));
     }
     std::fs::read(path).map_err(io)
 }
@@ -61,121 +66,6 @@ pub fn from_parts(name: &str, xml: &str, weights: &[u8]) -> Result<Graph> {
         other => other,
     })?;
     builder.finish()
-}
-
-/// A layer of the file.
-struct Layer<'x> {
-    name: &'x str,
-    op: &'x str,
-    /// Attributes of `<data>`.
-    data: HashMap<&'x str, &'x str>,
-    /// The (layer, port) that each input reads, in port order.
-    inputs: Vec<(u32, u32)>,
-    /// Ids of the output ports.
-    outputs: Vec<u32>,
-}
-
-impl Layer<'_> {
-    fn attribute(&self, key: &str) -> Result<&str> {
-        self.data.get(key).copied().ok_or_else(|| self.bad(&format!("the attribute `{key}` is missing")))
-    }
-
-    /// A list of integers, such as `1, 512`; empty for an empty attribute.
-    fn numbers(&self, key: &str) -> Result<Vec<i64>> {
-        let text = self.attribute(key)?;
-        let numbers = text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::parse);
-        numbers
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| self.bad(&format!("the attribute `{key}` is `{text}`, not a list of numbers")))
-    }
-
-    fn bad(&self, reason: &str) -> Error {
-        Error::Model(format!("{} `{}`: {reason}", self.op, self.name))
-    }
-}
-
-/// A result whose error says what is wrong with the file.
-type Parsed<T> = std::result::Result<T, String>;
-
-fn layers<'x>(net: roxmltree::Node<'x, 'x>) -> Parsed<HashMap<u32, Layer<'x>>> {
-    let child =
-        |node: roxmltree::Node<'x, 'x>, tag: &'static str| node.children().find(move |n| n.has_tag_name(tag));
-    let all = |parent: &'static str, tag: &'static str| {
-        let parent = child(net, parent).ok_or_else(|| format!("it has no <{parent}>"))?;
-        Parsed::Ok(parent.children().filter(move |n| n.has_tag_name(tag)))
-    };
-    let number = |node: roxmltree::Node<'x, 'x>, key: &str| {
-        let text = node.attribute(key);
-        text.and_then(|t| t.parse::<u32>().ok())
-            .ok_or_else(|| format!("a <{}> has no `{key}`", node.tag_name().name()))
-    };
-    let mut layers = HashMap::new();
-    for node in all("layers", "layer")? {
-        let ports = child(node, "output").into_iter().flat_map(|o| o.children());
-        let ports = ports.filter(|n| n.has_tag_name("port")).map(|p| number(p, "id"));
-        let layer = Layer {
-            name: node.attribute("name").unwrap_or(""),
-            op: node.attribute("type").unwrap_or(""),
-            data: child(node, "data")
-                .into_iter()
-                .flat_map(|d| d.attributes())
-                .map(|a| (a.name(), a.value()))
-                .collect(),
-            inputs: vec![],
-            outputs: ports.collect::<Parsed<_>>()?,
-        };
-        layers.insert(number(node, "id")?, layer);
-    }
-    let mut edges = Vec::new();
-    for e in all("edges", "edge")? {
-        edges.push((
-            number(e, "to-layer")?,
-            number(e, "to-port")?,
-            number(e, "from-layer")?,
-            number(e, "from-port")?,
-        ));
-    }
-    edges.sort_unstable();
-    for (to, _, from, port) in edges {
-        let layer = layers
-            .get_mut(&to)
-            .ok_or_else(|| format!("an edge leads to layer {to}, which does not exist"))?;
-        layer.inputs.push((from, port));
-    }
-    Ok(layers)
-}
-
-/// Layer ids in topological order.
-fn order(layers: &HashMap<u32, Layer<'_>>) -> Result<Vec<u32>> {
-    let mut ids: Vec<u32> = layers.keys().copied().collect();
-    ids.sort_unstable();
-    let mut waiting: HashMap<u32, usize> = ids.iter().map(|id| (*id, layers[id].inputs.len())).collect();
-    let mut readers: HashMap<u32, Vec<u32>> = HashMap::new();
-    for &id in &ids {
-        for (from, _) in &layers[&id].inputs {
-            readers.entry(*from).or_default().push(id);
-        }
-    }
-    let mut ready: std::collections::BTreeSet<u32> =
-        ids.iter().copied().filter(|id| waiting[id] == 0).collect();
-    let mut sorted = Vec::with_capacity(ids.len());
-    while let Some(id) = ready.pop_first() {
-        sorted.push(id);
-        for reader in readers.get(&id).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(reader) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.insert(*reader);
-                }
-            }
-        }
-    }
-    if sorted.len() < ids.len() {
-        return Err(Error::Model(
-            "its layers form a circle, or depend on a layer that is missing".into(),
-        ));
-    }
-    Ok(sorted)
 }
 
 fn build<'g>(b: &'g Builder, layers: &HashMap<u32, Layer<'_>>, weights: &[u8]) -> Result<()> {
@@ -234,7 +124,10 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
     };
     let (offset, size) = (number("offset")?, number("size")?);
     let bytes = offset.checked_add(size).and_then(|end| weights.get(offset..end)).ok_or_else(|| {
-        layer.bad(&format!("it reads bytes {offset}+{size} of the .bin, which has {}: truncated", weights.len()))
+        layer.bad(&format!(
+            "it reads bytes {offset}+{size} of the .bin, which has {}: truncated",
+            weights.len()
+        ))
     })?;
     let dtype = match layer.attribute("element_type")? {
         "f32" => DType::F32,
@@ -328,7 +221,7 @@ mod tests {
 
     #[test]
     fn sizes_of_a_split_that_overflow_are_refused() {
-        // Found by fuzzing: two sizes whose sum overflows i64.
+        // DetectedNetwork by fuzzing: two sizes whose sum overflows i64.
         let split = |sizes: [i64; 2]| {
             let constant = |id: u32, shape: &str, offset: usize, size: usize| {
                 format!(

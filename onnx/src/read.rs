@@ -4,17 +4,17 @@
 //! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
 //! and external data must be located beside the file.
 
+mod tensor;
 mod upgrade;
 
 use crate::graph::{Attr, Attrs};
 use crate::proto::{self, attribute_type};
-use crate::write::dtype_of;
-use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
-use half::f16;
+use crate::{Builder, DType, Error, Expr, Graph, Result, Tensor};
 use prost::Message;
 use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::Path;
+use tensor::TensorReader;
 
 /// Opsets that can be converted to 18.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
@@ -62,8 +62,9 @@ pub fn from_bytes(
         .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
     let opset =
         model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
-    let opset =
-        opset.and_then(|o| o.version).ok_or_else(|| bad("it declares no opset of the default domain".into()))?;
+    let opset = opset
+        .and_then(|o| o.version)
+        .ok_or_else(|| bad("it declares no opset of the default domain".into()))?;
     if !OPSETS.contains(&opset) {
         return Err(bad(format!(
             "opset {opset}; export it with an opset from {} to {}",
@@ -72,7 +73,8 @@ pub fn from_bytes(
         )));
     }
     let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
-    let reader = Reader { name, folder, opset, builder: Builder::new() };
+    let tensors = TensorReader { name, folder };
+    let reader = Reader { name, tensors, opset, builder: Builder::new() };
     reader.read(graph, shapes)?;
     reader.builder.finish().map_err(|e| in_file(name, e))
 }
@@ -90,7 +92,7 @@ fn in_file(name: &str, error: Error) -> Error {
 
 struct Reader<'a> {
     name: &'a str,
-    folder: Option<&'a Path>,
+    tensors: TensorReader<'a>,
     opset: i64,
     builder: Builder,
 }
@@ -105,7 +107,7 @@ impl<'a> Reader<'a> {
         let mut env: HashMap<String, Expr<'a>> = HashMap::new();
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
-            let value = self.tensor(tensor)?;
+            let value = self.tensors.tensor(tensor)?;
             // This crate's writer names unnamed constants `%…`.
             let constant = if name.starts_with('%') { b.constant(value) } else { b.weight(&name, value) };
             env.insert(name, constant);
@@ -114,7 +116,7 @@ impl<'a> Reader<'a> {
             let name = input.name.clone().unwrap_or_default();
             if !env.contains_key(&name) {
                 let (shape, dtype) = self.input_type(&name, input, shapes)?;
-                env.insert(name.clone(), b.input_of(&name, &shape, dtype));
+                env.insert(name.clone(), b.typed_input(&name, &shape, dtype));
             }
         }
         for node in graph.node {
@@ -138,7 +140,7 @@ impl<'a> Reader<'a> {
         let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let tensor = tensor.ok_or_else(|| self.bad(format!("the input `{name}` is not a tensor")))?;
         let code = tensor.elem_type.unwrap_or(0);
-        let dtype = dtype_of(code.into());
+        let dtype = DType::from_onnx_code(code.into());
         let dtype = dtype.ok_or_else(|| {
             self.bad(format!("the input `{name}` has the element type {code}, which is not supported"))
         })?;
@@ -233,7 +235,7 @@ impl<'a> Reader<'a> {
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
-                Attr::Tensor(self.tensor(t)?)
+                Attr::Tensor(self.tensors.tensor(t)?)
             }
             _ => {
                 let text = format!(
@@ -244,97 +246,9 @@ impl<'a> Reader<'a> {
             }
         })
     }
-
-    fn tensor(&self, t: proto::Tensor) -> Result<Tensor> {
-        let name = t.name.clone().unwrap_or_else(|| "a constant".into());
-        let code = t.data_type.unwrap_or(0);
-        let dtype = dtype_of(code.into())
-            .ok_or_else(|| self.bad(format!("`{name}` has the element type {code}, which is not supported")))?;
-        let shape: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the invalid shape {:?}", t.dims)))?;
-        let raw = match (t.data_location, &t.raw_data) {
-            (Some(1), _) => Some(self.external(&name, &t.external_data)?),
-            (_, Some(raw)) if !raw.is_empty() => Some(raw.clone()),
-            _ => None,
-        };
-        let data = match (raw, dtype) {
-            (Some(raw), _) => {
-                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` ends within an element")))?
-            }
-            (None, DType::F32) => Data::F32(t.float_data.into()),
-            (None, DType::F64) => Data::F64(t.double_data.into()),
-            (None, DType::I64) => Data::I64(t.int64_data.into()),
-            (None, DType::I32) => Data::I32(t.int32_data.into()),
-            (None, DType::Bool) => Data::Bool(t.int32_data.iter().map(|&v| v != 0).collect()),
-            (None, DType::F16) => Data::F16(t.int32_data.iter().map(|&v| f16::from_bits(v as u16)).collect()),
-        };
-        let count = data.len();
-        Tensor::new(&shape, data).ok_or_else(|| {
-            self.bad(format!(
-                "`{name}` has the shape {shape:?} and {count} elements: truncated, or inconsistent"
-            ))
-        })
-    }
-
-    fn external(&self, name: &str, entries: &[proto::Entry]) -> Result<Bytes> {
-        let get = |key: &str| {
-            entries.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
-        };
-        let (Some(folder), Some(location)) = (self.folder, get("location")) else {
-            return Err(self.bad(format!(
-                "`{name}` is stored in an external file that is not named, or that may not be read"
-            )));
-        };
-        // Only a plain file name is accepted: a model must not read other files of this machine.
-        let plain = Path::new(location).file_name().is_some_and(|f| f == location);
-        if !plain {
-            return Err(
-                self.bad(format!("`{name}` is stored in `{location}`; external data must be beside the model"))
-            );
-        }
-        let number = |key: &str| get(key).map_or(Ok(None), |v| v.parse::<u64>().map(Some));
-        let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-            return Err(self.bad(format!("`{name}` has an external offset or length that is not a number")));
-        };
-        let path = folder.join(location);
-        let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
-        let mut file = std::fs::File::open(&path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
-        let offset = offset.unwrap_or(0);
-        let length = length.unwrap_or(size.saturating_sub(offset));
-        if offset.checked_add(length).is_none_or(|end| end > size) {
-            return Err(self.bad(format!(
-                "`{name}` refers to bytes {offset}+{length} of {}, which has {size}: truncated",
-                path.display()
-            )));
-        }
-        use std::io::{Read, Seek, SeekFrom};
-        let mut bytes = vec![0; length as usize];
-        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
-        Ok(bytes.into())
-    }
 }
 
 fn is_stored_half(input: Option<Expr<'_>>, attrs: &Attrs) -> bool {
     let constant = input.and_then(|e| e.constant());
-    constant.is_some_and(|t| t.dtype() == DType::F16)
-        && attrs.get_int("to", 0) == crate::write::onnx_type(DType::F32)
-}
-
-fn from_raw(raw: &[u8], dtype: DType) -> Option<Data> {
-    fn all<const N: usize, T>(raw: &[u8], f: fn([u8; N]) -> T) -> Option<std::sync::Arc<[T]>> {
-        let chunks = raw.chunks_exact(N);
-        if !chunks.remainder().is_empty() {
-            return None;
-        }
-        Some(chunks.map(|c| f(c.try_into().unwrap_or([0; N]))).collect())
-    }
-    Some(match dtype {
-        DType::F32 => Data::F32(all(raw, f32::from_le_bytes)?),
-        DType::F16 => Data::F16(all(raw, f16::from_le_bytes)?),
-        DType::F64 => Data::F64(all(raw, f64::from_le_bytes)?),
-        DType::I64 => Data::I64(all(raw, i64::from_le_bytes)?),
-        DType::I32 => Data::I32(all(raw, i32::from_le_bytes)?),
-        DType::Bool => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
-    })
+    constant.is_some_and(|t| t.dtype() == DType::F16) && attrs.get_int("to", 0) == DType::F32.onnx_code()
 }

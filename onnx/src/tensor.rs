@@ -25,6 +25,25 @@ impl DType {
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F16 | DType::F64)
     }
+
+    /// The value of `TensorProto.DataType` for this type.
+    pub(crate) fn onnx_code(self) -> i64 {
+        match self {
+            DType::F32 => 1,
+            DType::I32 => 6,
+            DType::I64 => 7,
+            DType::Bool => 9,
+            DType::F16 => 10,
+            DType::F64 => 11,
+        }
+    }
+
+    /// The type with this value of `TensorProto.DataType`, if it is supported.
+    pub(crate) fn from_onnx_code(code: i64) -> Option<DType> {
+        [DType::F32, DType::I32, DType::I64, DType::Bool, DType::F16, DType::F64]
+            .into_iter()
+            .find(|d| d.onnx_code() == code)
+    }
 }
 
 /// The elements of a [`Tensor`], row-major. Clones share memory.

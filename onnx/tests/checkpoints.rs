@@ -1,4 +1,4 @@
-//! Checkpoints against what PyTorch says they hold, and hostile ones. `tests/fixtures/checkpoints.py` of the workspace wrote the files.
+//! Checkpoints compared with their contents in PyTorch, and malicious ones. The files are from `tests/fixtures/checkpoints.py` of the workspace.
 
 use gani_onnx::checkpoint::{Checkpoint, Element, Format, Setting};
 use gani_onnx::{Data, Error};
@@ -77,7 +77,7 @@ fn containers_types_and_settings_are_told() {
     assert_eq!(e4e.setting("opts.encoder_type"), Some(&Setting::Text("Encoder4Editing".into())));
     assert_eq!(e4e.setting("opts.start_from_latent_avg"), Some(&Setting::Bool(true)));
 
-    // What NVlabs's generators say of themselves only in their attributes.
+    // What NVlabs' generators say of themselves only in their attributes.
     for file in ["nvlabs.pkl", "nvlabs-3.pkl"] {
         let g = open(file);
         assert_eq!(g.setting("G_ema.synthesis.b8.conv1.conv_clamp"), Some(&Setting::Int(256)), "{file}");
@@ -151,7 +151,7 @@ fn hostile_pickles_are_refused_with_their_reason() {
         (b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", "bytes of text"),
         (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f", "truncated"),
         (b"\x80\x02X\xff\xff\x00\x00ab", "truncated"),
-        (b"\x80\x02h\x05.", "memorised"),
+        (b"\x80\x02h\x05.", "memoized"),
         (b"\x80\x02R.", "takes more than it has"),
     ];
     for (bytes, expected) in table {
@@ -222,7 +222,7 @@ fn work_that_a_few_bytes_ask_for_again_and_again_is_refused() {
     // A list of 200,000 numbers, a million times in another one.
     let long = [b"](".to_vec(), b"K\x01".repeat(200_000), b"eq\x00".to_vec()].concat();
     let many = marked([long.clone(), b"](".to_vec(), b"h\x00".repeat(1_000_000), b"e".to_vec()].concat());
-    // The same as the pairs of a dict, and as the state of an object of NVlabs's.
+    // The same as the pairs of a dict, and as the state of an object of NVlabs'.
     let dicts = b"ccollections\nOrderedDict\nh\x00\x85R0".repeat(100_000);
     let dicts = marked([long, dicts, b"N".to_vec()].concat());
     let meta = [b"}(".to_vec(), b"K\x01N".repeat(200_000), b"uq\x00".to_vec()].concat();

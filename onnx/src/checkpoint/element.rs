@@ -21,7 +21,7 @@ pub enum Element {
 
 impl Element {
     /// From the name of a storage class, such as `FloatStorage`.
-    pub(super) fn of_storage(class: &str) -> Option<Element> {
+    pub(super) fn from_storage(class: &str) -> Option<Element> {
         Some(match class {
             "DoubleStorage" => Element::F64,
             "FloatStorage" => Element::F32,
@@ -38,7 +38,7 @@ impl Element {
     }
 
     /// From the name of a torch dtype, such as `float32`.
-    pub(super) fn of_dtype(name: &str) -> Option<Element> {
+    pub(super) fn from_dtype(name: &str) -> Option<Element> {
         Some(match name {
             "float64" => Element::F64,
             "float32" => Element::F32,

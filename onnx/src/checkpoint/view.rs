@@ -1,7 +1,7 @@
 //! A tensor of a checkpoint: checked when the file is opened, read on first access.
 
 use super::element::{Element, Values};
-use super::pickle::{Pickle, Place, View};
+use super::pickle::{Location, Pickle, View};
 use super::source::Source;
 use crate::{Result, Tensor};
 
@@ -35,7 +35,7 @@ impl Stored {
             ))
         };
         let storage = &pickle.storages[view.storage];
-        let Place::At(begin) = storage.place else { return Err(inconsistent()) };
+        let Location::At(begin) = storage.place else { return Err(inconsistent()) };
         if view.shape.len() != view.strides.len() {
             return Err(inconsistent());
         }

@@ -2,7 +2,7 @@
 //!
 //! Only the archive's central directory is read; entries are byte ranges of the file.
 
-use super::pickle::{self, Budget, Pickle, Place};
+use super::pickle::{self, Budget, Location, Pickle};
 use super::source::Source;
 use crate::Result;
 use std::collections::HashMap;
@@ -35,7 +35,8 @@ pub(super) fn read(source: &Source) -> Result<Pickle> {
     let entries = directory(source)?;
     let found = entries.keys().filter_map(|name| name.strip_suffix("data.pkl"));
     let prefix = found.filter(|p| p.is_empty() || p.ends_with('/')).min_by_key(|p| p.len());
-    let prefix = prefix.ok_or_else(|| source.bad("a zip archive, but not a checkpoint: it has no data.pkl"))?;
+    let prefix =
+        prefix.ok_or_else(|| source.bad("a zip archive, but not a checkpoint: it has no data.pkl"))?;
     if let Some(order) = entries.get(&format!("{prefix}byteorder")) {
         let (at, size) = range(source, order, "byteorder")?;
         if size == 3 && source.array(at)? == *b"big" {
@@ -48,12 +49,12 @@ pub(super) fn read(source: &Source) -> Result<Pickle> {
     let (at, size) = range(source, &entries[&name], &name)?;
     let mut pickle = pickle::read(source, at, at + size, &mut Budget::new())?;
     for storage in &mut pickle.storages {
-        let Place::Key(key) = &storage.place else { continue };
+        let Location::Key(key) = &storage.place else { continue };
         let name = format!("{prefix}data/{key}");
         let entry = entries.get(&name).ok_or_else(|| source.bad(format!("damaged: `{name}` is missing")))?;
         let (at, bytes) = range(source, entry, &name)?;
         let size = storage.element.map_or(1, |e| e.size()) as u64;
-        (storage.place, storage.count) = (Place::At(at), storage.count.min(bytes / size));
+        (storage.place, storage.count) = (Location::At(at), storage.count.min(bytes / size));
     }
     Ok(pickle)
 }
@@ -80,7 +81,9 @@ fn range(source: &Source, entry: &Entry, name: &str) -> Result<(u64, u64)> {
 fn directory(source: &Source) -> Result<HashMap<String, Entry>> {
     let (at, size) = find_directory(source)?;
     if size > MAX_DIRECTORY {
-        return Err(source.limit(format!("its directory has {size} bytes; at most {MAX_DIRECTORY} are supported")));
+        return Err(
+            source.limit(format!("its directory has {size} bytes; at most {MAX_DIRECTORY} are supported"))
+        );
     }
     if at.checked_add(size).is_none_or(|end| end > source.len) {
         return Err(source.truncated(at));

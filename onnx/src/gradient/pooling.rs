@@ -1,32 +1,32 @@
 //! Pooling ops.
 
+use super::context::{Grads, MAX_CONSTANT, MAX_TAPS, VjpContext};
 use super::layout::dilate;
-use super::{Grads, MAX_CONSTANT, MAX_TAPS, Site};
 use crate::ops::{Geometry, taps};
 use crate::{Attrs, Error, Expr, Result};
 
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let Some(x) = s.input(0) else { return Ok(None) };
-    Ok(match s.op() {
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = ctx.input(0) else { return Ok(None) };
+    Ok(match ctx.op() {
         "GlobalAveragePool" => {
             let area: usize = x.shape()[2..].iter().product();
-            Some(s.one((s.g() / area as f32).expand(&x.shape())))
+            Some(ctx.single((ctx.g() / area as f32).expand(&x.shape())))
         }
-        "AveragePool" => Some(s.one(average(s, x)?)),
+        "AveragePool" => Some(ctx.single(average(ctx, x)?)),
         "MaxPool" => {
-            if s.g.get(1).is_some_and(Option::is_some) {
-                return Err(s.refuse("its indices carry no gradient"));
+            if ctx.g.get(1).is_some_and(Option::is_some) {
+                return Err(ctx.unsupported("its indices carry no gradient"));
             }
-            Some(s.one(max(s, x)?))
+            Some(ctx.single(max(ctx, x)?))
         }
         _ => None,
     })
 }
 
-fn geometry(s: &Site<'_, '_>, x: Expr<'_>) -> Result<Geometry> {
-    let kernel = s.attrs().get_ints("kernel_shape").unwrap_or_default();
+fn geometry(ctx: &VjpContext<'_, '_>, x: Expr<'_>) -> Result<Geometry> {
+    let kernel = ctx.attrs().get_ints("kernel_shape").unwrap_or_default();
     let kernel: Vec<usize> = kernel.iter().map(|&k| k as usize).collect();
-    Geometry::of(s.attrs(), &kernel, &x.shape()[2..]).map_err(Error::Model)
+    Geometry::new(ctx.attrs(), &kernel, &x.shape()[2..]).map_err(Error::Model)
 }
 
 /// Adds up `parts` on a zero canvas of at least the spatial size `canvas`. Each part has one value for each
@@ -68,7 +68,7 @@ fn canvas(geometry: &Geometry, size: &[usize], windows: &[usize]) -> Vec<i64> {
     let d = size.len();
     (0..d)
         .map(|i| {
-            let covered = (windows[i] as i64 - 1) * geometry.strides[i] + geometry.reach(i);
+            let covered = (windows[i] as i64 - 1) * geometry.strides[i] + geometry.extent(i);
             covered.max(size[i] as i64 + geometry.pads[i] + geometry.pads[d + i])
         })
         .collect()
@@ -86,9 +86,9 @@ fn crop<'g>(e: Expr<'g>, geometry: &Geometry, size: &[usize]) -> Expr<'g> {
 }
 
 /// Each window distributes g / (number of elements averaged) to its elements.
-fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
-    let geometry = geometry(s, x)?;
-    let (shape, g) = (x.shape(), s.g());
+fn average<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
+    let geometry = geometry(ctx, x)?;
+    let (shape, g) = (x.shape(), ctx.g());
     let (size, windows) = (&shape[2..], &g.shape()[2..]);
     let (d, strides, kernel) = (size.len(), &geometry.strides, &geometry.kernel);
 
@@ -106,10 +106,12 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
 
     // For a window that extends past the padding, ONNX Runtime at opset 18 divides by the whole window size;
     // PyTorch and opset 19 divide by the number of elements inside.
-    let include = s.attrs().get_int("count_include_pad", 0) != 0;
+    let include = ctx.attrs().get_int("count_include_pad", 0) != 0;
     let end = |i: usize| (windows[i] as i64 - 1) * strides[i] + kernel[i];
     if include && (0..d).any(|i| end(i) > size[i] as i64 + geometry.pads[i] + geometry.pads[d + i]) {
-        return Err(s.refuse("ceil_mode with count_include_pad, and a window that extends past the padding"));
+        return Err(
+            ctx.unsupported("ceil_mode with count_include_pad, and a window that extends past the padding")
+        );
     }
 
     // The number of elements that window w averages along axis i, known at build time.
@@ -125,13 +127,13 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     // stride 1, which itself divides by the kernel size.
     let mut share = g;
     for i in 0..d {
-        s.limit("windows", &[windows[i] as i64], MAX_CONSTANT as i64)?;
+        ctx.limit("windows", &[windows[i] as i64], MAX_CONSTANT as i64)?;
         let weights: Vec<f32> =
             (0..windows[i]).map(|w| kernel[i] as f32 / count(i, w).max(1) as f32).collect();
         if weights.iter().any(|&w| w != 1.0) {
             let mut along = vec![1; d + 2];
             along[2 + i] = windows[i];
-            share = share * s.builder.values(&along, &weights);
+            share = share * ctx.builder.values(&along, &weights);
         }
     }
     let apart = (0..d).fold(share, |e, i| dilate(e, 2 + i, strides[i]));
@@ -142,16 +144,16 @@ fn average<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         after[2 + i] = size[i] as i64 + p - apart.dim(2 + i) as i64;
     }
     let attrs = Attrs::new().ints("kernel_shape", kernel);
-    Ok(s.builder.op1("AveragePool", &[apart.pad(&before, &after)], attrs))
+    Ok(ctx.builder.op1("AveragePool", &[apart.pad(&before, &after)], attrs))
 }
 
 /// The gradient goes to the first element of each window, in row-major order, that equals the maximum. Taps
 /// are visited in order, and a window that has found its element drops out.
-fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
-    let geometry = geometry(s, x)?;
-    s.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
-    s.limit("strides", &geometry.strides, MAX_TAPS)?;
-    let (size, y) = (x.shape()[2..].to_vec(), s.y());
+fn max<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
+    let geometry = geometry(ctx, x)?;
+    ctx.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
+    ctx.limit("strides", &geometry.strides, MAX_TAPS)?;
+    let (size, y) = (x.shape()[2..].to_vec(), ctx.y());
     let windows = y.shape()[2..].to_vec();
     let d = size.len();
     let canvas = canvas(&geometry, &size, &windows);
@@ -160,15 +162,15 @@ fn max<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let after: Vec<i64> = (0..d).map(|i| canvas[i] - geometry.pads[i] - size[i] as i64).collect();
     let after = [&[0, 0], &after[..]].concat();
     // Padding must never be the maximum.
-    let low = s.builder.scalar(f32::MIN);
+    let low = ctx.builder.scalar(f32::MIN);
     let pads: Vec<i64> = before.iter().chain(&after).copied().collect();
     let padded = if pads.iter().all(|&p| p == 0) {
         x
     } else {
-        s.builder.op1("Pad", &[x, s.builder.constant(crate::Tensor::ints(&pads)), low], Attrs::new())
+        ctx.builder.op1("Pad", &[x, ctx.builder.constant(crate::Tensor::ints(&pads)), low], Attrs::new())
     };
-    let zero = s.builder.scalar(0.0);
-    let (mut left, mut parts) = (s.g(), vec![]);
+    let zero = ctx.builder.scalar(0.0);
+    let (mut left, mut parts) = (ctx.g(), vec![]);
     for t in taps(&geometry) {
         let ends: Vec<i64> =
             (0..d).map(|i| t[i] + (windows[i] as i64 - 1) * geometry.strides[i] + 1).collect();

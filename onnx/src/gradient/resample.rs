@@ -1,31 +1,31 @@
 //! Resize, DepthToSpace and SpaceToDepth.
 
-use super::{Grads, MAX_CONSTANT, Site};
+use super::context::{Grads, MAX_CONSTANT, VjpContext};
 use crate::{Attrs, Expr, Result};
 
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let Some(x) = s.input(0) else { return Ok(None) };
-    Ok(match s.op() {
-        "Resize" => Some(s.one(resize(s, x)?)),
-        "DepthToSpace" => Some(s.one(rearrange(s, x, true))),
-        "SpaceToDepth" => Some(s.one(rearrange(s, x, false))),
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = ctx.input(0) else { return Ok(None) };
+    Ok(match ctx.op() {
+        "Resize" => Some(ctx.single(resize(ctx, x)?)),
+        "DepthToSpace" => Some(ctx.single(rearrange(ctx, x, true))),
+        "SpaceToDepth" => Some(ctx.single(rearrange(ctx, x, false))),
         _ => None,
     })
 }
 
 /// The inverse rearrangement between channels and space: reshape, transpose, reshape.
-fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
-    let block = s.attrs().get_int("blocksize", 1) as usize;
-    let g = s.g();
+fn rearrange<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
+    let block = ctx.attrs().get_int("blocksize", 1) as usize;
+    let g = ctx.g();
     if !to_space {
         // SpaceToDepth is the inverse of DepthToSpace in DCR mode.
         let attrs = Attrs::new().int("blocksize", block as i64).str("mode", "DCR");
-        return s.builder.op1("DepthToSpace", &[g], attrs);
+        return ctx.builder.op1("DepthToSpace", &[g], attrs);
     }
     let shape = x.shape();
     let (n, c, h, w) = (shape[0], shape[1] / (block * block), shape[2], shape[3]);
     let six = g.reshape(&[n, c, h, block, w, block]);
-    let perm: &[usize] = match s.attrs().get_str("mode", "DCR") {
+    let perm: &[usize] = match ctx.attrs().get_str("mode", "DCR") {
         "CRD" => &[0, 1, 3, 5, 2, 4], // channels, then rows and columns of the block
         _ => &[0, 3, 5, 1, 2, 4],     // rows and columns of the block, then channels
     };
@@ -33,11 +33,12 @@ fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
 }
 
 /// Resize is linear and separable: y = A·x along each axis, so dx = Aᵀ·g.
-fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
-    let (from, to) = (x.shape(), s.y().shape());
-    let scales = s.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
+fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
+    let (from, to) = (x.shape(), ctx.y().shape());
+    let scales =
+        ctx.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
     // Axes on which every element is repeated equally often are summed over the copies, all at once.
-    let (mut apart, mut copies, mut g) = (vec![], vec![], s.g());
+    let (mut apart, mut copies, mut g) = (vec![], vec![], ctx.g());
     let mut rest = vec![];
     for axis in 0..from.len() {
         let (n, m) = (from[axis], to[axis]);
@@ -47,8 +48,8 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         if n == m && scale == 1.0 {
             continue;
         }
-        s.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
-        let weights = interpolation(s, n, m, scale)?;
+        ctx.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
+        let weights = interpolation(ctx, n, m, scale)?;
         let repeated =
             |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);
         if m % n == 0 && weights.iter().enumerate().all(repeated) {
@@ -73,8 +74,8 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
             row.iter().for_each(|&(i, w)| matrix[if after == 1 { o * n + i } else { i * m + o }] += w);
         }
         let product = match after {
-            1 => g.reshape(&[before, m]).matmul(s.builder.values(&[m, n], &matrix)),
-            _ => s.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
+            1 => g.reshape(&[before, m]).matmul(ctx.builder.values(&[m, n], &matrix)),
+            _ => ctx.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
         };
         g = product.reshape(&shape);
     }
@@ -83,13 +84,13 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
 
 /// For each of m outputs along an axis, the indices of the inputs (of n) that it reads, and their weights.
 /// Computed in f32, as in ONNX Runtime: ties must round to the same side.
-fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
-    let attrs = s.attrs();
+fn interpolation(ctx: &VjpContext<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
+    let attrs = ctx.attrs();
     let mode = attrs.get_str("mode", "nearest");
     let place = attrs.get_str("coordinate_transformation_mode", "half_pixel");
     let rounding = attrs.get_str("nearest_mode", "round_prefer_floor");
     if attrs.get_int("antialias", 0) != 0 {
-        return Err(s.refuse("antialias has no rule"));
+        return Err(ctx.unsupported("antialias has no rule"));
     }
     let last = (n - 1) as f32;
     let read = |o: usize| {
@@ -98,7 +99,7 @@ fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec
             "half_pixel" | "pytorch_half_pixel" => (o as f32 + 0.5) / scale - 0.5,
             "asymmetric" => o as f32 / scale,
             "align_corners" => o as f32 * last / (m - 1) as f32,
-            other => return Err(s.refuse(&format!("the coordinates `{other}` have no rule"))),
+            other => return Err(ctx.unsupported(&format!("the coordinates `{other}` have no rule"))),
         };
         match mode {
             "nearest" => {
@@ -107,7 +108,7 @@ fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec
                     "round_prefer_floor" | "round_prefer_ceil" => x.round(),
                     "floor" => x.floor(),
                     "ceil" => x.ceil(),
-                    other => return Err(s.refuse(&format!("the rounding `{other}` has no rule"))),
+                    other => return Err(ctx.unsupported(&format!("the rounding `{other}` has no rule"))),
                 };
                 Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
             }
@@ -116,7 +117,7 @@ fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec
                 let (low, t) = (x.floor(), x - x.floor());
                 Ok(vec![(low as usize, 1.0 - t), ((low + 1.0).min(last) as usize, t)])
             }
-            other => Err(s.refuse(&format!("the mode `{other}` has no rule"))),
+            other => Err(ctx.unsupported(&format!("the mode `{other}` has no rule"))),
         }
     };
     (0..m).map(read).collect()

@@ -1,6 +1,6 @@
 //! ArcFace IR-SE50 for the identity loss (pSp's `id_loss`), and CurricularFace IR-101 for evaluation.
 
-use super::layers::{BatchNorm, linear, unit};
+use super::layers::{BatchNorm, l2_normalize, linear};
 use super::spec::Spec;
 use super::{identity, ir};
 use crate::checkpoint::Checkpoint;
@@ -10,15 +10,16 @@ use crate::{Builder, Expr, Graph, Result};
 const SIZE: usize = 112;
 
 /// Resolution of their last feature map.
-const LAST: usize = SIZE / 16;
+const FEATURE_SIZE: usize = SIZE / 16;
 
 fn checked(c: &Checkpoint, affine: bool) -> Result<()> {
     let mut spec = Spec::default();
     ir::spec(&mut spec, c)?;
-    spec.batch_norm("output_layer.0", "d").layer("output_layer.3", &format!("e {}*d", LAST * LAST));
+    spec.batch_norm("output_layer.0", "d")
+        .layer("output_layer.3", &format!("e {}*d", FEATURE_SIZE * FEATURE_SIZE));
     match affine {
         true => spec.batch_norm("output_layer.4", "e"),
-        false => spec.statistics("output_layer.4", "e"),
+        false => spec.batch_norm_stats("output_layer.4", "e"),
     };
     spec.check(c)
 }
@@ -34,8 +35,8 @@ pub fn identity(c: &Checkpoint) -> Result<Graph> {
     checked(c, true)?;
     let b = Builder::new();
     let image = b.input("image", &[1, 3, identity::SIZE, identity::SIZE]);
-    let face = averaged(identity::face(image), SIZE);
-    b.output("identity", unit(embedding(c, face)?));
+    let face = adaptive_avg_pool(identity::face(image), SIZE);
+    b.output("identity", l2_normalize(embedding(c, face)?));
     b.finish()
 }
 
@@ -56,7 +57,7 @@ pub fn evaluation(c: &Checkpoint) -> Result<Graph> {
 
 /// A face `[1, 3, 112, 112]` in `[-1, 1]` → `[1, 512]`.
 fn embedding<'g>(c: &Checkpoint, face: Expr<'g>) -> Result<Expr<'g>> {
-    let x = ir::trunk(c, face)?.c3;
+    let x = ir::backbone(c, face)?.c3;
     let x = BatchNorm::read(c, "output_layer.0", x.dim(1))?.apply(x, "output_layer.0");
     let y = linear(c, x.reshape(&[1, x.size()]), "output_layer.3", 1.0)?;
     Ok(BatchNorm::read(c, "output_layer.4", y.dim(1))?.apply(y, "output_layer.4"))
@@ -64,7 +65,7 @@ fn embedding<'g>(c: &Checkpoint, face: Expr<'g>) -> Result<Expr<'g>> {
 
 /// AdaptiveAvgPool2d of a square image to `size`: output i is the mean of inputs ⌊n·i/size⌋ … ⌈n·(i+1)/size⌉,
 /// so the windows overlap. Computed as two products with one matrix.
-fn averaged(x: Expr<'_>, size: usize) -> Expr<'_> {
+fn adaptive_avg_pool(x: Expr<'_>, size: usize) -> Expr<'_> {
     let (b, n) = (x.builder(), x.dim(2));
     let mut rows = vec![0.0; size * n];
     for (i, row) in rows.chunks_exact_mut(n).enumerate() {

@@ -1,8 +1,8 @@
 //! The encoders of e4e and of HyperStyle (its W encoder): image → styles, on the IR-SE50 backbone.
 
-use super::layers::{conv, linear};
+use super::ir;
+use super::layers::{conv, linear, named_weight};
 use super::spec::Spec;
-use super::{ir, named};
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result, Tensor};
 
@@ -35,13 +35,13 @@ pub fn e4e(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Result<Gr
     spec.check(c)?;
 
     let b = Builder::new();
-    let trunk = ir::trunk(c, b.input("image", &[1, 3, h, w]))?;
+    let backbone = ir::backbone(c, b.input("image", &[1, 3, h, w]))?;
     // p2 = up(c3) + latlayer1(c2), p1 = up(p2) + latlayer2(c1)
-    let p2 = enlarged(trunk.c3, trunk.c2) + conv(c, trunk.c2, "latlayer1", 1, 0)?;
-    let p1 = enlarged(p2, trunk.c1) + conv(c, trunk.c1, "latlayer2", 1, 0)?;
+    let p2 = resize_like(backbone.c3, backbone.c2) + conv(c, backbone.c2, "latlayer1", 1, 0)?;
+    let p1 = resize_like(p2, backbone.c1) + conv(c, backbone.c1, "latlayer2", 1, 0)?;
     let head = |i: usize| {
         let map = if i < COARSE {
-            trunk.c3
+            backbone.c3
         } else if i < MIDDLE {
             p2
         } else {
@@ -68,7 +68,7 @@ pub fn w_encoder(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Res
     ir::spec(&mut spec, c)?;
     spec.layer("linear", "d d").check(c)?;
     let b = Builder::new();
-    let pooled = ir::trunk(c, b.input("image", &[1, 3, h, w]))?.c3.mean(&[2, 3], false); // [1, 512]
+    let pooled = ir::backbone(c, b.input("image", &[1, 3, h, w]))?.c3.mean(&[2, 3], false); // [1, 512]
     let y = equal_linear(c, pooled, "linear")?;
     b.output("w", y + mean(c, &b, latent_avg, 1, y.dim(1))?);
     b.finish()
@@ -113,11 +113,11 @@ fn mean<'g>(c: &Checkpoint, b: &'g Builder, latent: &Tensor, n: usize, width: us
         )));
     }
     let rows = rows.min(n);
-    Ok(named(b, "latent_avg", &[rows, width], values[..rows * width].to_vec()))
+    Ok(named_weight(b, "latent_avg", &[rows, width], values[..rows * width].to_vec()))
 }
 
 /// Bilinear resize with aligned corners to the size of `like`.
-fn enlarged<'g>(x: Expr<'g>, like: Expr<'g>) -> Expr<'g> {
+fn resize_like<'g>(x: Expr<'g>, like: Expr<'g>) -> Expr<'g> {
     let [h, w] = [like.dim(2) as i64, like.dim(3) as i64];
     let sizes = x.builder().constant(Tensor::ints(&[1, x.dim(1) as i64, h, w]));
     let attrs = Attrs::new().str("mode", "linear").str("coordinate_transformation_mode", "align_corners");

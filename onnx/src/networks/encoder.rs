@@ -4,7 +4,7 @@
 //! The encoder and the identity features share one graph with two outputs, so that the backbone's weights are
 //! stored once.
 
-use super::faceres::{Weights, trunk};
+use super::faceres::{Weights, backbone};
 use super::identity;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result};
 
@@ -32,18 +32,18 @@ fn w<'g>(b: &'g Builder, weights: &Weights<'g>, published: &Graph, image: Expr<'
         let attrs = Attrs::new().ints("kernel_shape", &[by; 2]).ints("strides", &[by; 2]);
         b.op("AveragePool", &[Some(x)], attrs)[0]
     };
-    let t = trunk(weights, image.slice(&[2, 3], &[1, 1], &[255, 255], &[1, 1]));
+    let t = backbone(weights, image.slice(&[2, 3], &[1, 1], &[255, 255], &[1, 1]));
     // Each feature map is projected to its principal components; one matrix then maps the concatenation to w.
     let project = |x: Expr<'g>, name: &str| {
         let y = b.op("Conv", &[Some(x), Some(weight(name)?)], Attrs::new())[0];
         Ok::<_, Error>(y.reshape(&[1, y.size()]))
     };
-    let colours = pool(image, 16);
+    let colors = pool(image, 16);
     let parts = [
         project(t.last, "pcaA")?,
         project(pool(t.block11.relu(), 2), "pcaB")?,
         project(pool(t.block5.relu(), 2), "pcaC")?,
-        colours.reshape(&[1, colours.size()]),
+        colors.reshape(&[1, colors.size()]),
         t.last.mean(&[2, 3], false).sqrt(),
     ];
     Ok(b.concat(&parts, 1).gemm(weight("head")?, false, false) + weight("head_b")?)

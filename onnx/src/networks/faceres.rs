@@ -3,7 +3,7 @@
 //! The published graph is channels-last, with a Transpose around each convolution and ReLU6 as three ops.
 //! This module builds the same network channels-first from the published weights.
 
-use super::named;
+use super::layers::named_weight;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result};
 
 /// Stride of the depthwise convolutions of blocks 1 to 13.
@@ -13,7 +13,7 @@ const STRIDES: [i64; 13] = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1];
 const MEANS: [f32; 3] = [103.94, 116.78, 123.68];
 
 /// The feature maps of the backbone.
-pub(super) struct Trunk<'g> {
+pub(super) struct Backbone<'g> {
     /// The convolution of block 5 before its bias, `[1, 256, 28, 28]`.
     pub block5: Expr<'g>,
     /// The convolution of block 11 before its bias, `[1, 512, 14, 14]`.
@@ -37,7 +37,7 @@ impl<'g> Weights<'g> {
             let values = values.ok_or_else(|| Error::Model(format!("the weight `{name}` is not f32")))?;
             Ok::<_, Error>((tensor.shape().to_vec(), values.to_vec()))
         };
-        let weight = |name: &str, to: &str| values(name).map(|(shape, v)| named(b, to, &shape, v));
+        let weight = |name: &str, to: &str| values(name).map(|(shape, v)| named_weight(b, to, &shape, v));
         let pair = |w: &str, bias: &str, to: &str| {
             Ok::<_, Error>((weight(w, &format!("{to}.weight"))?, weight(bias, &format!("{to}.bias"))?))
         };
@@ -47,7 +47,7 @@ impl<'g> Weights<'g> {
             let (shape, w) = values(&format!("{dw}/depthwise_w"))?;
             let (_, factor) = values(&format!("{dw}_bn/batchnorm_1/mul"))?;
             let scaled = w.chunks(9).zip(&factor).flat_map(|(taps, &f)| taps.iter().map(move |t| t * f));
-            let depthwise = named(b, &format!("{dw}.weight"), &shape, scaled.collect());
+            let depthwise = named_weight(b, &format!("{dw}.weight"), &shape, scaled.collect());
             let bias = weight(&format!("{dw}_bn/batchnorm_1/sub"), &format!("{dw}.bias"))?;
             let pointwise = pair(&format!("{pw}/mul_1_w"), &format!("{pw}/sub"), &format!("conv_pw_{k}"))?;
             Ok::<_, Error>([(depthwise, bias), pointwise])
@@ -61,7 +61,7 @@ impl<'g> Weights<'g> {
 
 /// Runs the backbone on `image` `[1, 3, h, w]`, RGB in `[-1, 1]`: resizes to 224 px, swaps to BGR, subtracts
 /// the means.
-pub(super) fn trunk<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Trunk<'g> {
+pub(super) fn backbone<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Backbone<'g> {
     let b = image.builder();
     let small = resized(image, 224);
     let red_last = b.constant(crate::Tensor::ints(&[2, 1, 0]));
@@ -77,7 +77,7 @@ pub(super) fn trunk<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Trunk<'g> {
         before_bias.push(y);
         x = relu6(y + pointwise.1.reshape(&[1, y.dim(1), 1, 1]));
     }
-    Trunk { block5: before_bias[4], block11: before_bias[10], last: x }
+    Backbone { block5: before_bias[4], block11: before_bias[10], last: x }
 }
 
 /// Convolution with TensorFlow's SAME padding of an even size: at stride 2, the odd pixel of padding is at

@@ -1,7 +1,7 @@
 //! Identity features: aligned face → unit vector, to be compared by 1 − cos.
 
-use super::faceres::{Weights, trunk};
-use super::layers::unit;
+use super::faceres::{Weights, backbone};
+use super::layers::l2_normalize;
 use crate::Expr;
 
 /// Resolution of the image that the crop refers to.
@@ -13,7 +13,7 @@ const COLUMNS: [i64; 2] = [32, 220];
 
 /// `image` `[1, 3, 256, 256]`, RGB in `[-1, 1]` → unit vector `[1, 1024]`.
 pub(super) fn features<'g>(weights: &Weights<'g>, image: Expr<'g>) -> Expr<'g> {
-    unit(trunk(weights, face(image)).last.mean(&[2, 3], false))
+    l2_normalize(backbone(weights, face(image)).last.mean(&[2, 3], false))
 }
 
 /// Crops an FFHQ-aligned image to the face, `[1, 3, 188, 188]`.

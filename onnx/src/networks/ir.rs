@@ -5,8 +5,7 @@
 //! normalization, squeeze-and-excite (SE variants only), plus the shortcut. The stride is on the second
 //! convolution.
 
-use super::layers::{BatchNorm, conv, conv_bn};
-use super::named;
+use super::layers::{BatchNorm, conv, conv_bn, named_weight};
 use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Error, Expr, Result};
@@ -15,7 +14,7 @@ use crate::{Error, Expr, Result};
 const STAGES: [[usize; 4]; 2] = [[3, 4, 14, 3], [3, 13, 30, 3]];
 
 /// The backbone's feature maps for an image `[1, 3, h, w]`.
-pub(super) struct Trunk<'g> {
+pub(super) struct Backbone<'g> {
     /// Output of stage 2, `[1, 128, h/4, w/4]`.
     pub c1: Expr<'g>,
     /// Output of stage 3, `[1, 256, h/8, w/8]`.
@@ -76,7 +75,7 @@ pub(super) fn spec(spec: &mut Spec, c: &Checkpoint) -> Result<()> {
 }
 
 /// Runs the backbone of a checked file on `x` `[1, 3, h, w]`, RGB in `[-1, 1]`.
-pub(super) fn trunk<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Trunk<'g>> {
+pub(super) fn backbone<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Backbone<'g>> {
     let se = has_se(c);
     let mut x = prelu(c, conv_bn(c, x, "input_layer.0", "input_layer.1", 1)?, "input_layer.2")?;
     let mut ends = Vec::with_capacity(4);
@@ -86,7 +85,7 @@ pub(super) fn trunk<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Trunk<'g>> {
         }
         ends.push(x);
     }
-    Ok(Trunk { c1: ends[1], c2: ends[2], c3: ends[3] })
+    Ok(Backbone { c1: ends[1], c2: ends[2], c3: ends[3] })
 }
 
 fn unit<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize, se: bool) -> Result<Expr<'g>> {
@@ -94,7 +93,7 @@ fn unit<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize, se: bool) ->
     let y = BatchNorm::read(c, &layer(0), x.dim(1))?.apply(x, &layer(0));
     let y = prelu(c, conv(c, y, &layer(1), 1, 1)?, &layer(2))?;
     let y = conv_bn(c, y, &layer(3), &layer(4), stride)?;
-    let y = if se { excited(c, y, &layer(5))? } else { y };
+    let y = if se { squeeze_excite(c, y, &layer(5))? } else { y };
     let shortcut = format!("{name}.shortcut_layer");
     Ok(y + match (c.get(&format!("{shortcut}.0.weight")), stride) {
         (Ok(_), _) => conv_bn(c, x, &format!("{shortcut}.0"), &format!("{shortcut}.1"), stride)?,
@@ -105,7 +104,7 @@ fn unit<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize, se: bool) ->
 }
 
 /// Squeeze-and-excite: x ⊙ sigmoid(fc2 · relu(fc1 · mean x)).
-fn excited<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
+fn squeeze_excite<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
     let y = conv(c, x.mean(&[2, 3], true), &format!("{name}.fc1"), 1, 0)?.relu();
     Ok(x * conv(c, y, &format!("{name}.fc2"), 1, 0)?.unary("Sigmoid"))
 }
@@ -113,6 +112,6 @@ fn excited<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
 /// PReLU with one slope for each channel.
 fn prelu<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
     let (n, key) = (x.dim(1), format!("{name}.weight"));
-    let slope = named(x.builder(), &key, &[n, 1, 1], c.values(&key, &[n])?.to_vec());
+    let slope = named_weight(x.builder(), &key, &[n, 1, 1], c.values(&key, &[n])?.to_vec());
     Ok(x.binary("PRelu", slope))
 }

@@ -1,15 +1,14 @@
 //! Layers that several networks share, built from a checkpoint's tensors; batch normalization is folded into
 //! convolutions.
 
-use super::named;
 use crate::checkpoint::Checkpoint;
-use crate::{Attrs, Expr, Result};
+use crate::{Attrs, Builder, Error, Expr, Result, Tensor};
 
 /// Added to the variance in PyTorch's batch normalization.
 const BN_EPS: f32 = 1e-5;
 
 /// Added to the squared norm: a zero vector stays zero, and its gradient is zero instead of NaN.
-const TINY: f32 = 1e-12;
+const EPSILON: f32 = 1e-12;
 
 /// A batch normalization in inference mode: y = factor ⊙ (x − mean) + bias.
 pub(super) struct BatchNorm {
@@ -33,7 +32,7 @@ impl BatchNorm {
     }
 
     /// Its result for a value that is constant within each channel.
-    fn of(&self, constant: impl Fn(usize) -> f32) -> Vec<f32> {
+    fn map_constant(&self, constant: impl Fn(usize) -> f32) -> Vec<f32> {
         let channel = |i| (constant(i) - self.mean[i]) * self.factor[i] + self.bias[i];
         (0..self.mean.len()).map(channel).collect()
     }
@@ -42,8 +41,8 @@ impl BatchNorm {
     pub fn apply<'g>(&self, x: Expr<'g>, name: &str) -> Expr<'g> {
         let (b, n) = (x.builder(), self.factor.len());
         let shape: Vec<usize> = (0..x.shape().len()).map(|i| if i == 1 { n } else { 1 }).collect();
-        let factor = named(b, &format!("{name}.factor"), &shape, self.factor.clone());
-        x * factor + named(b, &format!("{name}.shift"), &shape, self.of(|_| 0.0))
+        let factor = named_weight(b, &format!("{name}.factor"), &shape, self.factor.clone());
+        x * factor + named_weight(b, &format!("{name}.shift"), &shape, self.map_constant(|_| 0.0))
     }
 }
 
@@ -66,15 +65,15 @@ pub(super) fn conv_bn<'g>(
     let shift = match c.shape(&format!("{key}.bias")) {
         Some(_) => {
             let bias = c.values(&format!("{key}.bias"), &[o])?;
-            norm.of(|i| bias[i])
+            norm.map_constant(|i| bias[i])
         }
-        None => norm.of(|_| 0.0),
+        None => norm.map_constant(|_| 0.0),
     };
     // The two are now one layer: `conv1.0` and `conv1.1` become `conv1`.
     let (b, name) = (x.builder(), key.trim_end_matches(".0"));
-    let w = named(b, &format!("{name}.weight"), shape, w);
-    let shift = named(b, &format!("{name}.bias"), &[o], shift);
-    Ok(convolved(x, w, Some(shift), stride, k / 2))
+    let w = named_weight(b, &format!("{name}.weight"), shape, w);
+    let shift = named_weight(b, &format!("{name}.bias"), &[o], shift);
+    Ok(conv_op(x, w, Some(shift), stride, k / 2))
 }
 
 /// The convolution `key` with padding `pad`; its bias is optional.
@@ -88,10 +87,10 @@ pub(super) fn conv<'g>(
     let b = x.builder();
     let weight = b.weight(&format!("{key}.weight"), c.get(&format!("{key}.weight"))?.clone());
     let bias = c.get(&format!("{key}.bias")).ok().map(|t| b.weight(&format!("{key}.bias"), t.clone()));
-    Ok(convolved(x, weight, bias, stride, pad))
+    Ok(conv_op(x, weight, bias, stride, pad))
 }
 
-fn convolved<'g>(x: Expr<'g>, w: Expr<'g>, bias: Option<Expr<'g>>, stride: usize, pad: usize) -> Expr<'g> {
+fn conv_op<'g>(x: Expr<'g>, w: Expr<'g>, bias: Option<Expr<'g>>, stride: usize, pad: usize) -> Expr<'g> {
     let attrs = Attrs::new().ints("pads", &[pad as i64; 4]);
     let attrs = if stride == 1 { attrs } else { attrs.ints("strides", &[stride as i64; 2]) };
     x.builder().op("Conv", &[Some(x), Some(w), bias], attrs)[0]
@@ -107,6 +106,14 @@ pub(super) fn linear<'g>(c: &Checkpoint, x: Expr<'g>, key: &str, scale: f32) -> 
 }
 
 /// Normalizes the rows of x `[N, C]` to length 1.
-pub(super) fn unit(x: Expr<'_>) -> Expr<'_> {
-    x / (x.square().sum(&[1], true) + TINY).sqrt()
+pub(super) fn l2_normalize(x: Expr<'_>) -> Expr<'_> {
+    x / (x.square().sum(&[1], true) + EPSILON).sqrt()
+}
+
+/// A weight: a constant that keeps its name in the written file.
+pub(super) fn named_weight<'g>(b: &'g Builder, name: &str, shape: &[usize], values: Vec<f32>) -> Expr<'g> {
+    match Tensor::f32(shape, values) {
+        Some(t) => b.weight(name, t),
+        None => b.fail(Error::Model(format!("`{name}` does not fill the shape {shape:?}"))),
+    }
 }

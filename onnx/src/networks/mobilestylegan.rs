@@ -12,8 +12,8 @@
 
 mod structure;
 
-use super::named;
-use crate::expr::ConvAttrs;
+use super::layers::named_weight;
+use crate::ConvAttrs;
 use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
 use structure::{Block, Layer, Style, bad};
 
@@ -25,7 +25,7 @@ pub struct MobileStyleGan {
     /// Names of the dense convolution weights, in forward order: `conv1.weight` `[O, I, 3, 3]`, the others `[O, I, 1, 1]`.
     pub tunable: Vec<String>,
     /// Height and width of the image.
-    pub size: usize,
+    pub resolution: usize,
 }
 
 /// Builds the generator from the synthesis network that [`crate::openvino::read`] returns.
@@ -38,7 +38,7 @@ pub fn build(synthesis: &Graph) -> Result<MobileStyleGan> {
     let s = structure::read(synthesis)?;
     let b = Builder::new();
     let ws = b.input("ws", &[1, 2 + 3 * s.blocks.len(), s.style_width]);
-    let mut net = Net { b: &b, ws, next: 0, tunable: vec![] };
+    let mut net = SynthesisBuilder { b: &b, ws, next: 0, tunable: vec![] };
     let constant = b.weight("constant", s.constant.clone()); // [1, C, 4, 4]
     let mut x = net.layer("conv1", constant, &s.conv1, true)?;
     for (k, block) in s.blocks.iter().enumerate() {
@@ -46,12 +46,12 @@ pub fn build(synthesis: &Graph) -> Result<MobileStyleGan> {
     }
     let wavelets = net.layer("to_img", x, &s.to_img, true)?;
     let image = inverse_haar(wavelets, None);
-    let (tunable, size) = (net.tunable, image.dim(2));
+    let (tunable, resolution) = (net.tunable, image.dim(2));
     b.output("image", image);
-    Ok(MobileStyleGan { generator: b.finish()?, tunable, size })
+    Ok(MobileStyleGan { generator: b.finish()?, tunable, resolution })
 }
 
-struct Net<'g> {
+struct SynthesisBuilder<'g> {
     b: &'g Builder,
     ws: Expr<'g>,
     /// Number of style layers added so far.
@@ -59,10 +59,10 @@ struct Net<'g> {
     tunable: Vec<String>,
 }
 
-impl<'g> Net<'g> {
+impl<'g> SynthesisBuilder<'g> {
     /// `[4c, h, w]` → `[O, 2h, 2w]`. `grouped`: an inverse Haar transform follows.
     fn block(&mut self, name: &str, x: Expr<'g>, block: &Block, grouped: bool) -> Result<Expr<'g>> {
-        let order = by_groups(x.dim(1));
+        let order = group_order(x.dim(1));
         let style = self.style(&format!("{name}.up"), &block.up, &order)?;
         let x = inverse_haar(x, Some(style));
         let x = self.layer(&format!("{name}.conv1"), x, &block.conv1, false)?;
@@ -70,15 +70,18 @@ impl<'g> Net<'g> {
     }
 
     /// lrelu(W ⊙ style · depthwise(x) + bias + noise). `grouped`: the output channels are in the order of
-    /// [`by_groups`].
+    /// [`group_order`].
     fn layer(&mut self, name: &str, x: Expr<'g>, layer: &Layer, grouped: bool) -> Result<Expr<'g>> {
         let [o, i, k, _] = *layer.weight.shape() else {
             return Err(bad("a weight is not of shape [O, I, k, k]"));
         };
         if i != x.dim(1) {
-            return Err(bad(&format!("`{name}` takes {i} channels, but the preceding layer has {}", x.dim(1))));
+            return Err(bad(&format!(
+                "`{name}` takes {i} channels, but the preceding layer has {}",
+                x.dim(1)
+            )));
         }
-        let rows: Vec<usize> = if grouped { by_groups(o) } else { (0..o).collect() };
+        let rows: Vec<usize> = if grouped { group_order(o) } else { (0..o).collect() };
         let weight = format!("{name}.weight");
         let w = self.permuted(&weight, &layer.weight, &rows)?;
         self.tunable.push(weight);
@@ -122,13 +125,13 @@ impl<'g> Net<'g> {
         let values = values.ok_or_else(|| bad(&format!("`{name}` has the shape {:?}", t.shape())))?;
         let width = values.len() / rows.len();
         let moved = rows.iter().flat_map(|&r| &values[r * width..(r + 1) * width]).copied().collect();
-        Ok(named(self.b, name, t.shape(), moved))
+        Ok(named_weight(self.b, name, t.shape(), moved))
     }
 }
 
 /// The published order of 4c wavelet channels is c averages, then c triples of details. In group order, each
 /// channel's average is followed by its three details. Element r is the published index of channel r.
-fn by_groups(channels: usize) -> Vec<usize> {
+fn group_order(channels: usize) -> Vec<usize> {
     let c = channels / 4;
     (0..c).flat_map(|g| [g, c + 3 * g, c + 3 * g + 1, c + 3 * g + 2]).collect()
 }

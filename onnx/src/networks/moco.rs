@@ -1,6 +1,6 @@
 //! MoCo v2's ResNet-50: the identity features for images that do not show faces (e4e's `moco_loss`).
 
-use super::layers::{conv_bn, unit};
+use super::layers::{conv_bn, l2_normalize};
 use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
@@ -21,7 +21,7 @@ const SIZE: i64 = 224;
 pub fn features(c: &Checkpoint, [h, w]: [usize; 2]) -> Result<Graph> {
     spec().check(c)?;
     let b = Builder::new();
-    let mut x = conv_bn(c, nearest(b.input("image", &[1, 3, h, w])), "conv1", "bn1", 2)?.relu();
+    let mut x = conv_bn(c, resize_nearest(b.input("image", &[1, 3, h, w])), "conv1", "bn1", 2)?.relu();
     let pool = Attrs::new().ints("kernel_shape", &[3, 3]).ints("strides", &[2, 2]).ints("pads", &[1; 4]);
     x = b.op("MaxPool", &[Some(x)], pool)[0];
     for (stage, units) in UNITS.into_iter().enumerate() {
@@ -30,7 +30,7 @@ pub fn features(c: &Checkpoint, [h, w]: [usize; 2]) -> Result<Graph> {
             x = bottleneck(c, x, &format!("layer{}.{i}", stage + 1), stride)?;
         }
     }
-    b.output("identity", unit(x.mean(&[2, 3], false)));
+    b.output("identity", l2_normalize(x.mean(&[2, 3], false)));
     b.finish()
 }
 
@@ -49,7 +49,7 @@ fn bottleneck<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize) -> Res
 }
 
 /// `F.interpolate(x, size=224)`: pixel ⌊i·n/224⌋, without antialiasing.
-fn nearest(x: Expr<'_>) -> Expr<'_> {
+fn resize_nearest(x: Expr<'_>) -> Expr<'_> {
     let sizes = x.builder().constant(Tensor::ints(&[1, 3, SIZE, SIZE]));
     let attrs = Attrs::new()
         .str("mode", "nearest")

@@ -40,11 +40,11 @@ impl Spec {
 
     /// Adds the five tensors of a batch normalization of `width` channels.
     pub fn batch_norm(&mut self, prefix: &str, width: &str) -> &mut Self {
-        self.layer(prefix, width).statistics(prefix, width)
+        self.layer(prefix, width).batch_norm_stats(prefix, width)
     }
 
     /// Adds a batch normalization without gain and bias.
-    pub fn statistics(&mut self, prefix: &str, width: &str) -> &mut Self {
+    pub fn batch_norm_stats(&mut self, prefix: &str, width: &str) -> &mut Self {
         self.tensor(format!("{prefix}.running_mean"), width)
             .tensor(format!("{prefix}.running_var"), width)
             .tensor(format!("{prefix}.num_batches_tracked"), "")
@@ -64,7 +64,7 @@ impl Spec {
             dims.iter().map(value).collect()
         };
         for (key, dims) in &self.entries {
-            let (shape, name) = (expected(dims), file.full(key));
+            let (shape, name) = (expected(dims), file.full_key(key));
             match file.shape(key) {
                 None => return Err(self.missing(file, &name, &shape)),
                 Some(found) if found != shape => {
@@ -100,10 +100,10 @@ impl Spec {
         let parent = |key: &str| key.rsplit_once('.').map_or(String::new(), |(p, _)| p.to_owned());
         let stray = file.keys().filter(|k| !known(k)).filter(|k| file.shape(k) == Some(shape));
         // A key in the same layer is more likely.
-        let stray = stray.min_by_key(|k| parent(&file.full(k)) != parent(name));
+        let stray = stray.min_by_key(|k| parent(&file.full_key(k)) != parent(name));
         let hint = match stray {
             Some(key) => {
-                format!("; `{}` has that shape but is not part of this network: renamed?", file.full(key))
+                format!("; `{}` has that shape but is not part of this network: renamed?", file.full_key(key))
             }
             None => ": another kind of checkpoint, or an incomplete one".into(),
         };

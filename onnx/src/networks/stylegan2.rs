@@ -8,10 +8,12 @@
 mod layout;
 
 pub use layout::Layout;
+pub(super) use layout::SIGNATURE_KEYS;
 
-use super::{Network, named, recognise};
+use super::layers::named_weight;
+use super::signature;
+use crate::ConvAttrs;
 use crate::checkpoint::{Checkpoint, Setting};
-use crate::expr::ConvAttrs;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result, Tensor};
 use std::f32::consts::SQRT_2;
 
@@ -27,7 +29,7 @@ pub struct StyleGan2 {
     /// Mean of w, shape `[512]`, if the checkpoint has it.
     pub w_avg: Option<Tensor>,
     /// Height and width R of the image.
-    pub size: usize,
+    pub resolution: usize,
 }
 
 /// Builds both graphs. The generator may be under any key prefix (`g_ema.`, `state_dict.decoder.`, …).
@@ -44,30 +46,29 @@ pub fn build(file: &Checkpoint) -> Result<StyleGan2> {
         Setting::Float(bound) => Some(*bound as f32),
         _ => None,
     });
-    let found = recognise(file).into_iter().find(|f| f.network == Network::StyleGan2);
-    let found = found.ok_or_else(|| file.bad("contains no supported StyleGAN2 generator".into()))?;
-    let inside = file.clone().below(&found.prefix);
-    let checkpoint = layout::checked(&inside)?;
+    let prefix = SIGNATURE_KEYS.into_iter().find_map(|keys| signature::prefix(file, keys));
+    let prefix = prefix.ok_or_else(|| file.bad("contains no supported StyleGAN2 generator".into()))?;
+    let checkpoint = layout::checked(&file.clone().scoped(&prefix))?;
     let synthesis = Synthesis::new(&checkpoint, clamp)?;
     let b = Builder::new();
-    let ws = b.input("ws", &[1, synthesis.latents(), synthesis.style]);
+    let ws = b.input("ws", &[1, synthesis.num_ws(), synthesis.w_dim]);
     let mut tunable = Vec::new();
     b.output("image", synthesis.image(ws, &mut tunable)?);
     // e4e repeats the row for every style.
-    let mean = checkpoint.top("latent_avg").or_else(|| file.top("latent_avg"));
-    let mean = mean.and_then(|t| t.as_f32()?.get(..synthesis.style).map(<[f32]>::to_vec));
+    let mean = checkpoint.unscoped("latent_avg").or_else(|| file.unscoped("latent_avg"));
+    let mean = mean.and_then(|t| t.as_f32()?.get(..synthesis.w_dim).map(<[f32]>::to_vec));
     Ok(StyleGan2 {
         mapping: mapping(&checkpoint)?,
         generator: b.finish()?,
         tunable,
         w_avg: mean.and_then(|row| Tensor::f32(&[row.len()], row)),
-        size: 4 << synthesis.blocks,
+        resolution: 4 << synthesis.blocks,
     })
 }
 
 /// A one-line description of the generator under the file's prefix.
 pub(super) fn describe(file: &Checkpoint) -> String {
-    let (layout, stem, first) = match Layout::of(file) {
+    let (layout, stem, first) = match Layout::detect(file) {
         Layout::Rosinality => ("rosinality", "style.", 1),
         Layout::Nvlabs => ("NVlabs", "mapping.fc", 0),
     };
@@ -89,8 +90,8 @@ fn mapping(c: &Checkpoint) -> Result<Graph> {
         let (scale, lr) = (0.01 / (n as f32).sqrt(), 0.01);
         let w = c.values(&format!("style.{i}.weight"), &[out, n])?;
         let bias = c.values(&format!("style.{i}.bias"), &[out])?;
-        let w = named(&b, &format!("style.{i}.weight"), &[out, n], scaled(w, scale * SQRT_2));
-        let bias = named(&b, &format!("style.{i}.bias"), &[out], scaled(bias, lr * SQRT_2));
+        let w = named_weight(&b, &format!("style.{i}.weight"), &[out, n], scaled(w, scale * SQRT_2));
+        let bias = named_weight(&b, &format!("style.{i}.bias"), &[out], scaled(bias, lr * SQRT_2));
         x = (x.gemm(w, false, true) + bias).leaky_relu(0.2);
     }
     b.output("w", x);
@@ -106,7 +107,7 @@ struct Synthesis<'c> {
     /// Number of upsampling blocks after 4 px.
     blocks: usize,
     /// Dimension of w.
-    style: usize,
+    w_dim: usize,
     /// Bound of activations and RGB values, in generators that were trained with f16 layers.
     clamp: Option<f32>,
 }
@@ -114,10 +115,10 @@ struct Synthesis<'c> {
 impl<'c> Synthesis<'c> {
     /// `checkpoint` must have passed [`layout::checked`].
     fn new(checkpoint: &'c Checkpoint, clamp: Option<f32>) -> Result<Self> {
-        let [_, style] = *checkpoint.get("conv1.conv.modulation.weight")?.shape() else {
+        let [_, w_dim] = *checkpoint.get("conv1.conv.modulation.weight")?.shape() else {
             return Err(checkpoint.bad("`conv1.conv.modulation.weight` is not a matrix".into()));
         };
-        Ok(Synthesis { checkpoint, blocks: layout::blocks(checkpoint), style, clamp })
+        Ok(Synthesis { checkpoint, blocks: layout::blocks(checkpoint), w_dim, clamp })
     }
 
     fn clamped<'g>(&self, x: Expr<'g>) -> Expr<'g> {
@@ -135,18 +136,18 @@ impl<'c> Synthesis<'c> {
     }
 
     /// conv1 and to_rgb1 read ws 0 and 1. Block k reads 2k+1 and 2k+2, and 2k+3 for its toRGB.
-    fn latents(&self) -> usize {
+    fn num_ws(&self) -> usize {
         2 * self.blocks + 2
     }
 
     fn image<'g>(&self, ws: Expr<'g>, tunable: &mut Vec<String>) -> Result<Expr<'g>> {
         let b = ws.builder();
-        let w = |i: usize| ws.slice(&[1], &[i as i64], &[i as i64 + 1], &[1]).reshape(&[1, self.style]);
+        let w = |i: usize| ws.slice(&[1], &[i as i64], &[i as i64 + 1], &[1]).reshape(&[1, self.w_dim]);
         let constant = self.checkpoint.get("input.input")?.clone();
         let mut x = b.weight("input.input", constant); // [1, C, 4, 4]
         let mut layer = |x, name: &str, noise: usize, w, up: bool| {
             tunable.push(format!("{name}.conv.weight"));
-            self.styled(x, name, noise, w, up)
+            self.styled_conv(x, name, noise, w, up)
         };
         x = layer(x, "conv1", 0, w(0), false)?;
         let mut rgb = self.to_rgb(x, "to_rgb1", w(1))?;
@@ -155,7 +156,7 @@ impl<'c> Synthesis<'c> {
             x = layer(x, &format!("convs.{up}"), up + 1, w(2 * k + 1), true)?;
             x = layer(x, &format!("convs.{same}"), same + 1, w(2 * k + 2), false)?;
             let name = format!("to_rgbs.{k}");
-            rgb = self.upsampled(rgb, &name)? + self.to_rgb(x, &name, w(2 * k + 3))?;
+            rgb = self.upsample(rgb, &name)? + self.to_rgb(x, &name, w(2 * k + 3))?;
         }
         Ok(rgb)
     }
@@ -165,14 +166,22 @@ impl<'c> Synthesis<'c> {
         let b = w.builder();
         let (weight, bias) =
             (format!("{name}.conv.modulation.weight"), format!("{name}.conv.modulation.bias"));
-        let a = self.checkpoint.values(&weight, &[channels, self.style])?;
-        let a = named(b, &weight, &[channels, self.style], scaled(a, 1.0 / (self.style as f32).sqrt()));
+        let a = self.checkpoint.values(&weight, &[channels, self.w_dim])?;
+        let a =
+            named_weight(b, &weight, &[channels, self.w_dim], scaled(a, 1.0 / (self.w_dim as f32).sqrt()));
         Ok(w.gemm(a, false, true) + self.weight(b, &bias, &[channels])?)
     }
 
     /// lrelu(demodulated convolution + noise + bias) · √2. lrelu is homogeneous, so the factor √2 moves
     /// inside.
-    fn styled<'g>(&self, x: Expr<'g>, name: &str, noise: usize, w: Expr<'g>, up: bool) -> Result<Expr<'g>> {
+    fn styled_conv<'g>(
+        &self,
+        x: Expr<'g>,
+        name: &str,
+        noise: usize,
+        w: Expr<'g>,
+        up: bool,
+    ) -> Result<Expr<'g>> {
         let (b, c) = (x.builder(), self.checkpoint);
         let key = format!("{name}.conv.weight");
         let [1, o, i, 3, 3] = *c.get(&key)?.shape() else {
@@ -183,7 +192,7 @@ impl<'c> Synthesis<'c> {
         let weight = self.weight(b, &key, &[o, i, 3, 3])?;
         let style = self.style(name, w, i)?; // [1, I]
         let kernel = if up { Some(self.kernel(&format!("{name}.conv.blur.kernel"))?) } else { None };
-        let y = modulated(x, weight, style, kernel);
+        let y = modulated_conv(x, weight, style, kernel);
 
         let size = y.dim(2);
         let strength = c.values(&format!("{name}.noise.weight"), &[1])?[0] * SQRT_2;
@@ -191,8 +200,8 @@ impl<'c> Synthesis<'c> {
         let values = scaled(c.values(&noise, &[1, 1, size, size])?, strength);
         let bias = format!("{name}.activate.bias");
         let bias_values = scaled(c.values(&bias, &[o])?, SQRT_2);
-        let y = y + named(b, &noise, &[1, 1, size, size], values);
-        Ok(self.clamped((y + named(b, &bias, &[1, o, 1, 1], bias_values)).leaky_relu(0.2)))
+        let y = y + named_weight(b, &noise, &[1, 1, size, size], values);
+        Ok(self.clamped((y + named_weight(b, &bias, &[1, o, 1, 1], bias_values)).leaky_relu(0.2)))
     }
 
     /// toRGB: a modulated 1×1 convolution to three channels, without demodulation. The style is folded into
@@ -201,14 +210,14 @@ impl<'c> Synthesis<'c> {
         let (b, c) = (x.builder(), self.checkpoint);
         let (i, key, bias) = (x.dim(1), format!("{name}.conv.weight"), format!("{name}.bias"));
         let values = c.values(&key, &[1, 3, i, 1, 1])?;
-        let weight = named(b, &key, &[3, i, 1, 1], scaled(values, 1.0 / (i as f32).sqrt()));
+        let weight = named_weight(b, &key, &[3, i, 1, 1], scaled(values, 1.0 / (i as f32).sqrt()));
         let style = self.style(name, w, i)?.reshape(&[1, i, 1, 1]);
         let bias = self.weight(b, &bias, &[1, 3, 1, 1])?;
         Ok(self.clamped(x.conv(weight * style, &ConvAttrs::same(0)) + bias))
     }
 
     /// Upsamples the image by two: zero insertion and the 4×4 kernel (gain 4), as one transposed convolution.
-    fn upsampled<'g>(&self, rgb: Expr<'g>, name: &str) -> Result<Expr<'g>> {
+    fn upsample<'g>(&self, rgb: Expr<'g>, name: &str) -> Result<Expr<'g>> {
         let kernel = self.kernel(&format!("{name}.upsample.kernel"))?;
         let weight = rgb.builder().values(&[3, 1, 4, 4], &kernel.repeat(3));
         let attrs = ConvAttrs { pads: vec![1; 4], ..ConvAttrs::same(0) }.stride(2).groups(3);
@@ -225,7 +234,7 @@ impl<'c> Synthesis<'c> {
 /// upsamples.
 ///
 /// y = d ⊙ conv(s ⊙ x, a·W),  a = 1/√(9 I),  d = 1/√(Σ (a W s)² + 1e-8).
-fn modulated<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, blur: Option<Vec<f32>>) -> Expr<'g> {
+fn modulated_conv<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, kernel: Option<Vec<f32>>) -> Expr<'g> {
     let (o, i) = (weight.dim(0), weight.dim(1));
     let a = 1.0 / (9.0 * i as f32).sqrt();
     // Rows of the weight, one for each output, and the style for each element of a row. ONNX Runtime
@@ -235,11 +244,11 @@ fn modulated<'g>(x: Expr<'g>, weight: Expr<'g>, style: Expr<'g>, blur: Option<Ve
     let styles = style.reshape(&[i, 1]).expand(&[i, 9]).reshape(&[1, 9 * i]);
     let power = styles.square().gemm(rows.square(), false, true); // [1, O]
     let demodulate = (a * SQRT_2) / (power * (a * a) + 1e-8).sqrt();
-    let convolve = |x: Expr<'g>, w: Expr<'g>| match &blur {
+    let convolve = |x: Expr<'g>, w: Expr<'g>| match &kernel {
         None => x.conv(w, &ConvAttrs::same(1)),
         Some(kernel) => {
             let wide = x.conv_transpose(w.transpose(&[1, 0, 2, 3]), &ConvAttrs::same(0).stride(2), &[]);
-            blurred(wide, kernel)
+            blur(wide, kernel)
         }
     };
     if modulates_weights(&x.shape(), o) {
@@ -258,7 +267,7 @@ fn modulates_weights(x: &[usize], o: usize) -> bool {
 
 /// The 4×4 blur of `[1, C, 2H+1, 2W+1]` to 2H × 2W, as a depthwise convolution. A separable blur is not
 /// faster.
-fn blurred<'g>(x: Expr<'g>, kernel: &[f32]) -> Expr<'g> {
+fn blur<'g>(x: Expr<'g>, kernel: &[f32]) -> Expr<'g> {
     let c = x.dim(1);
     // upfirdn2d convolves; ONNX's Conv correlates.
     let flipped: Vec<f32> = kernel.iter().rev().copied().collect();
@@ -271,7 +280,7 @@ impl StyleGan2 {
     ///
     /// # Errors
     /// None for a graph made by [`build`].
-    pub fn latents(&self) -> Result<usize> {
+    pub fn num_ws(&self) -> Result<usize> {
         match *self.generator.input_shape("ws")? {
             [1, n, _] => Ok(n),
             ref other => Err(Error::Model(format!("`ws` has the shape {other:?}; expected [1, n, 512]"))),

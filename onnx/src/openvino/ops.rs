@@ -1,6 +1,6 @@
 //! Converts OpenVINO layers to ONNX ops.
 
-use super::Layer;
+use super::layer::Layer;
 use crate::{Attrs, Builder, Error, Expr, Result, Tensor};
 
 /// Adds `layer` on `inputs` and returns its outputs.
@@ -91,7 +91,7 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
             };
             let to = [&[groups * a], rest].concat();
             let weight = match w.constant().and_then(|t| t.reshaped(&to)) {
-                Some(t) => b.weight(&b.with(|g| g.info(w.value()).name.clone()), t),
+                Some(t) => b.weight(&b.with_graph(|g| g.info(w.value()).name.clone()), t),
                 None => w.reshape(&to),
             };
             let name = if layer.op == "GroupConvolution" { "Conv" } else { "ConvTranspose" };
@@ -104,7 +104,10 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
 fn geometry(layer: &Layer<'_>) -> Result<Attrs> {
     let padding = layer.data.get("auto_pad").copied().unwrap_or("explicit");
     if !matches!(padding, "explicit" | "valid") {
-        return Err(unsupported(layer, &format!("auto_pad `{padding}` is not supported; use explicit padding")));
+        return Err(unsupported(
+            layer,
+            &format!("auto_pad `{padding}` is not supported; use explicit padding"),
+        ));
     }
     let pads = [layer.numbers("pads_begin")?, layer.numbers("pads_end")?].concat();
     let attrs = Attrs::new().ints("strides", &layer.numbers("strides")?).ints("pads", &pads);

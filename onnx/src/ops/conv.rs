@@ -1,6 +1,6 @@
 //! Convolution and pooling: output sizes, and the window geometry that the gradient rules share.
 
-use super::{Args, Inferred};
+use super::args::{Args, Inferred};
 use crate::DType;
 use crate::graph::Attrs;
 
@@ -16,7 +16,7 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// Reads the attributes. `auto_pad` is resolved to explicit padding for an input of spatial shape `size`.
-    pub fn of(attrs: &Attrs, kernel: &[usize], size: &[usize]) -> Result<Geometry, String> {
+    pub fn new(attrs: &Attrs, kernel: &[usize], size: &[usize]) -> Result<Geometry, String> {
         let d = kernel.len();
         let list = |name: &str, default: i64, n: usize| -> Result<Vec<i64>, String> {
             let v = attrs.get_ints(name).map_or_else(|| vec![default; n], <[i64]>::to_vec);
@@ -50,7 +50,7 @@ impl Geometry {
     }
 
     /// Extent of the dilated kernel on axis `i`.
-    pub fn reach(&self, i: usize) -> i64 {
+    pub fn extent(&self, i: usize) -> i64 {
         self.dilations[i] * (self.kernel[i] - 1) + 1
     }
 
@@ -59,9 +59,12 @@ impl Geometry {
         let d = size.len();
         let count = |i: usize| {
             let padded = size[i] as i64 + self.pads[i] + self.pads[d + i];
-            let (room, s) = (padded - self.reach(i), self.strides[i]);
+            let (room, s) = (padded - self.extent(i), self.strides[i]);
             if room < 0 {
-                return Err(format!("the window of {} does not fit the padded size {padded}", self.reach(i)));
+                return Err(format!(
+                    "the window of {} does not fit the padded size {padded}",
+                    self.extent(i)
+                ));
             }
             let mut n = if ceil { (room + s - 1) / s + 1 } else { room / s + 1 };
             // With ceil_mode, the last window must start inside the input or its left padding.
@@ -97,7 +100,7 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             if kernel.len() != size.len() {
                 return Err(format!("a kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
             }
-            let geometry = Geometry::of(attrs, &kernel, size)?;
+            let geometry = Geometry::new(attrs, &kernel, size)?;
             if op == "AveragePool" && geometry.dilations.iter().any(|&d| d != 1) {
                 return Err("no rule for dilations: AveragePool has them only from opset 19 on".into());
             }
@@ -116,10 +119,12 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             if kernel.len() != size.len() {
                 return Err(format!("a kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
             }
-            let geometry = Geometry::of(attrs, kernel, size)?;
+            let geometry = Geometry::new(attrs, kernel, size)?;
             let (inputs, channels) = if op == "Conv" { (w1 * group, *w0) } else { (*w0, w1 * group) };
             if inputs != *c || w0 % group != 0 {
-                return Err(format!("the weight takes {inputs} input channels in {group} groups; the input has {c}"));
+                return Err(format!(
+                    "the weight takes {inputs} input channels in {group} groups; the input has {c}"
+                ));
             }
             if let Some(b) = args.get(2).filter(|b| b.shape != [channels]) {
                 return Err(format!("bias of shape {:?}; expected [{channels}]", b.shape));
@@ -148,7 +153,7 @@ fn transposed_size(attrs: &Attrs, g: &Geometry, size: &[usize]) -> Result<Vec<us
     }
     (0..d)
         .map(|i| {
-            let n = (size[i] as i64 - 1) * g.strides[i] + g.reach(i) + extra[i] - g.pads[i] - g.pads[d + i];
+            let n = (size[i] as i64 - 1) * g.strides[i] + g.extent(i) + extra[i] - g.pads[i] - g.pads[d + i];
             usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| format!("the output size would be {n}"))
         })
         .collect()

@@ -1,6 +1,6 @@
 //! Ops that rearrange elements without computing (reshape, transpose, slice, pad): their output shapes.
 
-use super::{Args, Inferred, axes, axis, broadcast};
+use super::args::{Args, Inferred, axes, axis, broadcast};
 use crate::DType;
 use crate::graph::{Attr, Attrs};
 
@@ -175,7 +175,9 @@ pub(crate) fn reshape_target(from: &[usize], dims: &[i64], attrs: &Attrs) -> Res
     let mut out = Vec::with_capacity(dims.len());
     for (i, &d) in dims.iter().enumerate() {
         out.push(match d {
-            0 if !allow_zero => *from.get(i).ok_or("a size of 0 copies an axis that the input does not have")?,
+            0 if !allow_zero => {
+                *from.get(i).ok_or("a size of 0 copies an axis that the input does not have")?
+            }
             -1 => usize::MAX,
             d => usize::try_from(d).map_err(|_| format!("the target size {d} is negative"))?,
         });

@@ -1,6 +1,6 @@
 //! Resize, DepthToSpace and SpaceToDepth: output sizes.
 
-use super::{Args, Inferred};
+use super::args::{Args, Inferred};
 use crate::graph::Attrs;
 
 pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {

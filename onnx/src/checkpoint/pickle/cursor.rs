@@ -71,7 +71,9 @@ impl<'s> Cursor<'s> {
             match self.byte()? {
                 b'\n' => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
                 _ if bytes.len() == limit => {
-                    return Err(self.source.bad(format!("not a pickle: the name at byte {from} does not end")));
+                    return Err(self
+                        .source
+                        .bad(format!("not a pickle: the name at byte {from} does not end")));
                 }
                 byte => bytes.push(byte),
             }

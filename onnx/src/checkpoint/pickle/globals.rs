@@ -1,46 +1,19 @@
 //! The allow-list of what a pickle may name and call: the constructors that checkpoints use, and what each
 //! becomes.
 
-use super::{Id, MAX_LINE, Machine, Node, Place, Storage, View};
+use super::legacy;
+use super::machine::Machine;
+use super::value::{Global, Id, Location, MAX_LINE, Node, Storage, View};
 use crate::checkpoint::element::Element;
-use crate::checkpoint::{legacy, source::Source};
+use crate::checkpoint::source::Source;
 use crate::{Error, Result};
 
 /// Maximum number of axes of a tensor, as in PyTorch.
 const MAX_AXES: usize = 64;
 
-/// A class or function on the allow-list.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(in crate::checkpoint) enum Global {
-    /// A dict, constructed from nothing or from pairs.
-    Dict,
-    /// A list, tuple or set, constructed from one.
-    List,
-    /// `_rebuild_tensor(storage, offset, size, stride, …)` and its second version.
-    Tensor,
-    /// The third version, whose seventh argument is the dtype.
-    TypedTensor,
-    /// A function that returns its first argument, a tensor: `_rebuild_parameter`.
-    First,
-    /// `_rebuild_from_type_v2(function, class, arguments, state)`.
-    FromType,
-    /// A storage class; `None` if untyped.
-    Storage(Option<Element>),
-    /// A dtype.
-    DType(Element),
-    /// `torch.storage._load_from_bytes(bytes)`: a storage in the legacy format.
-    LoadFromBytes,
-    /// NVlabs' `_reconstruct_persistent_obj(meta)`, where `meta["state"]` is the object's `__dict__`.
-    Persistent,
-    /// A class whose objects consist of their `__dict__`.
-    Object,
-    /// A class or function whose result tensors do not need.
-    Opaque,
-}
-
 /// The allow-list.
 fn lookup(module: &str, name: &str) -> Option<Global> {
-    let typed = || Element::of_storage(name).map(|e| Global::Storage(Some(e)));
+    let typed = || Element::from_storage(name).map(|e| Global::Storage(Some(e)));
     Some(match (module, name) {
         ("collections", "OrderedDict" | "defaultdict") => Global::Dict,
         ("builtins" | "__builtin__", "dict") | ("dnnlib.util" | "dnnlib", "EasyDict") => Global::Dict,
@@ -52,7 +25,7 @@ fn lookup(module: &str, name: &str) -> Option<Global> {
         ("torch.storage", "_load_from_bytes") => Global::LoadFromBytes,
         ("torch.storage" | "torch", "UntypedStorage") => Global::Storage(None),
         ("torch" | "torch.cuda", _) if typed().is_some() => typed()?,
-        ("torch", _) if Element::of_dtype(name).is_some() => Global::DType(Element::of_dtype(name)?),
+        ("torch", _) if Element::from_dtype(name).is_some() => Global::DType(Element::from_dtype(name)?),
         ("torch_utils.persistence", "_reconstruct_persistent_obj") => Global::Persistent,
         ("argparse", "Namespace") | ("copy_reg" | "copyreg", "_reconstructor") => Global::Object,
         (module, _) if module.starts_with("torch.nn.modules.") => Global::Object,
@@ -99,10 +72,10 @@ impl Machine<'_, '_> {
     pub(super) fn stack_global(&mut self, at: u64) -> Result<()> {
         let (name, module) = (self.pop()?, self.pop()?);
         let (Node::Text(module), Node::Text(name)) = (self.node(module), self.node(name)) else {
-            return Err(self.broken("names a class by a value that is not text", at));
+            return Err(self.malformed("names a class by a value that is not text", at));
         };
         if module.len().max(name.len()) > MAX_LINE {
-            return Err(self.broken("names a class with too long a name", at));
+            return Err(self.malformed("names a class with too long a name", at));
         }
         let (module, name) = (module.clone(), name.clone());
         self.global(&module, &name, at)
@@ -111,14 +84,14 @@ impl Machine<'_, '_> {
     /// Pushes the result of calling `class` with `args`.
     pub(super) fn make(&mut self, class: Id, args: Vec<Id>, at: u64) -> Result<()> {
         let Node::Global(global) = *self.node(class) else {
-            return Err(self.broken("calls a value that is not a class", at));
+            return Err(self.malformed("calls a value that is not a class", at));
         };
         let node = match global {
             Global::Dict => Node::Dict(self.pairs(&args)?),
             Global::List => match args.first().map(|&items| self.node(items)) {
                 Some(Node::List(items)) => {
                     let items = items.clone();
-                    self.spend(items.len())?;
+                    self.charge(items.len())?;
                     Node::List(items)
                 }
                 _ => Node::List(vec![]),
@@ -126,15 +99,15 @@ impl Machine<'_, '_> {
             Global::Tensor => self.tensor(&args, None, at)?,
             Global::TypedTensor => match args.get(6).map(|&id| self.node(id)) {
                 Some(&Node::Global(Global::DType(element))) => self.tensor(&args, Some(element), at)?,
-                _ => return Err(self.broken("makes a tensor of an unsupported type", at)),
+                _ => return Err(self.malformed("makes a tensor of an unsupported type", at)),
             },
             Global::First => match args.first().map(|&id| self.node(id)) {
                 Some(&Node::Tensor(view)) => Node::Tensor(view),
-                _ => return Err(self.broken("makes a parameter of a value that is not a tensor", at)),
+                _ => return Err(self.malformed("makes a parameter of a value that is not a tensor", at)),
             },
             Global::FromType => {
                 let [function, _, inner, ..] = args[..] else {
-                    return Err(self.broken("makes a tensor of too few arguments", at));
+                    return Err(self.malformed("makes a tensor of too few arguments", at));
                 };
                 return match (self.node(function), self.node(inner)) {
                     // Only functions that do not call further ones, so that the recursion ends.
@@ -143,10 +116,10 @@ impl Machine<'_, '_> {
                         Node::List(items),
                     ) => {
                         let items = items.clone();
-                        self.spend(items.len())?;
+                        self.charge(items.len())?;
                         self.make(function, items, at)
                     }
-                    _ => Err(self.broken("makes a tensor with an unsupported function", at)),
+                    _ => Err(self.malformed("makes a tensor with an unsupported function", at)),
                 };
             }
             Global::LoadFromBytes => self.load_from_bytes(&args, at)?,
@@ -179,45 +152,46 @@ impl Machine<'_, '_> {
             _ => None,
         };
         let (pairs, met) = (items.iter().filter_map(pair).collect(), items.len());
-        self.spend(met)?;
+        self.charge(met)?;
         Ok(pairs)
     }
 
     /// The value under `key` in a dict.
     fn field(&mut self, dict: Id, key: &str) -> Result<Option<Id>> {
         let Node::Dict(pairs) = self.node(dict) else { return Ok(None) };
-        self.spend(pairs.len())?;
+        self.charge(pairs.len())?;
         let Node::Dict(pairs) = self.node(dict) else { return Ok(None) };
         let found = pairs.iter().rev().find(|(k, _)| matches!(self.node(*k), Node::Text(t) if t == key));
         Ok(found.map(|(_, value)| *value))
     }
 
-    fn natural(&self, id: Id) -> Option<u64> {
+    fn unsigned(&self, id: Id) -> Option<u64> {
         match self.node(id) {
             Node::Int(v) => u64::try_from(*v).ok(),
             _ => None,
         }
     }
 
-    fn naturals(&self, id: Id) -> Option<Vec<u64>> {
+    fn unsigned_list(&self, id: Id) -> Option<Vec<u64>> {
         match self.node(id) {
-            Node::List(items) => items.iter().map(|&item| self.natural(item)).collect(),
+            Node::List(items) => items.iter().map(|&item| self.unsigned(item)).collect(),
             _ => None,
         }
     }
 
     fn tensor(&mut self, args: &[Id], element: Option<Element>, at: u64) -> Result<Node> {
-        let broken = || self.broken("makes a tensor of wrong arguments", at);
-        let &[storage, offset, size, stride, ..] = args else { return Err(broken()) };
-        let &Node::Storage(storage) = self.node(storage) else { return Err(broken()) };
-        let offset = self.natural(offset).ok_or_else(broken)?;
-        let (shape, strides) = self.naturals(size).zip(self.naturals(stride)).ok_or_else(broken)?;
-        let element = element.or(self.pickle.storages[storage].element).ok_or_else(broken)?;
+        let malformed = || self.malformed("makes a tensor of wrong arguments", at);
+        let &[storage, offset, size, stride, ..] = args else { return Err(malformed()) };
+        let &Node::Storage(storage) = self.node(storage) else { return Err(malformed()) };
+        let offset = self.unsigned(offset).ok_or_else(malformed)?;
+        let (shape, strides) =
+            self.unsigned_list(size).zip(self.unsigned_list(stride)).ok_or_else(malformed)?;
+        let element = element.or(self.pickle.storages[storage].element).ok_or_else(malformed)?;
         if shape.len() > MAX_AXES {
             return Err(self.source().limit(format!("a tensor has more than {MAX_AXES} axes")));
         }
         let shape = shape.into_iter().map(|d| usize::try_from(d).ok()).collect::<Option<_>>();
-        let shape = shape.ok_or_else(|| self.broken("makes a tensor of wrong arguments", at))?;
+        let shape = shape.ok_or_else(|| self.malformed("makes a tensor of wrong arguments", at))?;
         self.pickle.views.push(View { storage, element, offset, shape, strides });
         Ok(Node::Tensor(self.pickle.views.len() - 1))
     }
@@ -229,23 +203,24 @@ impl Machine<'_, '_> {
             Node::List(parts) => parts.get(..5).map(|five| (five.to_vec(), parts.get(5).copied())),
             _ => None,
         };
-        let (parts, view) = parts.ok_or_else(|| self.broken("refers to a value that is not a storage", at))?;
+        let (parts, view) =
+            parts.ok_or_else(|| self.malformed("refers to a value that is not a storage", at))?;
         if view.is_some_and(|id| !matches!(self.node(id), Node::None)) {
             return Err(self
                 .source()
                 .unsupported("written by PyTorch before 0.4; load and save it with a newer one"));
         }
         let (Node::Text(kind), &Node::Global(Global::Storage(element)), Node::Text(key), Some(count)) =
-            (self.node(parts[0]), self.node(parts[1]), self.node(parts[2]), self.natural(parts[4]))
+            (self.node(parts[0]), self.node(parts[1]), self.node(parts[2]), self.unsigned(parts[4]))
         else {
-            return Err(self.broken("refers to a value that is not a storage", at));
+            return Err(self.malformed("refers to a value that is not a storage", at));
         };
         if kind != "storage" {
-            return Err(self.broken(&format!("refers to a `{kind}`, not to a storage"), at));
+            return Err(self.malformed(&format!("refers to a `{kind}`, not to a storage"), at));
         }
         let key = key.clone();
-        self.spend_text(key.len() as u64)?;
-        self.pickle.storages.push(Storage { element, count, place: Place::Key(key) });
+        self.charge_text(key.len() as u64)?;
+        self.pickle.storages.push(Storage { element, count, place: Location::Key(key) });
         self.push(Node::Storage(self.pickle.storages.len() - 1));
         Ok(())
     }
@@ -253,7 +228,7 @@ impl Machine<'_, '_> {
     /// The storage in a byte string, which is a legacy file of its own.
     fn load_from_bytes(&mut self, args: &[Id], at: u64) -> Result<Node> {
         let Some(&Node::Bytes { at: begin, len }) = args.first().map(|&id| self.node(id)) else {
-            return Err(self.broken("loads a storage from a value that is not a byte string", at));
+            return Err(self.malformed("loads a storage from a value that is not a byte string", at));
         };
         if std::mem::replace(&mut self.budget.nested, true) {
             return Err(self.source().limit("it has a storage inside a storage"));

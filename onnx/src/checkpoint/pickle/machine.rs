@@ -1,7 +1,7 @@
 //! The stack machine of a pickle: reads and executes instructions until STOP.
 
 use super::cursor::Cursor;
-use super::{Budget, Id, MAX_LINE, Node, Pickle};
+use super::value::{Budget, Id, MAX_LINE, Node, Pickle};
 use crate::Result;
 use crate::checkpoint::source::Source;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ impl<'s, 'b> Machine<'s, 'b> {
         loop {
             let at = self.input.at;
             let op = self.input.byte()?;
-            self.spend(1)?;
+            self.charge(1)?;
             if op == b'.' {
                 self.pickle.root = self.pop()?;
                 self.pickle.end = self.input.at;
@@ -136,7 +136,7 @@ impl<'s, 'b> Machine<'s, 'b> {
             b'o' => {
                 let mut args = self.pop_mark()?;
                 if args.is_empty() {
-                    return Err(self.broken("makes an object without a class", at));
+                    return Err(self.malformed("makes an object without a class", at));
                 }
                 let class = args.remove(0);
                 self.make(class, args, at)?;
@@ -155,7 +155,7 @@ impl<'s, 'b> Machine<'s, 'b> {
             }
             b'b' => self.build()?,
             b'Q' => self.persistent(at)?,
-            _ => return Err(self.broken(&format!("has the instruction {op:#04x}"), at)),
+            _ => return Err(self.malformed(&format!("has the instruction {op:#04x}"), at)),
         }
         Ok(())
     }

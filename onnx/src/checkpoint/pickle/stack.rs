@@ -1,7 +1,7 @@
 //! Stack, mark and memo operations of the pickle machine, and their limits.
 
 use super::machine::Machine;
-use super::{Id, MAX_LINE, MAX_MARKS, MAX_STEPS, MAX_TEXT, Node};
+use super::value::{Id, MAX_LINE, MAX_MARKS, MAX_STEPS, MAX_TEXT, Node};
 use crate::Result;
 
 impl Machine<'_, '_> {
@@ -18,7 +18,7 @@ impl Machine<'_, '_> {
     pub(super) fn height(&self, count: usize) -> Result<usize> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let from = self.stack.len().checked_sub(count).filter(|&from| from >= floor);
-        from.ok_or_else(|| self.broken("takes more than it has", self.input.at))
+        from.ok_or_else(|| self.malformed("takes more than it has", self.input.at))
     }
 
     pub(super) fn top(&self) -> Result<Id> {
@@ -40,8 +40,10 @@ impl Machine<'_, '_> {
     }
 
     pub(super) fn pop_mark(&mut self) -> Result<Vec<Id>> {
-        let mark =
-            self.marks.pop().ok_or_else(|| self.broken("closes a mark that is not open", self.input.at))?;
+        let mark = self
+            .marks
+            .pop()
+            .ok_or_else(|| self.malformed("closes a mark that is not open", self.input.at))?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -51,16 +53,16 @@ impl Machine<'_, '_> {
         match self.node(args) {
             Node::List(items) => {
                 let items = items.clone();
-                self.spend(items.len())?;
+                self.charge(items.len())?;
                 Ok(items)
             }
-            _ => Err(self.broken("calls something without a tuple of arguments", at)),
+            _ => Err(self.malformed("calls something without a tuple of arguments", at)),
         }
     }
 
     /// Charges `count` steps: an instruction, or copied items, which count like the instructions that made
     /// them.
-    pub(super) fn spend(&mut self, count: usize) -> Result<()> {
+    pub(super) fn charge(&mut self, count: usize) -> Result<()> {
         let left = self.budget.steps.checked_sub(u32::try_from(count).unwrap_or(u32::MAX));
         self.budget.steps = left.ok_or_else(|| {
             self.source().limit(format!("its pickles have more than {MAX_STEPS} instructions"))
@@ -77,7 +79,7 @@ impl Machine<'_, '_> {
             Node::Dict(dict) if even => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
             // A subclass of list or dict of which only the state is read.
             Node::Object(_) | Node::Opaque => {}
-            _ => return Err(self.broken("fills a value that is neither a list nor a dict", at)),
+            _ => return Err(self.malformed("fills a value that is neither a list nor a dict", at)),
         }
         Ok(())
     }
@@ -113,13 +115,13 @@ impl Machine<'_, '_> {
 
     pub(super) fn text<const N: usize>(&mut self) -> Result<()> {
         let size = self.size::<N>()?;
-        self.spend_text(size)?;
+        self.charge_text(size)?;
         let text = String::from_utf8_lossy(self.input.take(size as usize)?).into_owned();
         self.push(Node::Text(text));
         Ok(())
     }
 
-    pub(super) fn spend_text(&mut self, size: u64) -> Result<()> {
+    pub(super) fn charge_text(&mut self, size: u64) -> Result<()> {
         let left = usize::try_from(size).ok().and_then(|size| self.budget.text.checked_sub(size));
         self.budget.text = left.ok_or_else(|| {
             self.source().limit(format!("its pickles hold more than {MAX_TEXT} bytes of text"))
@@ -136,7 +138,10 @@ impl Machine<'_, '_> {
 
     pub(super) fn digits(&mut self) -> Result<u32> {
         let at = self.input.at;
-        self.input.line(MAX_LINE)?.parse().map_err(|_| self.broken("has an index that is not a number", at))
+        self.input
+            .line(MAX_LINE)?
+            .parse()
+            .map_err(|_| self.malformed("has an index that is not a number", at))
     }
 
     pub(super) fn put<const N: usize>(&mut self) -> Result<()> {
@@ -157,12 +162,13 @@ impl Machine<'_, '_> {
 
     pub(super) fn recall(&mut self, index: u32) -> Result<()> {
         let id = self.memo.get(&index).copied();
-        let id = id.ok_or_else(|| self.broken("recalls a value that it has not memoized", self.input.at))?;
+        let id =
+            id.ok_or_else(|| self.malformed("recalls a value that it has not memoized", self.input.at))?;
         self.stack.push(id);
         Ok(())
     }
 
-    pub(super) fn broken(&self, what: &str, at: u64) -> crate::Error {
+    pub(super) fn malformed(&self, what: &str, at: u64) -> crate::Error {
         self.source().bad(format!("not a checkpoint, or damaged: its pickle {what} (byte {at})"))
     }
 }

@@ -1,6 +1,6 @@
 //! LPIPS v0.1 as published: torchvision's AlexNet and the linear heads of `lpips/weights/v0.1/alex.pth`.
 
-use super::phi;
+use super::features::phi;
 use crate::checkpoint::Checkpoint;
 use crate::networks::layers::conv;
 use crate::networks::spec::Spec;
@@ -36,8 +36,8 @@ pub fn official(backbone: &Checkpoint, heads: &Checkpoint, size: usize) -> Resul
     lins.check(heads)?;
 
     let b = Builder::new();
-    let colours = |values: &[f32; 3]| b.values(&[1, 3, 1, 1], values);
-    let mut x = (b.input("image", &[1, 3, size, size]) - colours(&SHIFT)) / colours(&SCALE);
+    let colors = |values: &[f32; 3]| b.values(&[1, 3, 1, 1], values);
+    let mut x = (b.input("image", &[1, 3, size, size]) - colors(&SHIFT)) / colors(&SCALE);
     for (l, (index, _, stride, pad)) in LAYERS.into_iter().enumerate() {
         if l == 1 || l == 2 {
             x = max_pool(x);

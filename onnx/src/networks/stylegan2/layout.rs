@@ -12,6 +12,12 @@ use crate::{Error, Result, Tensor};
 /// kernels sum to one.
 const GAIN: f32 = 4.0;
 
+/// Keys that identify a generator, in rosinality's and in NVlabs' layout.
+pub(in crate::networks) const SIGNATURE_KEYS: [&[&str]; 2] = [
+    &["input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "convs.0.conv.weight", "noises.noise_0"],
+    &["synthesis.b4.const", "synthesis.b4.torgb.weight", "synthesis.b4.conv1.weight", "mapping.w_avg"],
+];
+
 /// How a file names StyleGAN2's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -23,7 +29,7 @@ pub enum Layout {
 
 impl Layout {
     /// Detects the layout of the keys under the file's prefix.
-    pub fn of(file: &Checkpoint) -> Layout {
+    pub fn detect(file: &Checkpoint) -> Layout {
         match file.keys().any(|k| k.starts_with("synthesis.")) {
             true => Layout::Nvlabs,
             false => Layout::Rosinality,
@@ -37,7 +43,7 @@ impl Layout {
 /// [`Error::Model`] naming a key that is missing or has an unexpected shape; [`Error::Unsupported`] for a
 /// class-conditional generator.
 pub fn checked(file: &Checkpoint) -> Result<Checkpoint> {
-    match Layout::of(file) {
+    match Layout::detect(file) {
         Layout::Rosinality => {
             rosinality(file)?.check(file)?;
             Ok(file.clone())
@@ -56,7 +62,7 @@ pub fn checked(file: &Checkpoint) -> Result<Checkpoint> {
 
 /// Number of upsampling blocks after 4 px.
 pub fn blocks(file: &Checkpoint) -> usize {
-    match Layout::of(file) {
+    match Layout::detect(file) {
         // The maximum over all key families, so that a missing key is reported as missing.
         Layout::Rosinality => file.count("to_rgbs.").max(file.count("convs.").div_ceil(2)),
         Layout::Nvlabs => {
@@ -72,8 +78,9 @@ fn has(file: &Checkpoint, stem: &str) -> bool {
 fn some_blocks(file: &Checkpoint) -> Result<usize> {
     match blocks(file) {
         n @ 1..=9 => Ok(n),
-        n => Err(file
-            .bad(format!("contains a generator with {n} upsampling blocks; supported are 1 to 9 (8 to 2048 px)"))),
+        n => Err(file.bad(format!(
+            "contains a generator with {n} upsampling blocks; supported are 1 to 9 (8 to 2048 px)"
+        ))),
     }
 }
 

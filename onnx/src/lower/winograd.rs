@@ -3,10 +3,10 @@
 //! ops, so ∂L/∂x and ∂L/∂w take a quarter of the multiplications too. ONNX Runtime has no Winograd kernel for
 //! the CPU; on a GPU, cuDNN applies it.
 
-use crate::expr::{ConvAttrs, rewritten};
+use super::rewrite_nodes;
 use crate::graph::Node;
 use crate::ops::Geometry;
-use crate::{Builder, Expr, Graph, Result};
+use crate::{Builder, ConvAttrs, Expr, Graph, Result};
 
 /// Side of the output tile, and the number of interpolation points that it takes.
 const OUTPUTS: usize = 4;
@@ -28,15 +28,15 @@ const MAX_SIZE: usize = 1 << 23;
 /// The graph is marked for the CPU: gradients of a graph that inlines it use tiles of rows for weights of
 /// large images.
 pub fn winograd(graph: &Graph) -> Result<Graph> {
-    Ok(Graph { for_processor: true, ..rewritten(graph, lowered)? })
+    Ok(Graph { for_cpu: true, ..rewrite_nodes(graph, replacement)? })
 }
 
 /// The replacement for `node`, if it is a convolution that gains from Winograd's form.
-fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
+fn replacement<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
     let [1, c, height, width] = *x.shape() else { return None };
     let [o, _, 3, 3] = *w.shape() else { return None };
-    let geometry = Geometry::of(&node.attrs, &[3, 3], &[height, width]).ok()?;
+    let geometry = Geometry::new(&node.attrs, &[3, 3], &[height, width]).ok()?;
     let plain = node.op == "Conv"
         && node.attrs.get_int("group", 1) == 1
         && [&geometry.strides, &geometry.dilations].iter().all(|steps| **steps == [1, 1])

@@ -2,21 +2,21 @@
 //! protocol version, system information, the object, and the list of storage keys, all as pickles; then the
 //! element count and the elements of each storage.
 
-use super::element::Element;
-use super::pickle::{self, Budget, Node, Pickle, Place, Storage};
-use super::source::Source;
+use super::value::{Budget, Location, Node, Pickle, Storage};
 use crate::Result;
+use crate::checkpoint::element::Element;
+use crate::checkpoint::source::Source;
 use std::collections::HashMap;
 
 /// The magic number 0x1950a86a20f9469cfc6c as a pickle of protocol 2.
-pub(super) const MAGIC: [u8; 15] =
+pub(in crate::checkpoint) const MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
 
 /// The only version of the protocol.
 const PROTOCOL: i64 = 1001;
 
 /// Reads a whole file.
-pub(super) fn read(source: &Source) -> Result<Pickle> {
+pub(in crate::checkpoint) fn read(source: &Source) -> Result<Pickle> {
     stream(source, 0, source.len, &mut Budget::new())
 }
 
@@ -34,17 +34,19 @@ fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pic
     if end - at < MAGIC.len() as u64 || source.array::<{ MAGIC.len() }>(at)? != MAGIC {
         return Err(damaged("this is not the start of a legacy PyTorch file", at));
     }
-    let version = pickle::read(source, at + MAGIC.len() as u64, end, budget)?;
+    let version = super::read(source, at + MAGIC.len() as u64, end, budget)?;
     match version.nodes[version.root as usize] {
         Node::Int(PROTOCOL) => {}
         _ => return Err(damaged("the protocol version is not 1001", at)),
     }
-    let system = pickle::read(source, version.end, end, budget)?;
+    let system = super::read(source, version.end, end, budget)?;
     if is_big_endian(&system) {
-        return Err(source.unsupported("its numbers are big-endian; load and save it on a little-endian machine"));
+        return Err(
+            source.unsupported("its numbers are big-endian; load and save it on a little-endian machine")
+        );
     }
-    let mut object = pickle::read(source, system.end, end, budget)?;
-    let keys = pickle::read(source, object.end, end, budget)?;
+    let mut object = super::read(source, system.end, end, budget)?;
+    let keys = super::read(source, object.end, end, budget)?;
     let Node::List(listed) = &keys.nodes[keys.root as usize] else {
         return Err(damaged("the list of storages is missing", object.end));
     };
@@ -52,7 +54,7 @@ fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pic
     // The element type of each storage, from the tensors that refer to it.
     let mut elements: HashMap<&str, Option<Element>> = HashMap::new();
     for storage in &object.storages {
-        if let Place::Key(key) = &storage.place {
+        if let Location::Key(key) = &storage.place {
             elements.insert(key, storage.element);
         }
     }
@@ -75,10 +77,10 @@ fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pic
         next = behind.ok_or_else(|| source.truncated(next))?;
     }
     for storage in &mut object.storages {
-        let Place::Key(key) = &storage.place else { continue };
+        let Location::Key(key) = &storage.place else { continue };
         let &(at, count) =
             found.get(key).ok_or_else(|| source.bad(format!("damaged: the storage `{key}` is missing")))?;
-        (storage.place, storage.count) = (Place::At(at), storage.count.min(count));
+        (storage.place, storage.count) = (Location::At(at), storage.count.min(count));
     }
     object.end = next;
     Ok(object)

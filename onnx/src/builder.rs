@@ -5,45 +5,22 @@
 //! error, ignores later ops, and [`Builder::finish`] returns the error. Equal ops on equal inputs become one
 //! node (hash-consing), small constant expressions are folded, and local rewrites apply as nodes are added.
 
-mod methods;
+mod expr;
+mod inline;
+mod peephole;
 mod state;
 
-pub use methods::ConvAttrs;
-pub(crate) use state::State;
+pub use expr::{ConvAttrs, Expr};
 
 use crate::graph::{Attrs, Graph, Node, Value};
 use crate::{DType, Error, Result, Tensor};
-use state::too_large;
+use state::{State, too_large};
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 
 /// Collects nodes into a [`Graph`].
 #[derive(Default)]
 pub struct Builder {
     state: RefCell<State>,
-}
-
-/// Copies `graph`. Each single-output node for which `lower` returns a replacement is replaced by it. Inputs,
-/// outputs and weights keep their names.
-pub(crate) fn rewritten(
-    graph: &Graph,
-    lower: impl for<'g> Fn(&Node, &[Option<Expr<'g>>]) -> Option<Expr<'g>>,
-) -> Result<Graph> {
-    let b = Builder::new();
-    let infos = graph.inputs().iter().map(|&v| graph.info(v));
-    let inputs: Vec<_> = infos.map(|i| (i.name.as_str(), b.input_of(&i.name, &i.shape, i.dtype))).collect();
-    let outputs = b.inline_with(graph, &inputs, lower)?;
-    for ((name, _), value) in graph.outputs().iter().zip(outputs) {
-        b.output(name, value);
-    }
-    b.finish()
-}
-
-/// A value of a graph under construction.
-#[derive(Clone, Copy)]
-pub struct Expr<'g> {
-    builder: &'g Builder,
-    value: Value,
 }
 
 impl Builder {
@@ -54,14 +31,14 @@ impl Builder {
 
     /// Adds an f32 graph input.
     pub fn input(&self, name: &str, shape: &[usize]) -> Expr<'_> {
-        self.input_of(name, shape, DType::F32)
+        self.typed_input(name, shape, DType::F32)
     }
 
     /// Adds a graph input of element type `dtype`.
-    pub fn input_of(&self, name: &str, shape: &[usize], dtype: DType) -> Expr<'_> {
+    pub fn typed_input(&self, name: &str, shape: &[usize], dtype: DType) -> Expr<'_> {
         let mut state = self.state.borrow_mut();
         if let Some(error) = too_large(&format!("the input `{name}`"), shape) {
-            let value = state.poison(error, 1)[0];
+            let value = state.record_error(error, 1)[0];
             return Expr { builder: self, value };
         }
         let value = state.value(name, shape, dtype);
@@ -142,73 +119,12 @@ impl Builder {
     /// Turns `value`, which a node computes, into the graph input `name`, so that the caller can pass a
     /// result that another graph has already computed. Call this after [`Builder::gradient`]: gradients stop
     /// at graph inputs.
-    pub fn supply(&self, name: &str, value: Expr<'_>) {
+    pub fn expose_as_input(&self, name: &str, value: Expr<'_>) {
         if !std::ptr::eq(value.builder, self) {
             self.fail(Error::Input(format!("the value supplied as `{name}` belongs to another builder")));
             return;
         }
-        self.state.borrow_mut().supply(name, value.value);
-    }
-
-    /// Copies `graph` into this builder and returns its outputs. `bindings` gives a value to each graph input
-    /// and may also replace named constants: this is how a generator's weights become inputs of a training
-    /// graph.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if a binding names nothing in `graph`, if an input has no binding, or if a shape or
-    /// element type differs.
-    pub fn inline<'g>(&'g self, graph: &Graph, bindings: &[(&str, Expr<'_>)]) -> Result<Vec<Expr<'g>>> {
-        self.inline_with(graph, bindings, |_, _| None)
-    }
-
-    /// As [`Builder::inline`]. Each single-output node for which `lower` returns a replacement is replaced by
-    /// it.
-    pub(crate) fn inline_with<'g>(
-        &'g self,
-        graph: &Graph,
-        bindings: &[(&str, Expr<'_>)],
-        lower: impl Fn(&Node, &[Option<Expr<'g>>]) -> Option<Expr<'g>>,
-    ) -> Result<Vec<Expr<'g>>> {
-        let bound: HashMap<&str, Value> = bindings.iter().map(|(n, e)| (*n, e.value)).collect();
-        let known: HashSet<&str> =
-            graph.inputs.iter().chain(graph.constants.keys()).map(|&v| graph.info(v).name.as_str()).collect();
-        if let Some((name, _)) = bindings.iter().find(|(name, _)| !known.contains(name)) {
-            return Err(Error::Input(format!("the graph has neither an input nor a weight called `{name}`")));
-        }
-        if let Some((name, _)) = bindings.iter().find(|(_, e)| !std::ptr::eq(e.builder, self)) {
-            return Err(Error::Input(format!("the value bound to `{name}` belongs to another builder")));
-        }
-        self.state.borrow_mut().graph.for_processor |= graph.for_processor;
-        let mut map: HashMap<Value, Expr<'g>> = HashMap::new();
-        for &v in graph.inputs.iter().chain(graph.constants.keys()) {
-            let info = graph.info(v);
-            let target = match (bound.get(info.name.as_str()), graph.constants.get(&v)) {
-                (Some(&to), _) => {
-                    let given = self.with(|g| g.info(to).clone());
-                    if given.shape != info.shape || given.dtype != info.dtype {
-                        return Err(Error::Input(format!(
-                            "`{}` is {:?} {:?}, but a value that is {:?} {:?} was bound to it",
-                            info.name, info.dtype, info.shape, given.dtype, given.shape
-                        )));
-                    }
-                    to
-                }
-                (None, Some(tensor)) => self.state.borrow_mut().constant(&info.name, tensor.clone()),
-                (None, None) => {
-                    return Err(Error::Input(format!("no value was bound to the input `{}`", info.name)));
-                }
-            };
-            map.insert(v, self.expr(target));
-        }
-        for node in &graph.nodes {
-            let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| map[&v])).collect();
-            let outputs = match lower(node, &inputs) {
-                Some(output) => vec![output],
-                None => self.op_named(&node.op, &node.name, &inputs, node.attrs.clone(), node.outputs.len()),
-            };
-            map.extend(node.outputs.iter().copied().zip(outputs));
-        }
-        Ok(graph.outputs.iter().map(|(_, v)| map[v]).collect())
+        self.state.borrow_mut().expose_as_input(name, value.value);
     }
 
     /// Returns the finished graph, pruned to what its outputs need.
@@ -227,7 +143,7 @@ impl Builder {
     }
 
     pub(crate) fn fail(&self, error: Error) -> Expr<'_> {
-        let value = self.state.borrow_mut().poison(error, 1)[0];
+        let value = self.state.borrow_mut().record_error(error, 1)[0];
         Expr { builder: self, value }
     }
 
@@ -250,7 +166,7 @@ impl Builder {
         Expr { builder: self, value }
     }
 
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {
+    pub(crate) fn with_graph<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {
         f(&self.state.borrow().graph)
     }
 }

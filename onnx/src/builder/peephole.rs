@@ -1,21 +1,21 @@
 //! Local rewrites that preserve the result and never cost more, applied as a node is added.
 
+use super::state::State;
 use crate::Tensor;
-use crate::expr::State;
 use crate::graph::{Attrs, Node, Value};
 use crate::ops::{broadcast, permutation};
 
 /// The value that already holds the result of `op`, if a rewrite finds one.
 pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], attrs: &Attrs) -> Option<Value> {
     let first = (*inputs.first()?)?;
-    if let Some(inputs) = unexpanded(state, op, inputs) {
+    if let Some(inputs) = without_expand(state, op, inputs) {
         return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
     }
-    if let Some((fewer, dims)) = before_expand(state, op, inputs) {
+    if let Some((fewer, dims)) = delay_expand(state, op, inputs) {
         let small = state.node(op, "", &fewer, attrs.clone(), 1)[0];
         return Some(state.node("Expand", "", &[Some(small), dims], Attrs::new(), 1)[0]);
     }
-    if let Some(inputs) = levelled(state, op, inputs) {
+    if let Some(inputs) = match_rank(state, op, inputs) {
         return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
     }
     let shape = |v: Value| &state.graph.info(v).shape;
@@ -38,8 +38,7 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
                 None
             }
         }
-        "Cast" => (attrs.get_int("to", 0) == crate::write::onnx_type(state.graph.info(first).dtype))
-            .then_some(first),
+        "Cast" => (attrs.get_int("to", 0) == state.graph.info(first).dtype.onnx_code()).then_some(first),
         "Reshape" => {
             let target = resolved(state, first, inputs, attrs)?;
             if *shape(first) == target {
@@ -88,7 +87,7 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
 }
 
 /// The inputs of a broadcasting op without an Expand that the op's own broadcasting replaces.
-fn unexpanded(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+fn without_expand(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
     if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Where") {
         return None;
     }
@@ -107,7 +106,7 @@ fn unexpanded(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<O
 
 /// For a binary op on an Expand and a scalar: the inputs without the Expand, and the Expand's target shape.
 /// The Expand then follows the op, which runs on fewer elements.
-fn before_expand(
+fn delay_expand(
     state: &State,
     op: &str,
     inputs: &[Option<Value>],
@@ -127,7 +126,7 @@ fn before_expand(
 /// Reshapes scalar operands of an element-wise op to the rank of an operand whose trailing axes have size 1.
 /// ONNX Runtime's CPU kernels take fifty times as long for `[O,I,1,1]` and `[]` as for `[O,I,1,1]` and
 /// `[1,1,1,1]`.
-fn levelled(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+fn match_rank(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
     if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Greater" | "Where") {
         return None;
     }

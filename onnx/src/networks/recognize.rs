@@ -1,8 +1,7 @@
 //! Detects which of the supported networks a checkpoint contains, and under which key prefix.
 
-use super::{ir, stylegan2};
+use super::{ir, signature, stylegan2};
 use crate::checkpoint::Checkpoint;
-use std::collections::BTreeMap;
 
 /// A network that can be built from a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +38,7 @@ impl Network {
             Network::CurricularFace => "CurricularFace IR-101",
             Network::MoCo => "ResNet-50 of MoCo",
             Network::Parsing => "face-parsing U-Net of CelebAMask-HQ",
-            Network::AlexNet => "AlexNet, trunk of LPIPS",
+            Network::AlexNet => "AlexNet, backbone of LPIPS",
             Network::LpipsHeads => "heads of LPIPS v0.1",
         }
     }
@@ -47,10 +46,10 @@ impl Network {
 
 /// A network that was detected in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct DetectedNetwork {
     /// The network.
     pub network: Network,
-    /// The prefix of its keys, such as `g_ema.`, for [`Checkpoint::below`].
+    /// The prefix of its keys, such as `g_ema.`, for [`Checkpoint::scoped`].
     pub prefix: String,
     /// One line for display: `StyleGAN2, 1024 px, 8 mapping layers (rosinality's layout)`.
     pub text: String,
@@ -58,15 +57,9 @@ pub struct Found {
 
 /// Keys that identify a network. Half of a row's keys are sufficient: if one is missing, the network's
 /// builder reports it by name.
-const MARKS: [(&[&str], &[Network]); 6] = [
-    (
-        &["input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "convs.0.conv.weight", "noises.noise_0"],
-        &[Network::StyleGan2],
-    ),
-    (
-        &["synthesis.b4.const", "synthesis.b4.torgb.weight", "synthesis.b4.conv1.weight", "mapping.w_avg"],
-        &[Network::StyleGan2],
-    ),
+const SIGNATURE_KEYS: [(&[&str], &[Network]); 7] = [
+    (stylegan2::SIGNATURE_KEYS[0], &[Network::StyleGan2]),
+    (stylegan2::SIGNATURE_KEYS[1], &[Network::StyleGan2]),
     // The IR backbone; the heads on it distinguish the networks.
     (
         &[
@@ -89,48 +82,34 @@ const MARKS: [(&[&str], &[Network]); 6] = [
         &["features.0.weight", "features.3.weight", "features.6.weight", "features.10.weight"],
         &[Network::AlexNet],
     ),
+    (
+        &["lin0.model.1.weight", "lin1.model.1.weight", "lin2.model.1.weight", "lin3.model.1.weight"],
+        &[Network::LpipsHeads],
+    ),
 ];
-
-/// LPIPS heads, of which any three identify the network.
-const HEADS: &[&str] =
-    &["lin0.model.1.weight", "lin1.model.1.weight", "lin2.model.1.weight", "lin3.model.1.weight"];
 
 /// Detects all supported networks in the file. If it holds several copies (`g`, `g_ema`), the averaged one is
 /// chosen.
-pub fn recognise(file: &Checkpoint) -> Vec<Found> {
+pub fn recognize(file: &Checkpoint) -> Vec<DetectedNetwork> {
     let mut found = Vec::new();
-    for (marks, networks) in MARKS.into_iter().chain([(HEADS, &[Network::LpipsHeads][..])]) {
-        let Some(prefix) = prefix(file, marks) else { continue };
-        let inside = file.clone().below(&prefix);
+    for (keys, networks) in SIGNATURE_KEYS {
+        let Some(prefix) = signature::prefix(file, keys) else { continue };
+        let scoped = file.clone().scoped(&prefix);
         let network = match networks {
-            [one] => Some(*one),
-            _ => on_the_trunk(&inside),
+            [network] => Some(*network),
+            _ => on_backbone(&scoped),
         };
-        found.extend(network.map(|network| Found { network, text: describe(network, &inside), prefix }));
+        found.extend(network.map(|network| DetectedNetwork {
+            network,
+            text: describe(network, &scoped),
+            prefix,
+        }));
     }
     found
 }
 
-/// The prefix under which at least half of the `marks` occur.
-fn prefix(file: &Checkpoint, marks: &[&str]) -> Option<String> {
-    let mut hits: BTreeMap<&str, usize> = BTreeMap::new();
-    for key in file.keys() {
-        for mark in marks {
-            let before = key.strip_suffix(mark).filter(|p| p.is_empty() || p.ends_with('.'));
-            if let Some(prefix) = before {
-                *hits.entry(prefix).or_default() += 1;
-            }
-        }
-    }
-    // Prefer averaged weights to raw training weights, and MoCo's query encoder to its key encoder.
-    let rank = |prefix: &str| usize::from(["ema", "encoder_q"].iter().any(|good| prefix.contains(good)));
-    let best = hits.into_iter().filter(|(_, n)| 2 * n >= marks.len());
-    best.max_by_key(|&(prefix, n)| (n, rank(prefix), std::cmp::Reverse(prefix.len())))
-        .map(|(p, _)| p.to_owned())
-}
-
 /// The network on an IR backbone.
-fn on_the_trunk(file: &Checkpoint) -> Option<Network> {
+fn on_backbone(file: &Checkpoint) -> Option<Network> {
     let has = |stem: &str| file.keys().any(|k| k.starts_with(stem));
     match (has("styles."), has("output_layer."), has("linear.")) {
         (true, ..) => Some(Network::E4e),

@@ -1,7 +1,8 @@
 //! The builder's state: the graph so far, the table of known nodes, and constant folding.
 
+use super::peephole;
 use crate::graph::{Attrs, Graph, Node, Value, ValueInfo};
-use crate::{DType, Error, OPSET, Tensor, eval, ops, peephole};
+use crate::{DType, Error, OPSET, Tensor, eval, ops};
 use std::collections::HashMap;
 
 /// Constant results of up to this many elements are folded. Larger ones are left to the runtime, which folds
@@ -61,9 +62,9 @@ impl State {
 
     /// Makes `value`, which a node computes, a graph input. The node gets a new unnamed output instead, so
     /// that pruning removes it.
-    pub(crate) fn supply(&mut self, name: &str, value: Value) {
+    pub(crate) fn expose_as_input(&mut self, name: &str, value: Value) {
         let Some(&node) = self.made.get(&value) else {
-            self.poison(Error::Input(format!("no node computes the value to expose as `{name}`")), 0);
+            self.record_error(Error::Input(format!("no node computes the value to expose as `{name}`")), 0);
             return;
         };
         let ValueInfo { shape, dtype, .. } = self.graph.info(value).clone();
@@ -86,7 +87,7 @@ impl State {
             return vec![Value(0); outputs];
         }
         // Trailing absent inputs are dropped. ONNX Runtime's CUDA convolution takes an input named "" for a
-        // bias and reads a null pointer.
+        // bias, and reads memory that is not there.
         let inputs = &inputs[..inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1)];
         if let Some(value) = peephole::rewrite(self, op, inputs, &attrs) {
             return vec![value];
@@ -106,15 +107,15 @@ impl State {
         };
         let results = match results {
             Ok(r) => r,
-            Err(e) => return self.poison(e, outputs),
+            Err(e) => return self.record_error(e, outputs),
         };
         if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
-            return self.poison(e, outputs);
+            return self.record_error(e, outputs);
         }
         if results.len() != outputs {
             let text =
                 format!("{op} `{name}` with {outputs} outputs: there is a rule for {} only", results.len());
-            return self.poison(Error::Unsupported(text), outputs);
+            return self.record_error(Error::Unsupported(text), outputs);
         }
         if let Some(tensor) = self.fold(op, inputs, &attrs, &results) {
             let value = self.constant("", tensor);
@@ -165,7 +166,7 @@ impl State {
         if small || op == "Cast" { eval::eval(op, attrs, &args, shape, *dtype) } else { None }
     }
 
-    pub(super) fn poison(&mut self, error: Error, outputs: usize) -> Vec<Value> {
+    pub(super) fn record_error(&mut self, error: Error, outputs: usize) -> Vec<Value> {
         self.error.get_or_insert(error);
         let value = self.value("", &[], DType::F32);
         vec![value; outputs]

@@ -1,9 +1,14 @@
 //! The ONNX ops as methods and operators of [`Expr`].
 
-use super::Expr;
-use crate::graph::Attrs;
-use crate::graph::Value;
+use crate::graph::{Attrs, Value};
 use crate::{Builder, DType, Tensor};
+
+/// A value of a graph under construction.
+#[derive(Clone, Copy)]
+pub struct Expr<'g> {
+    pub(super) builder: &'g Builder,
+    pub(super) value: Value,
+}
 
 impl<'g> Expr<'g> {
     /// The builder that this value belongs to.
@@ -18,7 +23,7 @@ impl<'g> Expr<'g> {
 
     /// Static shape.
     pub fn shape(self) -> Vec<usize> {
-        self.builder.with(|g| g.info(self.value).shape.clone())
+        self.builder.with_graph(|g| g.info(self.value).shape.clone())
     }
 
     /// Size of axis `i`; 0 if there is no such axis.
@@ -28,7 +33,7 @@ impl<'g> Expr<'g> {
 
     /// Element type.
     pub fn dtype(self) -> DType {
-        self.builder.with(|g| g.info(self.value).dtype)
+        self.builder.with_graph(|g| g.info(self.value).dtype)
     }
 
     /// Number of elements.
@@ -38,7 +43,7 @@ impl<'g> Expr<'g> {
 
     /// The tensor, if this value is a constant.
     pub fn constant(self) -> Option<Tensor> {
-        self.builder.with(|g| g.constant(self.value).cloned())
+        self.builder.with_graph(|g| g.constant(self.value).cloned())
     }
 
     /// Adds an op with one input, one output and no attributes.

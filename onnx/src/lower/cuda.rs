@@ -1,6 +1,6 @@
 //! Rewrites for CUDA.
 
-use crate::expr::rewritten;
+use super::rewrite_nodes;
 use crate::graph::Node;
 use crate::ops::Geometry;
 use crate::{Expr, Graph, Result};
@@ -14,8 +14,8 @@ const NAMED: usize = 32;
 /// algorithm that cuDNN's heuristics select took a quarter of the time of MobileStyleGAN's whole gradient.
 ///
 /// Call this before [`Builder::gradient`](crate::Builder::gradient). Results differ by rounding.
-pub fn unfolded(graph: &Graph) -> Result<Graph> {
-    rewritten(graph, lowered)
+pub fn decompose_grouped(graph: &Graph) -> Result<Graph> {
+    rewrite_nodes(graph, replacement)
 }
 
 /// Rewrites `graph` so that a run can be captured as a CUDA graph and replayed.
@@ -23,8 +23,8 @@ pub fn unfolded(graph: &Graph) -> Result<Graph> {
 /// For a Concat of unequal parts, ONNX Runtime up to 1.28 copies sizes and addresses to the device from host
 /// memory that it frees after the capture (its pull request 32121). Such a Concat becomes a sum of
 /// zero-padded parts.
-pub fn recordable(graph: &Graph) -> Result<Graph> {
-    rewritten(graph, |node, inputs| {
+pub fn make_capturable(graph: &Graph) -> Result<Graph> {
+    rewrite_nodes(graph, |node, inputs| {
         let parts: Vec<_> = inputs.iter().copied().flatten().collect();
         let [first, ..] = parts[..] else { return None };
         if node.op != "Concat" || has_short_list(&parts.iter().map(|p| p.shape()).collect::<Vec<_>>()) {
@@ -44,9 +44,9 @@ pub fn recordable(graph: &Graph) -> Result<Graph> {
     })
 }
 
-/// Whether every node of a [`recordable`] graph can be captured. A Split into unequal parts cannot;
-/// [`recordable`] does not replace it, because this crate emits none.
-pub fn may_be_recorded(graph: &Graph) -> bool {
+/// Whether every node of a [`make_capturable`] graph can be captured. A Split into unequal parts cannot;
+/// [`make_capturable`] does not replace it, because this crate emits none.
+pub fn is_capturable(graph: &Graph) -> bool {
     graph.nodes().iter().filter(|node| matches!(&node.op[..], "Concat" | "Split")).all(|node| {
         let inputs: Vec<_> = node.inputs.iter().flatten().copied().collect();
         let parts = if node.op == "Concat" { &inputs } else { &node.outputs };
@@ -60,12 +60,12 @@ fn has_short_list(shapes: &[Vec<usize>]) -> bool {
 
 /// The replacement for `node`, if it is a grouped transposed convolution with non-overlapping windows: x
 /// `[1,C,H,W]`, w `[C,O/groups,k,l]`, strides (k, l).
-fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
+fn replacement<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
     let [1, channels, height, width] = *x.shape() else { return None };
     let [_, o, k, l] = *w.shape() else { return None };
     let groups = usize::try_from(node.attrs.get_int("group", 1)).ok()?;
-    let geometry = Geometry::of(&node.attrs, &[k, l], &[height, width]).ok()?;
+    let geometry = Geometry::new(&node.attrs, &[k, l], &[height, width]).ok()?;
     let apart =
         geometry.strides == [k as i64, l as i64] && geometry.pads == [0; 4] && geometry.dilations == [1, 1];
     let exact = node.attrs.get_ints("output_padding").is_none_or(|extra| extra.iter().all(|&v| v == 0));
