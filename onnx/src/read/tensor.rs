@@ -35,7 +35,7 @@ impl TensorReader<'_> {
         };
         let data = match (raw, dtype) {
             (Some(raw), _) => {
-                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` ends within an element")))?
+                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` ends with a broken element")))?
             }
             (None, DType::F32) => Data::F32(t.float_data.into()),
             (None, DType::F64) => Data::F64(t.double_data.into()),
@@ -58,7 +58,7 @@ impl TensorReader<'_> {
         };
         let (Some(folder), Some(location)) = (self.folder, get("location")) else {
             return Err(self.bad(format!(
-                "`{name}` is stored in an external file that is not named, or that may not be read"
+                "`{name}` is stored in an external file that it does not name, or that may not be read"
             )));
         };
         // Only a plain file name is accepted: a model must not read other files of this machine.
@@ -69,7 +69,7 @@ impl TensorReader<'_> {
         }
         let number = |key: &str| get(key).map_or(Ok(None), |v| v.parse::<u64>().map(Some));
         let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-            return Err(self.bad(format!("`{name}` has an external offset or length that is not a number")));
+            return Err(self.bad(format!("`{name}` has an external offset or length that is no number")));
         };
         let path = folder.join(location);
         let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
