@@ -121,7 +121,7 @@ impl Builder {
     /// at graph inputs.
     pub fn expose_as_input(&self, name: &str, value: Expr<'_>) {
         if !std::ptr::eq(value.builder, self) {
-            self.fail(Error::Input(format!("the value supplied as `{name}` belongs to another builder")));
+            self.fail(Error::Input(format!("the value to expose as `{name}` belongs to another builder")));
             return;
         }
         self.state.borrow_mut().expose_as_input(name, value.value);
@@ -142,11 +142,13 @@ impl Builder {
         }
     }
 
+    /// Records an error; later ops are ignored.
     pub(crate) fn fail(&self, error: Error) -> Expr<'_> {
         let value = self.state.borrow_mut().record_error(error, 1)[0];
         Expr { builder: self, value }
     }
 
+    /// Returns the first recorded error, if any.
     pub(crate) fn check(&self) -> Result<()> {
         match &self.state.borrow().error {
             None => Ok(()),

@@ -149,7 +149,7 @@ mod tests {
     use crate::Builder;
 
     #[test]
-    fn an_open_file_says_no_sizes_and_orders_nodes_by_depth() {
+    fn a_dynamic_file_has_no_sizes_and_orders_nodes_by_depth() {
         let b = Builder::new();
         let x = b.input("x", &[2, 3]);
         let root = x.sqrt();

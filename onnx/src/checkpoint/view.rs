@@ -50,12 +50,13 @@ impl Stored {
         let size = view.element.size() as u64;
         let held = storage.count.checked_mul(storage.element.map_or(1, Element::size) as u64);
         let from = view.offset.checked_mul(size).ok_or_else(inconsistent)?;
-        let behind =
+        let end_in_storage =
             view.offset.checked_add(span).and_then(|n| n.checked_mul(size)).ok_or_else(inconsistent)?;
-        if storage.element.is_some_and(|e| e != view.element) || held.is_none_or(|held| behind > held) {
+        if storage.element.is_some_and(|e| e != view.element) || held.is_none_or(|held| end_in_storage > held)
+        {
             return Err(inconsistent());
         }
-        if begin.checked_add(behind).is_none_or(|end| end > source.len) {
+        if begin.checked_add(end_in_storage).is_none_or(|end| end > source.len) {
             return Err(source.truncated(begin));
         }
         let strides = view.strides.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<_>>();

@@ -19,7 +19,7 @@ const ENTRY: [u8; 4] = *b"PK\x01\x02";
 const HEADER: [u8; 4] = *b"PK\x03\x04";
 
 /// The value of a 32-bit field whose 64-bit value is in the extra field.
-const ELSEWHERE: u64 = u32::MAX as u64;
+const IN_EXTRA_FIELD: u64 = u32::MAX as u64;
 
 /// A file of the archive.
 #[derive(Clone, Copy)]
@@ -93,10 +93,10 @@ fn directory(source: &Source) -> Result<HashMap<String, Entry>> {
     let mut entries = HashMap::new();
     let mut rest = &bytes[..];
     while rest.starts_with(&ENTRY) {
-        let (name, entry, behind) = split_entry(rest)
+        let (name, entry, rest_of_directory) = split_entry(rest)
             .ok_or_else(|| source.bad("damaged: the archive's directory ends within an entry"))?;
         entries.insert(String::from_utf8_lossy(name).into_owned(), entry);
-        rest = behind;
+        rest = rest_of_directory;
     }
     Ok(entries)
 }
@@ -110,7 +110,7 @@ fn split_entry(bytes: &[u8]) -> Option<(&[u8], Entry, &[u8])> {
     let (_, rest) = rest.split_at_checked(length(32))?;
     let mut wide = wide_fields(extra);
     let mut field = |at: usize| match number(&fixed[at..at + 4]) {
-        ELSEWHERE => wide.next(),
+        IN_EXTRA_FIELD => wide.next(),
         value => Some(value),
     };
     // The extra field holds these in this order, each only if its 32-bit field says so: size, compressed

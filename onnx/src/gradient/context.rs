@@ -13,16 +13,19 @@ pub(super) const MAX_TAPS: i64 = 4096;
 /// Largest constant that a rule may create, in elements.
 pub(super) const MAX_CONSTANT: usize = 1 << 24;
 
-/// Values with fewer elements than this, or with more operations for each element, are kept for the backward
-/// pass. See [`VjpContext::rematerialize`].
+/// A value with fewer elements is kept for the backward pass; see [`VjpContext::rematerialize`].
 const REMAT_MIN_ELEMENTS: usize = 1 << 18;
+
+/// A value that takes more floating-point operations for each element is kept too.
 const REMAT_MAX_FLOPS: u64 = 100;
 
 /// The context of one vector-Jacobian product: a node whose output gradients have arrived.
 pub(super) struct VjpContext<'a, 'g> {
     pub builder: &'g Builder,
     pub node: &'a Node,
+    /// The gradient of each output, where one has arrived.
     pub g: Vec<Option<Expr<'g>>>,
+    /// Values that depend on the variables of differentiation.
     pub depends: &'a HashSet<Value>,
 }
 
@@ -64,12 +67,13 @@ impl<'g> VjpContext<'_, 'g> {
             }
             let smallest =
                 inputs.iter_mut().flatten().filter(|e| e.dtype() == g.dtype()).min_by_key(|e| e.size())?;
-            let late = g.reshape(&[g.size()]).slice(&[0], &[0], &[1], &[1]) * 0.0;
-            *smallest = *smallest + late.reshape(&vec![1; smallest.shape().len()]);
+            let dependency = g.reshape(&[g.size()]).slice(&[0], &[0], &[1], &[1]) * 0.0;
+            *smallest = *smallest + dependency.reshape(&vec![1; smallest.shape().len()]);
         }
         self.builder.op(&node.op, &inputs, node.attrs).first().copied()
     }
 
+    /// Input `i` as the forward pass computed it; `None` if it is absent.
     pub fn input(&self, i: usize) -> Option<Expr<'g>> {
         self.node.inputs.get(i).copied().flatten().map(|v| self.builder.expr(v))
     }
@@ -117,6 +121,7 @@ impl<'g> VjpContext<'_, 'g> {
         }
     }
 
+    /// An [`Error::Unsupported`] that names the op, the node, the opset and the input shapes.
     pub fn unsupported(&self, why: &str) -> Error {
         let name = match self.node.name.as_str() {
             "" => "a node without a name".to_string(),

@@ -61,7 +61,7 @@ fn input_gradient<'g>(
     let flipped: Vec<i64> = (0..2 * d).map(|i| geometry.extent(i % d) - 1 - geometry.pads[i]).collect();
     if geometry.strides.iter().all(|&s| s == 1) && flipped.iter().all(|&p| p >= 0) {
         let back = ConvAttrs { pads: flipped, ..conv.clone() };
-        return g.conv(swapped(w, conv.group as usize), &back);
+        return g.conv(flip_and_transpose(w, conv.group as usize), &back);
     }
     // If the windows do not reach the last rows of x, output_padding restores them.
     let extra: Vec<i64> = (0..d)
@@ -73,16 +73,16 @@ fn input_gradient<'g>(
     // CUDA has no kernel for asymmetric padding: pad by the smaller of both ends, and crop the rest.
     let shared: Vec<i64> = (0..2 * d).map(|i| conv.pads[i].min(conv.pads[(i + d) % (2 * d)])).collect();
     let cut: Vec<i64> = shared.iter().zip(&conv.pads).map(|(shared, pad)| shared - pad).collect();
-    let wide = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
-    wide.pad(&[&[0; 2], &cut[..d]].concat(), &[&[0; 2], &cut[d..]].concat())
+    let full = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
+    full.pad(&[&[0; 2], &cut[..d]].concat(), &[&[0; 2], &cut[d..]].concat())
 }
 
 /// `[O, C/g, k…]` → `[C, O/g, k…]` with every spatial axis reversed.
-fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
+fn flip_and_transpose<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     let shape = w.shape();
     let (o, c, kernel) = (shape[0], shape[1], &shape[2..]);
     let rank = shape.len();
-    let turned = if o == group && c == 1 {
+    let transposed = if o == group && c == 1 {
         w // depthwise: there is nothing to transpose
     } else if group == 1 {
         w.transpose(&[1, 0].into_iter().chain(2..rank).collect::<Vec<_>>())
@@ -92,5 +92,5 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
         grouped.transpose(&perm).reshape(&[&[group * c, o / group], kernel].concat())
     };
     let axes: Vec<usize> = (2..rank).filter(|&i| shape[i] > 1).collect();
-    flip(turned, &axes)
+    flip(transposed, &axes)
 }

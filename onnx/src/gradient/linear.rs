@@ -22,21 +22,21 @@ fn matmul<'g>(ctx: &VjpContext<'_, 'g>) -> Grads<'g> {
     let (m, n) = (wa[wa.len() - 2], wb[wb.len() - 1]);
     let batch = ctx.y().shape().len() - usize::from(sa.len() > 1) - usize::from(sb.len() > 1);
     let g = ctx.g().reshape(&[&ctx.y().shape()[..batch], &[m, n][..]].concat());
-    let da = ctx.needs_grad(0).then(|| unbroadcast(g.matmul(swap(wide_b)), &wa).reshape(&sa));
+    let da = ctx.needs_grad(0).then(|| unbroadcast(g.matmul(transpose_last(wide_b)), &wa).reshape(&sa));
     let db = ctx.needs_grad(1).then(|| {
         // B is shared by the whole batch: stacking the batch's rows gives one large product.
         if wb.len() == 2 && wa.len() > 2 {
             let rows = |e: Expr<'g>, last: usize| e.reshape(&[e.size() / last, last]);
             rows(wide_a, wb[0]).gemm(rows(g, n), true, false).reshape(&sb)
         } else {
-            unbroadcast(swap(wide_a).matmul(g), &wb).reshape(&sb)
+            unbroadcast(transpose_last(wide_a).matmul(g), &wb).reshape(&sb)
         }
     });
     vec![da, db]
 }
 
 /// Transposes the last two axes.
-fn swap(e: Expr<'_>) -> Expr<'_> {
+fn transpose_last(e: Expr<'_>) -> Expr<'_> {
     let mut perm: Vec<usize> = (0..e.shape().len()).collect();
     let last = perm.len() - 1;
     perm.swap(last, last - 1);

@@ -34,15 +34,15 @@ fn geometry(ctx: &VjpContext<'_, '_>, x: Expr<'_>) -> Result<Geometry> {
 /// the lower resolution, then the grids are interleaved.
 fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i64]) -> Option<Expr<'g>> {
     let strides = &geometry.strides;
-    let (_, any) = parts.first()?;
-    let (b, windows) = (any.builder(), any.shape());
+    let (_, first) = parts.first()?;
+    let (b, windows) = (first.builder(), first.shape());
     let d = canvas.len();
     let cells: Vec<i64> = (0..d).map(|i| (canvas[i] + strides[i] - 1) / strides[i]).collect();
     let to_usize = |v: &[i64]| v.iter().map(|&n| n as usize).collect::<Vec<_>>();
     let cell_shape = [&windows[..2], &to_usize(&cells)].concat();
     let grid = |phase: &Vec<i64>| {
-        let here = parts.iter().filter(|(t, _)| (0..d).all(|i| t[i] % strides[i] == phase[i]));
-        let placed = here.map(|(t, part)| {
+        let of_phase = parts.iter().filter(|(t, _)| (0..d).all(|i| t[i] % strides[i] == phase[i]));
+        let placed = of_phase.map(|(t, part)| {
             let before: Vec<i64> = (0..d).map(|i| t[i] / strides[i]).collect();
             let after: Vec<i64> = (0..d).map(|i| cells[i] - before[i] - windows[2 + i] as i64).collect();
             part.pad(&[&[0, 0], &before[..]].concat(), &[&[0, 0], &after[..]].concat())
@@ -58,9 +58,9 @@ fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i6
     let grids: Vec<_> = phases.iter().map(|phase| grid(phase).reshape(&stacked)).collect();
     let apart = [&windows[..2], &to_usize(strides), &cell_shape[2..]].concat();
     let perm: Vec<usize> = [0, 1].into_iter().chain((0..d).flat_map(|i| [2 + d + i, 2 + i])).collect();
-    let whole: Vec<usize> = (0..d).map(|i| (cells[i] * strides[i]) as usize).collect();
-    let whole = [&windows[..2], &whole].concat();
-    Some(b.concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&whole))
+    let interleaved: Vec<usize> = (0..d).map(|i| (cells[i] * strides[i]) as usize).collect();
+    let interleaved = [&windows[..2], &interleaved].concat();
+    Some(b.concat(&grids, 2).reshape(&apart).transpose(&perm).reshape(&interleaved))
 }
 
 /// Size of the padded canvas that contains every window.
@@ -93,8 +93,8 @@ fn average<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let (d, strides, kernel) = (size.len(), &geometry.strides, &geometry.kernel);
 
     // The windows tile the input: repeat.
-    let tiled = |i: usize| strides[i] == kernel[i] && windows[i] as i64 * strides[i] == size[i] as i64;
-    if geometry.pads.iter().all(|&p| p == 0) && (0..d).all(tiled) {
+    let tiles_input = |i: usize| strides[i] == kernel[i] && windows[i] as i64 * strides[i] == size[i] as i64;
+    if geometry.pads.iter().all(|&p| p == 0) && (0..d).all(tiles_input) {
         let area: i64 = kernel.iter().product();
         let pairs = |last: &dyn Fn(usize) -> usize| {
             let spatial = (0..d).flat_map(|i| [windows[i], last(i)]);
@@ -170,13 +170,13 @@ fn max<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         ctx.builder.op1("Pad", &[x, ctx.builder.constant(crate::Tensor::ints(&pads)), low], Attrs::new())
     };
     let zero = ctx.builder.scalar(0.0);
-    let (mut left, mut parts) = (ctx.g(), vec![]);
+    let (mut remaining, mut parts) = (ctx.g(), vec![]);
     for t in taps(&geometry) {
         let ends: Vec<i64> =
             (0..d).map(|i| t[i] + (windows[i] as i64 - 1) * geometry.strides[i] + 1).collect();
-        let hit = padded.slice(&axes, &t, &ends, &geometry.strides).binary("Equal", y);
-        parts.push((t, hit.select(left, zero)));
-        left = hit.select(zero, left);
+        let is_max = padded.slice(&axes, &t, &ends, &geometry.strides).binary("Equal", y);
+        parts.push((t, is_max.select(remaining, zero)));
+        remaining = is_max.select(zero, remaining);
     }
     Ok(crop(scatter(&parts, &geometry, &canvas).unwrap_or(zero), &geometry, &size))
 }

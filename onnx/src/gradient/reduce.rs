@@ -12,16 +12,16 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
     let x = ctx.x(0);
     let shape = x.shape();
     let reduced = reduced_axes(ctx.ints(1), ctx.attrs(), shape.len()).map_err(Error::Model)?;
-    let kept: Vec<usize> =
+    let keepdims_shape: Vec<usize> =
         shape.iter().enumerate().map(|(i, &d)| if reduced.contains(&i) { 1 } else { d }).collect();
     let count = reduced.iter().map(|&i| shape[i]).product::<usize>() as f32;
     // The gradient and the result, with the reduced axes restored as size 1 so that they broadcast against x.
-    let (g, y) = (ctx.g().reshape(&kept), ctx.y().reshape(&kept));
-    let spread = |g: Expr<'g>| g.expand(&shape);
+    let (g, y) = (ctx.g().reshape(&keepdims_shape), ctx.y().reshape(&keepdims_shape));
+    let expand = |g: Expr<'g>| g.expand(&shape);
 
     Ok(Some(ctx.single(match ctx.op() {
-        "ReduceSum" => spread(g),
-        "ReduceMean" => spread(g / count),
+        "ReduceSum" => expand(g),
+        "ReduceMean" => expand(g / count),
         "ReduceSumSquare" => g * 2.0 * x,
         "ReduceL1" => g * x.unary("Sign"),
         // d‖x‖/dx = x/‖x‖; 0 at x = 0
@@ -29,7 +29,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let zero = ctx.builder.scalar(0.0);
             y.greater(zero).select(g / y, zero) * x
         }
-        "ReduceLogSum" => spread(g / y.exp()),
+        "ReduceLogSum" => expand(g / y.exp()),
         "ReduceLogSumExp" => g * (x - y).exp(),
         "ReduceProd" => g * product_of_others(x, &reduced),
         // The gradient is shared equally among the elements that attain the extremum.

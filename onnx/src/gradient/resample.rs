@@ -38,13 +38,13 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let scales =
         ctx.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
     // Axes on which every element is repeated equally often are summed over the copies, all at once.
-    let (mut apart, mut copies, mut g) = (vec![], vec![], ctx.g());
-    let mut rest = vec![];
+    let (mut split_shape, mut copies, mut g) = (vec![], vec![], ctx.g());
+    let mut interpolated = vec![];
     for axis in 0..from.len() {
         let (n, m) = (from[axis], to[axis]);
         // If sizes are given, the scale is their ratio.
         let scale = scales.as_ref().map_or(m as f32 / n as f32, |v| v[axis] as f32);
-        apart.push(n);
+        split_shape.push(n);
         if n == m && scale == 1.0 {
             continue;
         }
@@ -53,17 +53,17 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         let repeated =
             |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);
         if m % n == 0 && weights.iter().enumerate().all(repeated) {
-            copies.push(apart.len());
-            apart.push(m / n);
+            copies.push(split_shape.len());
+            split_shape.push(m / n);
         } else {
-            apart[axis + copies.len()] = m;
-            rest.push((axis, weights));
+            split_shape[axis + copies.len()] = m;
+            interpolated.push((axis, weights));
         }
     }
     if !copies.is_empty() {
-        g = g.reshape(&apart).sum(&copies, false);
+        g = g.reshape(&split_shape).sum(&copies, false);
     }
-    for (axis, weights) in rest.into_iter().rev() {
+    for (axis, weights) in interpolated.into_iter().rev() {
         let (n, m, mut shape) = (from[axis], to[axis], g.shape());
         let (before, after): (usize, usize) =
             (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
@@ -87,14 +87,14 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
 fn interpolation(ctx: &VjpContext<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
     let attrs = ctx.attrs();
     let mode = attrs.get_str("mode", "nearest");
-    let place = attrs.get_str("coordinate_transformation_mode", "half_pixel");
-    let rounding = attrs.get_str("nearest_mode", "round_prefer_floor");
+    let transform = attrs.get_str("coordinate_transformation_mode", "half_pixel");
+    let nearest_mode = attrs.get_str("nearest_mode", "round_prefer_floor");
     if attrs.get_int("antialias", 0) != 0 {
         return Err(ctx.unsupported("antialias has no rule"));
     }
     let last = (n - 1) as f32;
     let read = |o: usize| {
-        let x = match place {
+        let x = match transform {
             "pytorch_half_pixel" | "align_corners" if m == 1 => 0.0,
             "half_pixel" | "pytorch_half_pixel" => (o as f32 + 0.5) / scale - 0.5,
             "asymmetric" => o as f32 / scale,
@@ -103,12 +103,12 @@ fn interpolation(ctx: &VjpContext<'_, '_>, n: usize, m: usize, scale: f32) -> Re
         };
         match mode {
             "nearest" => {
-                let i = match rounding {
+                let i = match nearest_mode {
                     "round_prefer_floor" if x == x.trunc() + 0.5 => x.floor(),
                     "round_prefer_floor" | "round_prefer_ceil" => x.round(),
                     "floor" => x.floor(),
                     "ceil" => x.ceil(),
-                    other => return Err(ctx.unsupported(&format!("the rounding `{other}` has no rule"))),
+                    other => return Err(ctx.unsupported(&format!("the nearest_mode `{other}` has no rule"))),
                 };
                 Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
             }

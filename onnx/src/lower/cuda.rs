@@ -1,13 +1,13 @@
 //! Rewrites for CUDA.
 
-use super::rewrite_nodes;
+use super::rewrite::rewrite_nodes;
 use crate::graph::Node;
 use crate::ops::Geometry;
 use crate::{Expr, Graph, Result};
 
 /// Maximum number of tensors that ONNX Runtime's CUDA kernels pass as launch arguments. Longer lists are
 /// copied to the device first.
-const NAMED: usize = 32;
+const MAX_LAUNCH_TENSORS: usize = 32;
 
 /// Replaces grouped transposed convolutions with non-overlapping windows, such as an inverse wavelet
 /// transform, by a batched matrix product and a change of layout. With many groups of few channels, the
@@ -27,7 +27,8 @@ pub fn make_capturable(graph: &Graph) -> Result<Graph> {
     rewrite_nodes(graph, |node, inputs| {
         let parts: Vec<_> = inputs.iter().copied().flatten().collect();
         let [first, ..] = parts[..] else { return None };
-        if node.op != "Concat" || has_short_list(&parts.iter().map(|p| p.shape()).collect::<Vec<_>>()) {
+        if node.op != "Concat" || fits_launch_arguments(&parts.iter().map(|p| p.shape()).collect::<Vec<_>>())
+        {
             return None;
         }
         let rank = first.shape().len();
@@ -50,12 +51,12 @@ pub fn is_capturable(graph: &Graph) -> bool {
     graph.nodes().iter().filter(|node| matches!(&node.op[..], "Concat" | "Split")).all(|node| {
         let inputs: Vec<_> = node.inputs.iter().flatten().copied().collect();
         let parts = if node.op == "Concat" { &inputs } else { &node.outputs };
-        has_short_list(&parts.iter().map(|&part| graph.info(part).shape.clone()).collect::<Vec<_>>())
+        fits_launch_arguments(&parts.iter().map(|&part| graph.info(part).shape.clone()).collect::<Vec<_>>())
     })
 }
 
-fn has_short_list(shapes: &[Vec<usize>]) -> bool {
-    shapes.len() <= NAMED && shapes.windows(2).all(|pair| pair[0] == pair[1])
+fn fits_launch_arguments(shapes: &[Vec<usize>]) -> bool {
+    shapes.len() <= MAX_LAUNCH_TENSORS && shapes.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// The replacement for `node`, if it is a grouped transposed convolution with non-overlapping windows: x
@@ -66,10 +67,11 @@ fn replacement<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>>
     let [_, o, k, l] = *w.shape() else { return None };
     let groups = usize::try_from(node.attrs.get_int("group", 1)).ok()?;
     let geometry = Geometry::new(&node.attrs, &[k, l], &[height, width]).ok()?;
-    let apart =
+    let is_non_overlapping =
         geometry.strides == [k as i64, l as i64] && geometry.pads == [0; 4] && geometry.dilations == [1, 1];
-    let exact = node.attrs.get_ints("output_padding").is_none_or(|extra| extra.iter().all(|&v| v == 0));
-    (node.op == "ConvTranspose" && groups > 1 && apart && exact).then(|| {
+    let no_output_padding =
+        node.attrs.get_ints("output_padding").is_none_or(|extra| extra.iter().all(|&v| v == 0));
+    (node.op == "ConvTranspose" && groups > 1 && is_non_overlapping && no_output_padding).then(|| {
         // y[g·o, h·k, w·l] = Σ_c w[g·c, o, k, l] · x[g·c, h, w]
         let (c, outputs) = (channels / groups, groups * o);
         let w = w.reshape(&[groups, c, o * k * l]).transpose(&[0, 2, 1]);

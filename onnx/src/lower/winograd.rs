@@ -3,7 +3,7 @@
 //! ops, so ∂L/∂x and ∂L/∂w take a quarter of the multiplications too. ONNX Runtime has no Winograd kernel for
 //! the CPU; on a GPU, cuDNN applies it.
 
-use super::rewrite_nodes;
+use super::rewrite::rewrite_nodes;
 use crate::graph::Node;
 use crate::ops::Geometry;
 use crate::{Builder, ConvAttrs, Expr, Graph, Result};
@@ -37,15 +37,15 @@ fn replacement<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>>
     let [1, c, height, width] = *x.shape() else { return None };
     let [o, _, 3, 3] = *w.shape() else { return None };
     let geometry = Geometry::new(&node.attrs, &[3, 3], &[height, width]).ok()?;
-    let plain = node.op == "Conv"
+    let is_plain = node.op == "Conv"
         && node.attrs.get_int("group", 1) == 1
         && [&geometry.strides, &geometry.dilations].iter().all(|steps| **steps == [1, 1])
         && geometry.pads == [1; 4];
-    let gains = c.min(o) >= MIN_CHANNELS
+    let is_worthwhile = c.min(o) >= MIN_CHANNELS
         && [c, o].iter().all(|channels| channels.is_multiple_of(2))
         && c.max(o) * height * width <= MAX_SIZE
         && [height, width].iter().all(|&side| side >= MIN_SIDE && side.is_multiple_of(OUTPUTS));
-    (plain && gains).then(|| {
+    (is_plain && is_worthwhile).then(|| {
         let y = convolution(x, w);
         match inputs.get(2) {
             Some(Some(bias)) => y + bias.reshape(&[1, o, 1, 1]),
@@ -74,8 +74,8 @@ fn convolution<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
     // Y = (Aᵀ ⊗ Aᵀ) Σ_c U·V: a depthwise transposed convolution writes the tiles, 4×4, side by side.
     let products = u.matmul(v).transpose(&[1, 0, 2]).reshape(&[o / 2, 2 * points, rows, columns]);
     let at = kronecker(b, &at).transpose(&[1, 0]).reshape(&[points, 1, OUTPUTS, OUTPUTS]);
-    let apart = ConvAttrs::same(0).stride(OUTPUTS).groups(2);
-    products.conv_transpose(b.concat(&[at, at], 0), &apart, &[]).reshape(&[1, o, height, width])
+    let output_tiles = ConvAttrs::same(0).stride(OUTPUTS).groups(2);
+    products.conv_transpose(b.concat(&[at, at], 0), &output_tiles, &[]).reshape(&[1, o, height, width])
 }
 
 /// The Kronecker product M ⊗ M `[m², n²]`: applies M to the columns and then to the rows of a tile.

@@ -7,10 +7,10 @@ use crate::checkpoint::Checkpoint;
 use crate::{Builder, Expr, Graph, Result};
 
 /// Input resolution of both networks.
-const SIZE: usize = 112;
+const RESOLUTION: usize = 112;
 
 /// Resolution of their last feature map.
-const FEATURE_SIZE: usize = SIZE / 16;
+const FEATURE_SIZE: usize = RESOLUTION / 16;
 
 fn checked(c: &Checkpoint, affine: bool) -> Result<()> {
     let mut spec = Spec::default();
@@ -34,8 +34,8 @@ fn checked(c: &Checkpoint, affine: bool) -> Result<()> {
 pub fn identity(c: &Checkpoint) -> Result<Graph> {
     checked(c, true)?;
     let b = Builder::new();
-    let image = b.input("image", &[1, 3, identity::SIZE, identity::SIZE]);
-    let face = adaptive_avg_pool(identity::face(image), SIZE);
+    let image = b.input("image", &[1, 3, identity::RESOLUTION, identity::RESOLUTION]);
+    let face = adaptive_avg_pool(identity::face(image), RESOLUTION);
     b.output("identity", l2_normalize(embedding(c, face)?));
     b.finish()
 }
@@ -46,11 +46,11 @@ pub fn identity(c: &Checkpoint) -> Result<Graph> {
 /// 512]`, not normalized.
 ///
 /// # Errors
-/// As [`identity`].
+/// As [`identity()`].
 pub fn evaluation(c: &Checkpoint) -> Result<Graph> {
     checked(c, false)?;
     let b = Builder::new();
-    let face = b.input("face", &[1, SIZE, SIZE, 3]).transpose(&[0, 3, 1, 2]);
+    let face = b.input("face", &[1, RESOLUTION, RESOLUTION, 3]).transpose(&[0, 3, 1, 2]);
     b.output("identity", embedding(c, face * (1.0 / 127.5) - 1.0)?);
     b.finish()
 }

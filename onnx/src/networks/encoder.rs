@@ -19,7 +19,7 @@ use crate::{Attrs, Builder, Error, Expr, Graph, Result};
 /// [`Error::Input`] or [`Error::Model`] naming a weight that `published` lacks or that has the wrong type.
 pub fn with_identity(published: &Graph) -> Result<Graph> {
     let b = Builder::new();
-    let image = b.input("image", &[1, 3, identity::SIZE, identity::SIZE]);
+    let image = b.input("image", &[1, 3, identity::RESOLUTION, identity::RESOLUTION]);
     let weights = Weights::new(&b, published)?;
     b.output("w", w(&b, &weights, published, image)?);
     b.output("identity", identity::features(&weights, image));
@@ -28,8 +28,8 @@ pub fn with_identity(published: &Graph) -> Result<Graph> {
 
 fn w<'g>(b: &'g Builder, weights: &Weights<'g>, published: &Graph, image: Expr<'g>) -> Result<Expr<'g>> {
     let weight = |name: &str| Ok::<_, Error>(b.weight(name, published.find_constant(name)?.clone()));
-    let pool = |x: Expr<'g>, by: i64| {
-        let attrs = Attrs::new().ints("kernel_shape", &[by; 2]).ints("strides", &[by; 2]);
+    let pool = |x: Expr<'g>, factor: i64| {
+        let attrs = Attrs::new().ints("kernel_shape", &[factor; 2]).ints("strides", &[factor; 2]);
         b.op("AveragePool", &[Some(x)], attrs)[0]
     };
     let t = backbone(weights, image.slice(&[2, 3], &[1, 1], &[255, 255], &[1, 1]));

@@ -5,7 +5,7 @@ use super::layers::l2_normalize;
 use crate::Expr;
 
 /// Resolution of the image that the crop refers to.
-pub(super) const SIZE: usize = 256;
+pub(super) const RESOLUTION: usize = 256;
 
 /// Rows and columns of the face in an FFHQ-aligned 256 px image: the crop of pSp's identity loss.
 const ROWS: [i64; 2] = [35, 223];

@@ -136,8 +136,9 @@ fn group_order(channels: usize) -> Vec<usize> {
     (0..c).flat_map(|g| [g, c + 3 * g, c + 3 * g + 1, c + 3 * g + 2]).collect()
 }
 
-/// `[1, 4c, h, w]` by groups → `[1, c, 2h, 2w]`:
-/// `y[2h+i, 2w+j] = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t)`, each channel times its style `[1, 4c]` first.
+/// The inverse Haar transform, `[1, 4c, h, w]` in group order → `[1, c, 2h, 2w]`:
+/// `y[2h+i, 2w+j] = ½ (a + (−1)ⁱ r + (−1)ʲ s + (−1)ⁱ⁺ʲ t)`, with each channel first
+/// multiplied by its style `[1, 4c]`.
 fn inverse_haar<'g>(x: Expr<'g>, style: Option<Expr<'g>>) -> Expr<'g> {
     let (b, channels) = (x.builder(), x.dim(1));
     #[rustfmt::skip]

@@ -9,7 +9,7 @@ use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
 const UNITS: [usize; 4] = [3, 4, 6, 3];
 
 /// Input resolution of the network.
-const SIZE: i64 = 224;
+const RESOLUTION: i64 = 224;
 
 /// Builds the features, to be compared by 1 − cos. The classifier (`fc`) is omitted.
 ///
@@ -50,7 +50,7 @@ fn bottleneck<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize) -> Res
 
 /// `F.interpolate(x, size=224)`: pixel ⌊i·n/224⌋, without antialiasing.
 fn resize_nearest(x: Expr<'_>) -> Expr<'_> {
-    let sizes = x.builder().constant(Tensor::ints(&[1, 3, SIZE, SIZE]));
+    let sizes = x.builder().constant(Tensor::ints(&[1, 3, RESOLUTION, RESOLUTION]));
     let attrs = Attrs::new()
         .str("mode", "nearest")
         .str("nearest_mode", "floor")

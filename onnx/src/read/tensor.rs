@@ -34,9 +34,8 @@ impl TensorReader<'_> {
             _ => None,
         };
         let data = match (raw, dtype) {
-            (Some(raw), _) => {
-                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` ends with a broken element")))?
-            }
+            (Some(raw), _) => from_raw(&raw, dtype)
+                .ok_or_else(|| self.bad(format!("`{name}` ends with a broken element")))?,
             (None, DType::F32) => Data::F32(t.float_data.into()),
             (None, DType::F64) => Data::F64(t.double_data.into()),
             (None, DType::I64) => Data::I64(t.int64_data.into()),

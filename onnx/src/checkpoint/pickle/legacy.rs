@@ -72,9 +72,11 @@ fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pic
         }
         let count = u64::from_le_bytes(source.array(next)?);
         let size = count.checked_mul(element.map_or(1, Element::size) as u64);
-        let behind = size.and_then(|size| (next + 8).checked_add(size)).filter(|&behind| behind <= end);
+        let end_of_storage = size
+            .and_then(|size| (next + 8).checked_add(size))
+            .filter(|&end_of_storage| end_of_storage <= end);
         found.insert(key.clone(), (next + 8, count));
-        next = behind.ok_or_else(|| source.truncated(next))?;
+        next = end_of_storage.ok_or_else(|| source.truncated(next))?;
     }
     for storage in &mut object.storages {
         let Location::Key(key) = &storage.place else { continue };

@@ -56,7 +56,7 @@ struct TapViews<'a, 'g> {
     /// x with its padding.
     padded: Expr<'g>,
     /// Spatial shape of all phases together.
-    all: Vec<i64>,
+    phases_shape: Vec<i64>,
     /// All phases, stacked along the channels, and their stride.
     stacked: Option<(Expr<'g>, i64)>,
 }
@@ -73,8 +73,8 @@ impl<'a, 'g> TapViews<'a, 'g> {
         phase[0] += i64::from((1..d).any(|i| shift(i) > 0));
         let length = positions[0].saturating_mul(row(&phase, 0));
 
-        let all: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
-        let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
+        let phases_shape: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
+        let after = (0..d).map(|i| (phases_shape[i] - pads[i] - x.dim(2 + i) as i64).max(0));
         let after: Vec<i64> = [0; 2].into_iter().chain(after).collect();
         let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &after);
         // For 2-D data, one SpaceToDepth makes all phases. A strided Slice would copy element by element.
@@ -83,10 +83,20 @@ impl<'a, 'g> TapViews<'a, 'g> {
             _ => None,
         };
         let stacked = block.map(|s| {
-            let exact = padded.slice(&[2, 3], &[0, 0], &all, &[1, 1]);
+            let exact = padded.slice(&[2, 3], &[0, 0], &phases_shape, &[1, 1]);
             (x.builder().op("SpaceToDepth", &[Some(exact)], Attrs::new().int("blocksize", s))[0], s)
         });
-        TapViews { strides, n: x.dim(0), channels: x.dim(1), positions, phase, length, padded, all, stacked }
+        TapViews {
+            strides,
+            n: x.dim(0),
+            channels: x.dim(1),
+            positions,
+            phase,
+            length,
+            padded,
+            phases_shape,
+            stacked,
+        }
     }
 
     /// Columns of each matrix: N·length.
@@ -108,7 +118,7 @@ impl<'a, 'g> TapViews<'a, 'g> {
             }
             None => {
                 let axes: Vec<usize> = (2..d + 2).collect();
-                self.padded.slice(&axes, &from, &self.all, strides)
+                self.padded.slice(&axes, &from, &self.phases_shape, strides)
             }
         };
         self.flatten(seen, self.channels, size, first)
@@ -140,7 +150,7 @@ fn row(phase: &[i64], i: usize) -> i64 {
     phase[i + 1..].iter().fold(1, |n: i64, &p| n.saturating_mul(p))
 }
 
-/// [`weight_gradient`] as a sum over tiles of rows, for large images on the CPU. `None` if tiling does not
+/// Computes [`weight_gradient`] as a sum over tiles of rows, for large images on the CPU. `None` if tiling does not
 /// apply.
 fn tiled<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Option<Expr<'g>> {
     let [_, _, height, _] = *x.shape() else { return None };

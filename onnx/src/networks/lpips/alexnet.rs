@@ -20,7 +20,7 @@ const LAYERS: [(usize, &str, usize, usize); 5] = [
 ];
 
 /// Builds the features from `backbone`, which holds `features.*`, and `heads`, which holds `lin*`; they may
-/// be the same file. Input and outputs are those of [`shift_tolerant`](super::shift_tolerant).
+/// be the same file. Input and outputs are those of [`shift_tolerant`](fn@super::shift_tolerant).
 ///
 /// # Errors
 /// [`crate::Error::Model`] naming a key that is missing or has an unexpected shape.
