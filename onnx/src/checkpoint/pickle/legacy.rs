@@ -1,58 +1,60 @@
-//! The format of PyTorch before 1.6, which also holds single storages inside plain pickles: a magic number, a protocol
-//! version, facts of the system, the object, the list of storage keys – all pickles – and then each storage's element
-//! count and elements.
+//! The format of PyTorch before 1.6, which plain pickles also use for single storages: a magic number, a
+//! protocol version, system information, the object, and the list of storage keys, all as pickles; then the
+//! element count and the elements of each storage.
 
-use super::element::Element;
-use super::pickle::{self, Budget, Node, Pickle, Place, Storage};
-use super::source::Source;
+use super::value::{Budget, Location, Node, Pickle, Storage};
 use crate::Result;
+use crate::checkpoint::element::Element;
+use crate::checkpoint::source::Source;
 use std::collections::HashMap;
 
 /// The magic number 0x1950a86a20f9469cfc6c as a pickle of protocol 2.
-pub(super) const MAGIC: [u8; 15] =
+pub(in crate::checkpoint) const MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
 
-/// The only version of the protocol that there was.
+/// The only version of the protocol.
 const PROTOCOL: i64 = 1001;
 
-/// A whole file.
-pub(super) fn read(source: &Source) -> Result<Pickle> {
+/// Reads a whole file.
+pub(in crate::checkpoint) fn read(source: &Source) -> Result<Pickle> {
     stream(source, 0, source.len, &mut Budget::new())
 }
 
-/// The one storage that the bytes from `at` to `end` hold: what `_load_from_bytes` is given.
+/// Reads the single storage in the bytes from `at` to `end`: the argument of `_load_from_bytes`.
 pub(super) fn storage(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Storage> {
     let pickle = stream(source, at, end, budget)?;
     match (&pickle.nodes[pickle.root as usize], &pickle.storages[..]) {
         (Node::Storage(0), [storage]) => Ok(storage.clone()),
-        _ => Err(source.bad(format!("damaged: the bytes at {at} hold no storage"))),
+        _ => Err(source.bad(format!("damaged: the bytes at {at} do not contain a storage"))),
     }
 }
 
 fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pickle> {
     let damaged = |what: &str, at: u64| source.bad(format!("damaged: {what} (byte {at})"));
     if end - at < MAGIC.len() as u64 || source.array::<{ MAGIC.len() }>(at)? != MAGIC {
-        return Err(damaged("no legacy file of PyTorch begins here", at));
+        return Err(damaged("this is not the start of a legacy PyTorch file", at));
     }
-    let version = pickle::read(source, at + MAGIC.len() as u64, end, budget)?;
+    let version = super::read(source, at + MAGIC.len() as u64, end, budget)?;
     match version.nodes[version.root as usize] {
         Node::Int(PROTOCOL) => {}
-        _ => return Err(damaged("the protocol's version is not 1001", at)),
+        _ => return Err(damaged("the protocol version is not 1001", at)),
     }
-    let system = pickle::read(source, version.end, end, budget)?;
+    let system = super::read(source, version.end, end, budget)?;
     if is_big_endian(&system) {
-        return Err(source.unsupported("its numbers are big-endian; load and save it on a common machine"));
+        return Err(
+            source.unsupported("its numbers are big-endian; load and save it on a little-endian machine")
+        );
     }
-    let mut object = pickle::read(source, system.end, end, budget)?;
-    let keys = pickle::read(source, object.end, end, budget)?;
+    let mut object = super::read(source, system.end, end, budget)?;
+    let keys = super::read(source, object.end, end, budget)?;
     let Node::List(listed) = &keys.nodes[keys.root as usize] else {
-        return Err(damaged("the list of storages is none", object.end));
+        return Err(damaged("the list of storages is missing", object.end));
     };
 
-    // The size of each storage's elements, from whoever refers to it.
+    // The element type of each storage, from the tensors that refer to it.
     let mut elements: HashMap<&str, Option<Element>> = HashMap::new();
     for storage in &object.storages {
-        if let Place::Key(key) = &storage.place {
+        if let Location::Key(key) = &storage.place {
             elements.insert(key, storage.element);
         }
     }
@@ -70,15 +72,17 @@ fn stream(source: &Source, at: u64, end: u64, budget: &mut Budget) -> Result<Pic
         }
         let count = u64::from_le_bytes(source.array(next)?);
         let size = count.checked_mul(element.map_or(1, Element::size) as u64);
-        let behind = size.and_then(|size| (next + 8).checked_add(size)).filter(|&behind| behind <= end);
+        let end_of_storage = size
+            .and_then(|size| (next + 8).checked_add(size))
+            .filter(|&end_of_storage| end_of_storage <= end);
         found.insert(key.clone(), (next + 8, count));
-        next = behind.ok_or_else(|| source.truncated(next))?;
+        next = end_of_storage.ok_or_else(|| source.truncated(next))?;
     }
     for storage in &mut object.storages {
-        let Place::Key(key) = &storage.place else { continue };
+        let Location::Key(key) = &storage.place else { continue };
         let &(at, count) =
-            found.get(key).ok_or_else(|| source.bad(format!("damaged: it lacks the storage `{key}`")))?;
-        (storage.place, storage.count) = (Place::At(at), storage.count.min(count));
+            found.get(key).ok_or_else(|| source.bad(format!("damaged: the storage `{key}` is missing")))?;
+        (storage.place, storage.count) = (Location::At(at), storage.count.min(count));
     }
     object.end = next;
     Ok(object)

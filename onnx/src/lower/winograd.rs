@@ -1,47 +1,51 @@
-//! Winograd's minimal filtering F(4×4, 3×3) (Lavin & Gray 2016, arXiv 1509.09308): a 3×3 convolution with a quarter of the
-//! multiplications, as a matrix product for each of 36 points. It is made of ops that have gradients, so ∂L/∂x and ∂L/∂w
-//! take a quarter as well. ONNX Runtime does nothing of the kind on a processor; on a GPU cuDNN does it by itself.
+//! Winograd's minimal filtering F(4×4, 3×3) (Lavin & Gray 2016, arXiv 1509.09308): a 3×3 convolution with a
+//! quarter of the multiplications, as one matrix product for each of 36 points. It consists of differentiable
+//! ops, so ∂L/∂x and ∂L/∂w take a quarter of the multiplications too. ONNX Runtime has no Winograd kernel for
+//! the CPU; on a GPU, cuDNN applies it.
 
-use crate::expr::{ConvAttrs, rewritten};
+use super::rewrite::rewrite_nodes;
 use crate::graph::Node;
 use crate::ops::Geometry;
-use crate::{Builder, Expr, Graph, Result};
+use crate::{Builder, ConvAttrs, Expr, Graph, Result};
 
-/// A tile's outputs, by side, and the points at which polynomials of their degree are multiplied.
+/// Side of the output tile, and the number of interpolation points that it takes.
 const OUTPUTS: usize = 4;
 const POINTS: usize = OUTPUTS + 2;
 
-/// Finite points; the last one is ∞. Errors are a quarter of those with the usual 0, ±1, ±2.
+/// The finite interpolation points; the last point is ∞. The rounding errors are a quarter of those with the
+/// usual 0, ±1, ±2.
 const FINITE: [f64; POINTS - 1] = [0.0, 0.75, -0.75, 1.5, -1.5];
 
-/// Fewer channels or rows than these are convolved as they are: it is nearly as fast.
+/// Convolutions with fewer channels or rows gain little and are left as they are.
 const MIN_CHANNELS: usize = 64;
 const MIN_SIDE: usize = 16;
-/// And so are larger images: the transformed tiles are 36/16 as large again.
+/// So are those with more elements: the transformed tiles take 36/16 of the memory.
 const MAX_SIZE: usize = 1 << 23;
 
-/// `graph` with its large 3×3 convolutions of stride 1 in Winograd's form. Inputs, outputs and weights keep their names;
-/// results differ by rounding, 1e-6 of their size. Of what it becomes part of, gradients are taken for a processor: with respect to
-/// weights of large pictures by bands of rows.
+/// Replaces the large 3×3 convolutions of stride 1 in `graph` by Winograd's form. Inputs, outputs and weights
+/// keep their names. Results differ by rounding, about 1e-6 relative.
+///
+/// The graph is marked for the CPU: gradients of a graph that inlines it use tiles of rows for weights of
+/// large images.
 pub fn winograd(graph: &Graph) -> Result<Graph> {
-    Ok(Graph { for_processor: true, ..rewritten(graph, lowered)? })
+    Ok(Graph { for_cpu: true, ..rewrite_nodes(graph, replacement)? })
 }
 
-/// The output of `node`, where it is a convolution that gains.
-fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
+/// The replacement for `node`, if it is a convolution that gains from Winograd's form.
+fn replacement<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     let ([Some(x), Some(w)] | [Some(x), Some(w), _]) = *inputs else { return None };
     let [1, c, height, width] = *x.shape() else { return None };
     let [o, _, 3, 3] = *w.shape() else { return None };
-    let geometry = Geometry::of(&node.attrs, &[3, 3], &[height, width]).ok()?;
-    let plain = node.op == "Conv"
+    let geometry = Geometry::new(&node.attrs, &[3, 3], &[height, width]).ok()?;
+    let is_plain = node.op == "Conv"
         && node.attrs.get_int("group", 1) == 1
         && [&geometry.strides, &geometry.dilations].iter().all(|steps| **steps == [1, 1])
         && geometry.pads == [1; 4];
-    let gains = c.min(o) >= MIN_CHANNELS
+    let is_worthwhile = c.min(o) >= MIN_CHANNELS
         && [c, o].iter().all(|channels| channels.is_multiple_of(2))
         && c.max(o) * height * width <= MAX_SIZE
         && [height, width].iter().all(|&side| side >= MIN_SIDE && side.is_multiple_of(OUTPUTS));
-    (plain && gains).then(|| {
+    (is_plain && is_worthwhile).then(|| {
         let y = convolution(x, w);
         match inputs.get(2) {
             Some(Some(bias)) => y + bias.reshape(&[1, o, 1, 1]),
@@ -50,8 +54,8 @@ fn lowered<'g>(node: &Node, inputs: &[Option<Expr<'g>>]) -> Option<Expr<'g>> {
     })
 }
 
-/// Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, summed over channels, for all tiles d of x `[1,C,H,W]`, w `[O,C,3,3]`. Each of the three
-/// transforms of a tile is one matrix: for rows and columns at once.
+/// Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A, summed over channels, for all tiles d of x `[1,C,H,W]` and w `[O,C,3,3]`.
+/// Each of the three transforms of a tile is one matrix that acts on rows and columns at once.
 fn convolution<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
     let (b, points) = (x.builder(), POINTS * POINTS);
     let (o, c, height, width) = (w.dim(0), w.dim(1), x.dim(2), x.dim(3));
@@ -60,20 +64,21 @@ fn convolution<'g>(x: Expr<'g>, w: Expr<'g>) -> Expr<'g> {
 
     // U = (G ⊗ G) w: [36, O, C]
     let u = kronecker(b, &g).gemm(w.reshape(&[o * c, 9]), false, true).reshape(&[points, o, c]);
-    // V = (Bᵀ ⊗ Bᵀ) d: a convolution of each channel reads its tiles, 6×6, 4 apart. [36, C, tiles]
-    // Of two channels at once, here and below: of one, ONNX Runtime would make 48 or 40 of the 36 points, and hold that buffer.
+    // V = (Bᵀ ⊗ Bᵀ) d: a depthwise convolution reads the tiles, 6×6 and 4 apart. [36, C, tiles]. Here and
+    // below, two channels share a group: with one, ONNX Runtime pads the 36 points to 48 or 40 and holds that
+    // buffer.
     let tiles = ConvAttrs::same(1).stride(OUTPUTS).groups(2);
     let bt = kronecker(b, &bt).reshape(&[points, 1, POINTS, POINTS]);
     let v = x.reshape(&[c / 2, 2, height, width]).conv(b.concat(&[bt, bt], 0), &tiles);
     let v = v.reshape(&[c, points, rows * columns]).transpose(&[1, 0, 2]);
-    // Y = (Aᵀ ⊗ Aᵀ) Σ_c U·V: a transposed convolution of each channel writes its tiles, 4×4, side by side.
+    // Y = (Aᵀ ⊗ Aᵀ) Σ_c U·V: a depthwise transposed convolution writes the tiles, 4×4, side by side.
     let products = u.matmul(v).transpose(&[1, 0, 2]).reshape(&[o / 2, 2 * points, rows, columns]);
     let at = kronecker(b, &at).transpose(&[1, 0]).reshape(&[points, 1, OUTPUTS, OUTPUTS]);
-    let apart = ConvAttrs::same(0).stride(OUTPUTS).groups(2);
-    products.conv_transpose(b.concat(&[at, at], 0), &apart, &[]).reshape(&[1, o, height, width])
+    let output_tiles = ConvAttrs::same(0).stride(OUTPUTS).groups(2);
+    products.conv_transpose(b.concat(&[at, at], 0), &output_tiles, &[]).reshape(&[1, o, height, width])
 }
 
-/// M ⊗ M: what M does to the columns of a tile and then to its rows, `[m², n²]`.
+/// The Kronecker product M ⊗ M `[m², n²]`: applies M to the columns and then to the rows of a tile.
 fn kronecker<'g>(b: &'g Builder, m: &[Vec<f64>]) -> Expr<'g> {
     let (rows, columns) = (m.len(), m[0].len());
     let mut values = Vec::with_capacity((rows * columns).pow(2));
@@ -84,8 +89,9 @@ fn kronecker<'g>(b: &'g Builder, m: &[Vec<f64>]) -> Expr<'g> {
     b.values(&[rows * rows, columns * columns], &values)
 }
 
-/// Aᵀ `[4,6]`, G `[6,3]`, Bᵀ `[6,6]`, by Cook and Toom: two polynomials are multiplied by their values at points, and the
-/// product is read back by Lagrange's formula; a filter is the transpose of that.
+/// The matrices Aᵀ `[4,6]`, G `[6,3]` and Bᵀ `[6,6]`, by the Cook–Toom algorithm: two polynomials are
+/// multiplied by their values at points, and Lagrange interpolation recovers the product. A filter is the
+/// transpose of that.
 struct Transforms {
     at: Vec<Vec<f64>>,
     g: Vec<Vec<f64>>,
@@ -94,7 +100,7 @@ struct Transforms {
 
 impl Transforms {
     fn new() -> Transforms {
-        // Powers of each point up to aᵏ⁻¹; at ∞ only the highest counts.
+        // Powers of each point from a⁰ to aᵏ⁻¹; at ∞ only the highest counts.
         let powers = |k: usize| {
             let finite = FINITE.iter().map(move |a| (0..k as i32).map(|j| a.powi(j)).collect::<Vec<_>>());
             finite.chain([(0..k).map(|j| f64::from(u8::from(j + 1 == k))).collect()])

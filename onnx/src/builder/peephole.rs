@@ -1,21 +1,21 @@
-//! Rewrites that are always right and always cheaper, applied as a node is added.
+//! Local rewrites that preserve the result and never cost more, applied as a node is added.
 
+use super::state::State;
 use crate::Tensor;
-use crate::expr::State;
 use crate::graph::{Attrs, Node, Value};
 use crate::ops::{broadcast, permutation};
 
-/// The value that already holds the result of `op`, where there is one.
+/// The value that already holds the result of `op`, if a rewrite finds one.
 pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], attrs: &Attrs) -> Option<Value> {
     let first = (*inputs.first()?)?;
-    if let Some(inputs) = unexpanded(state, op, inputs) {
+    if let Some(inputs) = without_expand(state, op, inputs) {
         return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
     }
-    if let Some((fewer, dims)) = before_expand(state, op, inputs) {
+    if let Some((fewer, dims)) = delay_expand(state, op, inputs) {
         let small = state.node(op, "", &fewer, attrs.clone(), 1)[0];
         return Some(state.node("Expand", "", &[Some(small), dims], Attrs::new(), 1)[0]);
     }
-    if let Some(inputs) = levelled(state, op, inputs) {
+    if let Some(inputs) = match_rank(state, op, inputs) {
         return Some(state.node(op, "", &inputs, attrs.clone(), 1)[0]);
     }
     let shape = |v: Value| &state.graph.info(v).shape;
@@ -26,7 +26,7 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
             let neutral = if matches!(op, "Add" | "Sub") { 0.0 } else { 1.0 };
             let is_neutral =
                 |v: Value| state.graph.constant(v).is_some_and(|t| t.len() == 1 && t.to_f64()[0] == neutral);
-            // The neutral element must not widen the shape: x[3] + 0[1,1] is [1,3].
+            // The neutral element must not add axes: x[3] + 0[1,1] has shape [1,3].
             if is_neutral(second) && shape(second).len() <= shape(first).len() {
                 Some(first)
             } else if matches!(op, "Add" | "Mul")
@@ -38,17 +38,16 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
                 None
             }
         }
-        "Cast" => (attrs.get_int("to", 0) == crate::write::onnx_type(state.graph.info(first).dtype))
-            .then_some(first),
+        "Cast" => (attrs.get_int("to", 0) == state.graph.info(first).dtype.onnx_code()).then_some(first),
         "Reshape" => {
             let target = resolved(state, first, inputs, attrs)?;
             if *shape(first) == target {
                 return Some(first);
             }
-            // Reshape of a reshape: skip the one between.
+            // Reshape of a Reshape: skip the inner one.
             let before = producer(state, first, "Reshape")?.inputs[0]?;
             if target.contains(&0) {
-                return None; // a 0 would mean "as before"
+                return None; // a size of 0 means "copy from the input"
             }
             let dims: Vec<i64> = target.iter().map(|&d| d as i64).collect();
             let dims = state.constant("", Tensor::ints(&dims));
@@ -60,7 +59,8 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
             if perm.len() == rank && perm.iter().enumerate().all(|(i, &p)| i == p) {
                 return Some(first);
             }
-            // Transpose of a transpose: one, or none where they cancel. Networks exported from NHWC live on this.
+            // Transpose of a Transpose: merge into one, or cancel. Networks exported from NHWC depend on
+            // this.
             let node = producer(state, first, "Transpose")?;
             let (before, inner) = (node.inputs[0]?, permutation(&node.attrs, rank));
             let both: Option<Vec<i64>> = perm.iter().map(|&p| inner.get(p).map(|&i| i as i64)).collect();
@@ -86,8 +86,8 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
     }
 }
 
-/// The inputs of a broadcasting op without an Expand that the op itself does as well.
-fn unexpanded(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+/// The inputs of a broadcasting op without an Expand that the op's own broadcasting replaces.
+fn without_expand(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
     if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Where") {
         return None;
     }
@@ -104,8 +104,9 @@ fn unexpanded(state: &State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<O
     })
 }
 
-/// The inputs of a binary op of an Expand and a scalar without the Expand, and its target: it can come afterwards.
-fn before_expand(
+/// For a binary op on an Expand and a scalar: the inputs without the Expand, and the Expand's target shape.
+/// The Expand then follows the op, which runs on fewer elements.
+fn delay_expand(
     state: &State,
     op: &str,
     inputs: &[Option<Value>],
@@ -122,9 +123,10 @@ fn before_expand(
     })
 }
 
-/// The inputs of an element-wise op with its scalars in as many axes as a value that ends in axes of size 1: ONNX Runtime's CPU
-/// kernels take fifty times as long for `[O,I,1,1]` and `[]` as for `[O,I,1,1]` and `[1,1,1,1]`.
-fn levelled(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
+/// Reshapes scalar operands of an element-wise op to the rank of an operand whose trailing axes have size 1.
+/// ONNX Runtime's CPU kernels take fifty times as long for `[O,I,1,1]` and `[]` as for `[O,I,1,1]` and
+/// `[1,1,1,1]`.
+fn match_rank(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec<Option<Value>>> {
     if !matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Greater" | "Where") {
         return None;
     }
@@ -135,7 +137,7 @@ fn levelled(state: &mut State, op: &str, inputs: &[Option<Value>]) -> Option<Vec
     if shapes.iter().any(|shape| shape.len() > rank) || !shapes.iter().any(is_low) {
         return None;
     }
-    // No Reshape: that of a Reshape would skip it, and gradients may be asked for of what is skipped.
+    // Not a Reshape: a Reshape of a Reshape skips the inner one, whose gradient a caller may ask for.
     let level = |(&input, shape): (&Option<Value>, &Vec<usize>)| match is_low(shape) {
         true => {
             let axes: Vec<i64> = (0..(rank - shape.len()) as i64).collect();

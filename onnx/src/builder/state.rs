@@ -1,24 +1,26 @@
-//! What a builder holds: the graph so far, equal nodes found again, constants folded.
+//! The builder's state: the graph so far, the table of known nodes, and constant folding.
 
+use super::peephole;
 use crate::graph::{Attrs, Graph, Node, Value, ValueInfo};
-use crate::{DType, Error, OPSET, Tensor, eval, ops, peephole};
+use crate::{DType, Error, OPSET, Tensor, eval, ops};
 use std::collections::HashMap;
 
-/// Constant results up to this many elements are folded; larger ones are left to the runtime, which folds them
-/// at load without making the file larger.
+/// Constant results of up to this many elements are folded. Larger ones are left to the runtime, which folds
+/// them at load time without making the file larger.
 const FOLD_LIMIT: usize = 1 << 16;
 
-/// No value may have more elements: far beyond any machine, and shape arithmetic below it cannot overflow.
+/// Upper limit on a value's element count. It is far beyond any machine, and shape arithmetic below it cannot
+/// overflow.
 const MAX_ELEMENTS: usize = 1 << 40;
 
-/// Constants up to this many elements are compared by content, larger ones by address.
+/// Constants of up to this many elements are compared by content, larger ones by address.
 const SMALL: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) graph: Graph,
     seen: HashMap<String, Vec<Value>>,
-    /// Which node made a value.
+    /// Index of the node that produces a value.
     made: HashMap<Value, usize>,
     pub(crate) error: Option<Error>,
 }
@@ -31,7 +33,8 @@ impl State {
     }
 
     pub(crate) fn constant(&mut self, name: &str, tensor: Tensor) -> Value {
-        // Equal small constants of one name, and shared large ones (the same memory), are one value.
+        // Small constants with equal name and content share one value. So do large constants in the same
+        // memory.
         let key = if tensor.len() <= SMALL {
             format!("const {name} {:?} {:?}", tensor.shape(), tensor.data())
         } else {
@@ -46,21 +49,22 @@ impl State {
         value
     }
 
-    /// Whether `v` is a named constant that may be replaced later: it must stay what it is.
+    /// Whether `v` is a named constant that a caller may replace later, so that it must not be folded.
     pub(crate) fn is_weight(&self, v: Value) -> bool {
         let info = self.graph.info(v);
         info.dtype.is_float() && !info.name.is_empty() && self.graph.constant(v).is_some_and(|t| t.len() > 1)
     }
 
-    /// The node that computes `v`, where one does.
+    /// The node that computes `v`, if any.
     pub(crate) fn producer(&self, v: Value) -> Option<&Node> {
         self.made.get(&v).and_then(|&i| self.graph.nodes.get(i))
     }
 
-    /// Makes an input of `value`, which a node computed. That node gets a nameless output in its place, for pruning to drop.
-    pub(crate) fn supply(&mut self, name: &str, value: Value) {
+    /// Makes `value`, which a node computes, a graph input. The node gets a new unnamed output instead, so
+    /// that pruning removes it.
+    pub(crate) fn expose_as_input(&mut self, name: &str, value: Value) {
         let Some(&node) = self.made.get(&value) else {
-            self.poison(Error::Input(format!("nothing computes what is supplied as `{name}`")), 0);
+            self.record_error(Error::Input(format!("no node computes the value to expose as `{name}`")), 0);
             return;
         };
         let ValueInfo { shape, dtype, .. } = self.graph.info(value).clone();
@@ -70,7 +74,7 @@ impl State {
         self.graph.inputs.push(value);
     }
 
-    /// Adds a node, or returns the values that already hold its result.
+    /// Adds a node, or returns the existing values that hold the same result.
     pub(crate) fn node(
         &mut self,
         op: &str,
@@ -82,8 +86,8 @@ impl State {
         if self.error.is_some() {
             return vec![Value(0); outputs];
         }
-        // An absent input at the end is left away: ONNX Runtime's CUDA convolution takes one that is named "" for a bias, and
-        // reads where there is none.
+        // Trailing absent inputs are dropped. ONNX Runtime's CUDA convolution takes an input named "" for a
+        // bias, and reads memory that is not there.
         let inputs = &inputs[..inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1)];
         if let Some(value) = peephole::rewrite(self, op, inputs, &attrs) {
             return vec![value];
@@ -103,15 +107,15 @@ impl State {
         };
         let results = match results {
             Ok(r) => r,
-            Err(e) => return self.poison(e, outputs),
+            Err(e) => return self.record_error(e, outputs),
         };
         if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
-            return self.poison(e, outputs);
+            return self.record_error(e, outputs);
         }
         if results.len() != outputs {
             let text =
-                format!("{op} `{name}` with {outputs} outputs: we have a rule for {} only", results.len());
-            return self.poison(Error::Unsupported(text), outputs);
+                format!("{op} `{name}` with {outputs} outputs: there is a rule for {} only", results.len());
+            return self.record_error(Error::Unsupported(text), outputs);
         }
         if let Some(tensor) = self.fold(op, inputs, &attrs, &results) {
             let value = self.constant("", tensor);
@@ -151,7 +155,7 @@ impl State {
         if inputs.iter().flatten().any(|&v| self.is_weight(v)) {
             return None;
         }
-        // A repeated number is better repeated by whoever reads it.
+        // An Expand of a constant stays as it is: the runtime repeats the value without enlarging the file.
         if op == "Expand" && dtype.is_float() {
             return None;
         }
@@ -162,14 +166,14 @@ impl State {
         if small || op == "Cast" { eval::eval(op, attrs, &args, shape, *dtype) } else { None }
     }
 
-    pub(super) fn poison(&mut self, error: Error, outputs: usize) -> Vec<Value> {
+    pub(super) fn record_error(&mut self, error: Error, outputs: usize) -> Vec<Value> {
         self.error.get_or_insert(error);
         let value = self.value("", &[], DType::F32);
         vec![value; outputs]
     }
 }
 
-/// The refusal of a shape with more than [`MAX_ELEMENTS`] elements.
+/// The error for a shape with more than [`MAX_ELEMENTS`] elements.
 pub(super) fn too_large(what: &str, shape: &[usize]) -> Option<Error> {
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
     (count.is_none_or(|n| n > MAX_ELEMENTS)).then(|| {

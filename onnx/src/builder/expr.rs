@@ -1,9 +1,14 @@
-//! The ops as methods and operators of [`Expr`].
+//! The ONNX ops as methods and operators of [`Expr`].
 
-use super::Expr;
-use crate::graph::Attrs;
-use crate::graph::Value;
+use crate::graph::{Attrs, Value};
 use crate::{Builder, DType, Tensor};
+
+/// A value of a graph under construction.
+#[derive(Clone, Copy)]
+pub struct Expr<'g> {
+    pub(super) builder: &'g Builder,
+    pub(super) value: Value,
+}
 
 impl<'g> Expr<'g> {
     /// The builder that this value belongs to.
@@ -11,24 +16,24 @@ impl<'g> Expr<'g> {
         self.builder
     }
 
-    /// The value behind the handle.
+    /// The graph value behind this handle.
     pub fn value(self) -> Value {
         self.value
     }
 
     /// Static shape.
     pub fn shape(self) -> Vec<usize> {
-        self.builder.with(|g| g.info(self.value).shape.clone())
+        self.builder.with_graph(|g| g.info(self.value).shape.clone())
     }
 
-    /// Size of axis `i` (0 where there is no such axis).
+    /// Size of axis `i`; 0 if there is no such axis.
     pub fn dim(self, i: usize) -> usize {
         self.shape().get(i).copied().unwrap_or(0)
     }
 
     /// Element type.
     pub fn dtype(self) -> DType {
-        self.builder.with(|g| g.info(self.value).dtype)
+        self.builder.with_graph(|g| g.info(self.value).dtype)
     }
 
     /// Number of elements.
@@ -36,17 +41,17 @@ impl<'g> Expr<'g> {
         self.shape().iter().product()
     }
 
-    /// The constant behind the value, where it is one.
+    /// The tensor, if this value is a constant.
     pub fn constant(self) -> Option<Tensor> {
-        self.builder.with(|g| g.constant(self.value).cloned())
+        self.builder.with_graph(|g| g.constant(self.value).cloned())
     }
 
-    /// One-input, one-output op without attributes.
+    /// Adds an op with one input, one output and no attributes.
     pub fn unary(self, op: &str) -> Expr<'g> {
         self.builder.op1(op, &[self], Attrs::new())
     }
 
-    /// Two-input, one-output op without attributes; numpy broadcasting where the op has it.
+    /// Adds an op with two inputs, one output and no attributes. Inputs broadcast if the op supports it.
     pub fn binary(self, op: &str, other: Expr<'g>) -> Expr<'g> {
         self.builder.op1(op, &[self, other], Attrs::new())
     }
@@ -90,12 +95,12 @@ impl<'g> Expr<'g> {
         self.builder.op1("LeakyRelu", &[self], Attrs::new().float("alpha", slope))
     }
 
-    /// x > y, as truth values.
+    /// x > y, element by element, as booleans.
     pub fn greater(self, other: Expr<'g>) -> Expr<'g> {
         self.binary("Greater", other)
     }
 
-    /// `self` ? a : b, element by element.
+    /// `self` ? a : b, element by element; `self` is boolean.
     pub fn select(self, a: Expr<'g>, b: Expr<'g>) -> Expr<'g> {
         self.builder.op1("Where", &[self, a, b], Attrs::new())
     }
@@ -105,19 +110,19 @@ impl<'g> Expr<'g> {
         self.binary("MatMul", other)
     }
 
-    /// 2-D matrix product with either side transposed first: `[m,k]`·`[k,n]`.
+    /// 2-D matrix product `[m,k]`·`[k,n]`, with either operand optionally transposed first.
     pub fn gemm(self, other: Expr<'g>, trans_a: bool, trans_b: bool) -> Expr<'g> {
         let attrs = Attrs::new().int("transA", trans_a.into()).int("transB", trans_b.into());
         self.builder.op1("Gemm", &[self, other], attrs)
     }
 
-    /// The same elements in another shape.
+    /// Reshapes to `shape`, which must have as many elements.
     pub fn reshape(self, shape: &[usize]) -> Expr<'g> {
         let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         self.builder.op1("Reshape", &[self, self.ints(&dims)], Attrs::new())
     }
 
-    /// Axes in another order: axis i of the result is axis `perm[i]`.
+    /// Permutes axes: axis i of the result is axis `perm[i]` of the input.
     pub fn transpose(self, perm: &[usize]) -> Expr<'g> {
         let perm: Vec<i64> = perm.iter().map(|&p| p as i64).collect();
         self.builder.op1("Transpose", &[self], Attrs::new().ints("perm", &perm))
@@ -129,12 +134,12 @@ impl<'g> Expr<'g> {
         self.builder.op1("Expand", &[self, self.ints(&dims)], Attrs::new())
     }
 
-    /// Sum over `axes`, which stay with size 1 where `keep`.
+    /// Sum over `axes`; with `keep`, they remain with size 1.
     pub fn sum(self, axes: &[usize], keep: bool) -> Expr<'g> {
         self.reduce("ReduceSum", axes, keep)
     }
 
-    /// Mean over `axes`, which stay with size 1 where `keep`.
+    /// Mean over `axes`; with `keep`, they remain with size 1.
     pub fn mean(self, axes: &[usize], keep: bool) -> Expr<'g> {
         self.reduce("ReduceMean", axes, keep)
     }
@@ -159,14 +164,14 @@ impl<'g> Expr<'g> {
         self.builder.op1(op, &[self, self.ints(&axes)], Attrs::new().int("keepdims", keep.into()))
     }
 
-    /// `[start, end)` in steps of `step` along each of `axes`; ONNX `Slice` semantics.
+    /// The range `[start, end)` in steps of `step` along each of `axes`, with the semantics of ONNX `Slice`.
     pub fn slice(self, axes: &[usize], starts: &[i64], ends: &[i64], steps: &[i64]) -> Expr<'g> {
         let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
         let args = [self, self.ints(starts), self.ints(ends), self.ints(&axes), self.ints(steps)];
         self.builder.op1("Slice", &args, Attrs::new())
     }
 
-    /// Zero padding: `before` and `after` per axis. Negative values cut off instead.
+    /// Zero padding by `before` and `after` on each axis. Negative values crop.
     pub fn pad(self, before: &[i64], after: &[i64]) -> Expr<'g> {
         let grow = |e: Expr<'g>| {
             let pads: Vec<i64> = before.iter().chain(after).map(|&p| p.max(0)).collect();
@@ -182,12 +187,12 @@ impl<'g> Expr<'g> {
             let ends: Vec<i64> = axes.iter().map(|&i| e.dim(i) as i64 + after[i].min(0)).collect();
             if axes.is_empty() { e } else { e.slice(&axes, &starts, &ends, &vec![1; axes.len()]) }
         };
-        // Cutting first is cheaper, but a cut may reach into the padding.
+        // Cropping first is cheaper, but a crop may extend into the padding.
         let fits = |i: usize| (-before[i]).max(0) + (-after[i]).max(0) <= self.dim(i) as i64;
         if (0..before.len()).all(fits) { grow(cut(self)) } else { cut(grow(self)) }
     }
 
-    /// Cuts into pieces of `sizes` along `axis`.
+    /// Splits into pieces of `sizes` along `axis`.
     pub fn split(self, axis: usize, sizes: &[usize]) -> Vec<Expr<'g>> {
         let mut start = 0i64;
         let pieces = sizes.iter().map(|&n| {
@@ -198,12 +203,13 @@ impl<'g> Expr<'g> {
         pieces.collect()
     }
 
-    /// Convolution, `[N,C,…]` with w `[O,C/group,…]`.
+    /// Convolution of `[N,C,…]` with w `[O,C/group,…]`.
     pub fn conv(self, w: Expr<'g>, conv: &ConvAttrs) -> Expr<'g> {
         self.builder.op1("Conv", &[self, w], conv.attrs())
     }
 
-    /// Transposed convolution, `[N,C,…]` with w `[C,O/group,…]`; the result has spatial size `output` where given.
+    /// Transposed convolution of `[N,C,…]` with w `[C,O/group,…]`. `output_padding` is empty or has a value
+    /// for each spatial axis.
     pub fn conv_transpose(self, w: Expr<'g>, conv: &ConvAttrs, output_padding: &[i64]) -> Expr<'g> {
         let mut attrs = conv.attrs();
         if output_padding.iter().any(|&p| p != 0) {
@@ -216,29 +222,29 @@ impl<'g> Expr<'g> {
 /// The geometry of a convolution over d spatial axes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ConvAttrs {
-    /// Step per axis (d values).
+    /// Stride for each axis (d values).
     pub strides: Vec<i64>,
-    /// Kernel spacing per axis (d values).
+    /// Dilation for each axis (d values).
     pub dilations: Vec<i64>,
-    /// Padding: d values before, then d values after; may not be negative.
+    /// Padding: d values before, then d values after; not negative.
     pub pads: Vec<i64>,
     /// Number of groups.
     pub group: i64,
 }
 
 impl ConvAttrs {
-    /// A 2-D convolution of stride 1 with `pad` on all sides.
+    /// A 2-D convolution with stride 1 and padding `pad` on all sides.
     pub fn same(pad: usize) -> ConvAttrs {
         ConvAttrs { strides: vec![1; 2], dilations: vec![1; 2], pads: vec![pad as i64; 4], group: 1 }
     }
 
-    /// With another stride on both axes.
+    /// Sets the stride of both axes.
     pub fn stride(mut self, stride: usize) -> ConvAttrs {
         self.strides = vec![stride as i64; 2];
         self
     }
 
-    /// With `group` groups.
+    /// Sets the number of groups.
     pub fn groups(mut self, group: usize) -> ConvAttrs {
         self.group = group as i64;
         self
