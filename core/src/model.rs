@@ -124,9 +124,10 @@ impl Model {
         let lambda = &mut settings.tune.loss_weights.lambda;
         let stated = manifest.losses.iter().filter_map(|l| Some((l.kind.clone(), l.lambda?)));
         lambda.extend(stated);
-        for (_, lambda) in lambda.iter_mut().filter(|(term, _)| {
-            *term != "pixel" && !manifest.losses.iter().any(|l| l.kind == **term)
-        }) {
+        for (_, lambda) in lambda
+            .iter_mut()
+            .filter(|(term, _)| *term != "pixel" && !manifest.losses.iter().any(|l| l.kind == **term))
+        {
             *lambda = 0.0;
         }
         if manifest.encoder.is_none() {
@@ -140,7 +141,9 @@ impl Model {
 
     /// Eq. 1: the generator and the loss networks.
     pub fn similarity_loss(&self) -> Result<&SimilarityLoss> {
-        get_or_try(&self.loaded.similarity_loss, || self.bundle.similarity_loss_with(self.generator()?.clone()))
+        get_or_try(&self.loaded.similarity_loss, || {
+            self.bundle.similarity_loss_with(self.generator()?.clone())
+        })
     }
 
     /// Editing directions.
@@ -292,9 +295,9 @@ impl Model {
     fn ws_shape(&self) -> Result<[usize; 2]> {
         match *self.generator()?.input_shape("ws")? {
             [_, num_ws, w_dim] => Ok([num_ws, w_dim]),
-            ref other => {
-                Err(Error::Model(format!("the generator's input ws has the shape {other:?}, not [1, n, 512]")))
-            }
+            ref other => Err(Error::Model(format!(
+                "the generator's input ws has the shape {other:?}, not [1, n, 512]"
+            ))),
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::patch::Patch;
 use crate::pixels::InputLayer;
 use crate::settings::Settings;
 use crossbeam_channel::Sender;
-use gani_core::inversion::Cache;
+use gani_core::Result;
 use gani_core::edit::Edit;
+use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
+use gani_core::inversion::Cache;
 use gani_core::invert::{InvertOptions, Progress, Stage};
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop, resize};
-use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
 use gani_core::runtime::Cancel;
-use gani_core::Result;
 use ndarray::{ArcArray, ArrayView4, Ix4};
 use std::time::{Duration, Instant};
 
@@ -109,8 +109,10 @@ impl Engine {
         let (Some(model), Some((settings, found)), None) = (&self.model, &self.found, &self.face) else {
             return Ok(());
         };
-        let options =
-            InvertOptions { preview_interval: PREVIEW_INTERVAL, ..InvertOptions::new(model, settings.preset)? };
+        let options = InvertOptions {
+            preview_interval: PREVIEW_INTERVAL,
+            ..InvertOptions::new(model, settings.preset)?
+        };
         let started = Instant::now();
         let mut on_progress = |progress: Progress<'_>| match progress {
             Progress::Begin(stage) => self.progress(&stage_text(stage), None),
@@ -121,7 +123,10 @@ impl Engine {
                     Some(remaining) => {
                         let elapsed = started.elapsed().as_secs_f64();
                         let fraction = elapsed / (elapsed + remaining.as_secs_f64());
-                        self.progress(&format!("{text}, {} left", format_duration(remaining)), Some(fraction));
+                        self.progress(
+                            &format!("{text}, {} left", format_duration(remaining)),
+                            Some(fraction),
+                        );
                     }
                 }
             }

@@ -6,8 +6,8 @@ use crate::host::LibGimp;
 use crate::host::handles::Config;
 use gani_core::edit::Edit;
 use gani_core::face::FaceChoice;
-use gani_core::settings::Preset;
 use gani_core::runtime::DeviceChoice;
+use gani_core::settings::Preset;
 
 /// The model, the face, and how to invert it.
 #[derive(Debug, Clone, PartialEq)]

@@ -41,11 +41,15 @@ impl Generator {
         for (name, change) in changes {
             let port = format!("theta.{name}");
             let theta = generator.get(&port).map_err(|_| {
-                Error::Model(format!("the inversion changes {name}, which is not a tunable weight of the model"))
+                Error::Model(format!(
+                    "the inversion changes {name}, which is not a tunable weight of the model"
+                ))
             })?;
             if theta.shape() != change.shape() {
                 let (change, theta) = (change.shape(), theta.shape());
-                let text = format!("the inversion's change of {name} has the shape {change:?}; the weight has {theta:?}");
+                let text = format!(
+                    "the inversion's change of {name} has the shape {change:?}; the weight has {theta:?}"
+                );
                 return Err(Error::Model(text));
             }
             generator.set_array(&port, &(theta + change))?;
@@ -66,7 +70,12 @@ impl Generator {
     ///
     /// # Errors
     /// [`Error::Input`] for an unknown direction, or layers that the generator does not have.
-    pub fn apply_edits(&self, ws: &Array2<f32>, edits: &[Edit], layers: Option<&StyleRange>) -> Result<Array2<f32>> {
+    pub fn apply_edits(
+        &self,
+        ws: &Array2<f32>,
+        edits: &[Edit],
+        layers: Option<&StyleRange>,
+    ) -> Result<Array2<f32>> {
         let directions: Vec<Direction> =
             edits.iter().map(|e| self.direction(&e.direction, layers)).collect::<Result<_>>()?;
         let steps: Vec<_> = directions.iter().zip(edits).map(|(d, e)| (d, e.strength)).collect();

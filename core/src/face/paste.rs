@@ -4,8 +4,8 @@ use ndarray::{ArrayView2, ArrayView4};
 
 use super::align::Alignment;
 use crate::photo::Photo;
-use crate::photo::warp::{Affine, Border, Raster, Sampler};
 use crate::photo::pixels::ImageMut;
+use crate::photo::warp::{Affine, Border, Raster, Sampler};
 use crate::{Error, Result};
 
 /// The edge's colour difference is kept in so many cells along each side of the crop.

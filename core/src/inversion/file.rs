@@ -4,10 +4,10 @@
 //! ([`Info`]). Changes are rounded to f16 before anything is measured, so reported figures are those of the file.
 
 use super::CropSource;
-use crate::metrics::Metrics;
 use crate::face::Alignment;
-use crate::settings::Settings;
 use crate::loss::StepLosses;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
 use crate::util::files;
 use crate::{Error, Result};
 use half::f16;

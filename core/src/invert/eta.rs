@@ -43,8 +43,7 @@ impl<'s> EtaEstimator<'s> {
         if step == 1 {
             self.since = Instant::now();
         }
-        let later: f64 =
-            self.stages[self.current + 1..].iter().map(|s| s.steps as f64 * s.cost / cost).sum();
+        let later: f64 = self.stages[self.current + 1..].iter().map(|s| s.steps as f64 * s.cost / cost).sum();
         let remaining = (step > 1).then(|| {
             let steps = steps.saturating_sub(step) as f64 + later;
             Duration::from_secs_f64(self.seconds_per_step() * steps)

@@ -1,5 +1,6 @@
 //! What each method does to a photo: how it finds the latent and the weights.
 
+use super::InvertOptions;
 use super::direct::{FISHER_SAMPLES, direct_tuning};
 use super::eta::{EtaEstimator, StageCost};
 use super::gani::tuner::gani;
@@ -8,7 +9,6 @@ use super::progress::{Progress, Stage};
 use super::projector::project;
 use super::refine::refine;
 use super::tuning::TuningResult;
-use super::InvertOptions;
 use crate::Result;
 use crate::loss::{Problem, StepLosses, TotalLoss};
 use crate::settings::{Method, Settings, Space};

@@ -91,7 +91,13 @@ pub fn invert(
 }
 
 /// What the inversion file holds, with metrics still to be measured.
-fn to_inversion(model: &Model, fit: Fit, source: CropSource, options: &InvertOptions, key: String) -> Inversion {
+fn to_inversion(
+    model: &Model,
+    fit: Fit,
+    source: CropSource,
+    options: &InvertOptions,
+    key: String,
+) -> Inversion {
     let info = Info {
         format: inversion::FORMAT,
         made_by: env!("CARGO_PKG_VERSION").into(),

@@ -149,8 +149,7 @@ impl NoiseMaps {
         for n in &mut self.maps {
             let of_loss = gradient.with_data(&format!("d.noise.{}", n.name), <[f32]>::to_vec)?;
             let of_map = regularization.with_data(&format!("d.{}", n.name), <[f32]>::to_vec)?;
-            let g: Vec<f32> =
-                of_loss.iter().zip(&of_map).map(|(l, r)| n.scale * l + weight * r).collect();
+            let g: Vec<f32> = of_loss.iter().zip(&of_map).map(|(l, r)| n.scale * l + weight * r).collect();
             n.adam.step(&mut n.values, &g, learning_rate);
             normalize(&mut n.values);
         }

@@ -3,8 +3,8 @@
 
 use crate::edit::Generator;
 use crate::model::Model;
-use crate::runtime::Cancel;
 use crate::photo::resize;
+use crate::runtime::Cancel;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView4, Axis, concatenate};
 

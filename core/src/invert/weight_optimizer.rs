@@ -59,7 +59,8 @@ impl<'p> FusedAdam<'p> {
         }
         if options.fisher_power > 0.0 {
             for (name, fisher) in loss.tunable.iter().zip(fisher(loss, total, faces)?) {
-                update.set(&format!("importance.{name}"), &importance_scale(&fisher, options.fisher_power))?;
+                update
+                    .set(&format!("importance.{name}"), &importance_scale(&fisher, options.fisher_power))?;
             }
         }
         Ok(FusedAdam { loss, cancel: cancel.clone(), update, learning_rate, steps: 0 })

@@ -6,7 +6,7 @@
 use crate::runtime::Binding;
 use crate::settings::{LossWeights, PixelLoss};
 use crate::{Error, Result};
-use gani_onnx::expr::ConvAttrs;
+use gani_onnx::ConvAttrs;
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
 
 /// The distance between the features of two images.

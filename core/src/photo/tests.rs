@@ -20,7 +20,6 @@ fn photo(pixels: impl Into<DynamicImage>) -> Photo {
     Photo::from_pixels(Path::new("test.png"), pixels.into())
 }
 
-
 #[test]
 fn unreadable_files_are_named_with_their_cause() {
     let dir = tempfile::tempdir().unwrap();

@@ -136,15 +136,16 @@ impl TrialRun {
         // One more step: the first also allocates memory and is not measured.
         short.settings.tune.iterations = CYCLES * cycle + 1;
         let (mut latent, mut tune, mut last) = (Vec::new(), Vec::new(), None);
-        let result = invert(model, crop.view(), CropSource::default(), &short, cancel, |event| match event {
-            Progress::Step { stage, .. } => {
-                let now = Instant::now();
-                let since = last.replace(now).map(|last| (now - last).as_secs_f64());
-                if stage == Stage::Tune { &mut tune } else { &mut latent }.extend(since);
-            }
-            Progress::Begin(_) => last = None,
-            _ => {}
-        })?;
+        let result =
+            invert(model, crop.view(), CropSource::default(), &short, cancel, |event| match event {
+                Progress::Step { stage, .. } => {
+                    let now = Instant::now();
+                    let since = last.replace(now).map(|last| (now - last).as_secs_f64());
+                    if stage == Stage::Tune { &mut tune } else { &mut latent }.extend(since);
+                }
+                Progress::Begin(_) => last = None,
+                _ => {}
+            })?;
         if tune.is_empty() {
             return Err(Error::Unsupported(format!(
                 "the method {} has no steps to measure",

@@ -4,8 +4,8 @@
 use crate::edit::{Direction, Edit, Generator};
 use crate::inversion::Inversion;
 use crate::metrics;
-use crate::photo::resize;
 use crate::model::Model;
+use crate::photo::resize;
 use crate::runtime::Cancel;
 use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayView4};

@@ -2,12 +2,12 @@
 //! check-cuda` places them. A test compares the list with what inversions run.
 
 use crate::bundle::Bundle;
-use crate::invert::weight_optimizer::{self, AdamOptions};
 use crate::invert::gani::modules::Modules;
-use crate::loss::similarity::{self, SimilarityLoss, Wrt};
-use crate::settings::{Method, Preset, TuneSettings};
-use crate::runtime::Device;
 use crate::invert::projector;
+use crate::invert::weight_optimizer::{self, AdamOptions};
+use crate::loss::similarity::{self, SimilarityLoss, Wrt};
+use crate::runtime::Device;
+use crate::settings::{Method, Preset, TuneSettings};
 use crate::{Result, metrics};
 use gani_onnx::{Graph, read};
 

@@ -50,9 +50,9 @@ const RENAMED: [(&str, &str); 21] = [
 /// Today's path of a setting that may be given by a former one.
 fn current_path(path: &str) -> String {
     let dotted = format!(".{path}.");
-    let renamed = RENAMED.iter().fold(dotted, |path, (old, new)| {
-        path.replace(&format!(".{old}."), &format!(".{new}."))
-    });
+    let renamed = RENAMED
+        .iter()
+        .fold(dotted, |path, (old, new)| path.replace(&format!(".{old}."), &format!(".{new}.")));
     renamed.trim_matches('.').to_owned()
 }
 
@@ -130,11 +130,7 @@ impl Settings {
 }
 
 /// The value at the path `current`; errors call it `path`, as the user did.
-fn find<'v>(
-    all: &'v mut serde_json::Value,
-    path: &str,
-    current: &str,
-) -> Result<&'v mut serde_json::Value> {
+fn find<'v>(all: &'v mut serde_json::Value, path: &str, current: &str) -> Result<&'v mut serde_json::Value> {
     current.split('.').try_fold(all, |at, part| {
         let names = at.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>().join(", "));
         at.get_mut(part).ok_or_else(|| {
@@ -192,8 +188,7 @@ impl Preset {
         };
         s.refine.set_steps(refine_steps);
         (s.refine.learning_rate, s.refine.delta_regularization) = (0.08, 0.05);
-        s.tune =
-            TuneSettings { iterations, learning_rate, lr_rampdown, localization_interval: 3, ..s.tune };
+        s.tune = TuneSettings { iterations, learning_rate, lr_rampdown, localization_interval: 3, ..s.tune };
         s.tune.module.init = Init::Zero;
         s.tune.loss_weights.full_resolution = true;
         s.tune.loss_weights.gradient_difference = 1.0;
@@ -208,7 +203,12 @@ impl Preset {
 /// The published settings.
 fn paper(method: Method, domain: &Domain) -> Settings {
     Settings {
-        refine: RefineSettings { steps_w: 0, steps_w_plus: 0, learning_rate: 0.05, delta_regularization: 0.0 },
+        refine: RefineSettings {
+            steps_w: 0,
+            steps_w_plus: 0,
+            learning_rate: 0.05,
+            delta_regularization: 0.0,
+        },
         tune: TuneSettings {
             iterations: domain.iterations,
             learning_rate: 1e-3,
@@ -240,9 +240,10 @@ impl std::str::FromStr for Preset {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Preset> {
-        [Preset::Fast, Preset::Best, Preset::Paper].into_iter().find(|p| p.name() == text).ok_or_else(|| {
-            Error::Input(format!("unknown preset `{text}`; choose fast, best or paper"))
-        })
+        [Preset::Fast, Preset::Best, Preset::Paper]
+            .into_iter()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| Error::Input(format!("unknown preset `{text}`; choose fast, best or paper")))
     }
 }
 

@@ -15,7 +15,6 @@ use std::path::Path;
 /// Cars lie in the middle of a square picture: its rows from an eighth to seven eighths (64 to 448 of 512).
 const CARS_ROWS: [usize; 2] = [1, 7];
 
-
 /// A generator ready to be written.
 struct Made {
     graph: Graph,
@@ -132,8 +131,6 @@ impl Work<'_> {
         Ok(Some(Samples::new(w)?))
     }
 }
-
-
 
 /// The rows that hold the car.
 fn cropped(graph: &Graph) -> Result<Graph> {

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use gani_onnx::checkpoint::Checkpoint;
-use gani_onnx::networks::{Found, Network, recognise};
+use gani_onnx::networks::{DetectedNetwork, Network, recognize};
 use gani_onnx::{Builder, Graph};
 use std::path::Path;
 
@@ -30,8 +30,8 @@ pub(super) fn renamed(graph: &Graph, path: &Path, input: &str, output: &str) -> 
 }
 
 /// The first of `wanted` that the file holds.
-pub(super) fn expect(file: &Checkpoint, option: &str, wanted: &[Network]) -> Result<Found> {
-    let found = recognise(file);
+pub(super) fn expect(file: &Checkpoint, option: &str, wanted: &[Network]) -> Result<DetectedNetwork> {
+    let found = recognize(file);
     if let Some(good) = found.iter().find(|f| wanted.contains(&f.network)) {
         return Ok(good.clone());
     }

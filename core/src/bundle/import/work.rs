@@ -1,10 +1,10 @@
 //! The bundle under construction.
 
 use super::options::ImportOptions;
+use crate::Result;
 use crate::bundle::manifest::{Manifest, Source};
 use crate::bundle::sha256;
 use crate::bundle::statistics::Samples;
-use crate::Result;
 use crate::runtime::{Cancel, Runtime};
 use ndarray::Array1;
 use std::path::Path;

@@ -152,9 +152,9 @@ impl Modules {
             ArrayD::from_shape_vec(IxDyn(&shape), part.to_vec()).ok()
         };
         let tensors: Option<Vec<_>> = self.parameters().into_iter().map(tensor).collect();
-        tensors
-            .filter(|_| rest.is_empty())
-            .ok_or_else(|| Error::Model(format!("ψ has {} parameters, not {}", self.parameter_count(), psi.len())))
+        tensors.filter(|_| rest.is_empty()).ok_or_else(|| {
+            Error::Model(format!("ψ has {} parameters, not {}", self.parameter_count(), psi.len()))
+        })
     }
 
     /// Eq. 2: `psi` `[n]`, `g.NAME`, `theta.NAME` → `tuned.NAME` (θ'), and `product.NAME.I` for [`Modules::vjp`]. ψ is a single
@@ -193,7 +193,7 @@ impl Modules {
         };
         let parts: Vec<_> = self.parameters().iter().enumerate().map(gradient).collect();
         b.output("d.psi", b.concat(&parts, 0));
-        products.iter().for_each(|(name, product)| b.supply(name, *product));
+        products.iter().for_each(|(name, product)| b.expose_as_input(name, *product));
         Ok(b.finish()?)
     }
 
@@ -261,7 +261,12 @@ impl Modules {
 }
 
 /// SN of Eq. 3 (Table 8), for columns x `[c_in, c_out·taps]`.
-fn normalize<'g>(kind: Norm, x: Expr<'g>, taps: usize, scales: &mut std::slice::Iter<'_, Expr<'g>>) -> Expr<'g> {
+fn normalize<'g>(
+    kind: Norm,
+    x: Expr<'g>,
+    taps: usize,
+    scales: &mut std::slice::Iter<'_, Expr<'g>>,
+) -> Expr<'g> {
     let mut scaled = |x: Expr<'g>, axis: usize| {
         let Some(&g) = scales.next() else { return x };
         // max(‖x‖, ε) = √max(‖x‖², ε²): the right side has a gradient at x = 0.

@@ -105,8 +105,7 @@ pub struct Tuner {
 impl Tuner {
     /// Prepares tuning at the photo's latent `ws` `[n·512]`, with an initial ψ from `seed`.
     pub fn new(problem: &Problem<'_>, ws: &[f32], settings: &TuneSettings, seed: u64) -> Result<Tuner> {
-        let mut loss =
-            TotalLoss::new(problem, ws, &settings.loss_weights, &settings.localization_weights())?;
+        let mut loss = TotalLoss::new(problem, ws, &settings.loss_weights, &settings.localization_weights())?;
         let parametrization = ModuleParametrization::new(problem, &mut loss, settings, seed)?;
         Ok(Tuner { settings: settings.clone(), loss, parametrization, step: 0 })
     }
@@ -115,8 +114,7 @@ impl Tuner {
     pub fn step(&mut self, z: &[f32]) -> Result<StepLosses> {
         let lambdas = |step| self.settings.lambdas_at(step);
         let schedule = schedule(&self.settings, &lambdas);
-        let (losses, _) =
-            tuning_step(&mut self.loss, &mut self.parametrization, &schedule, self.step, z)?;
+        let (losses, _) = tuning_step(&mut self.loss, &mut self.parametrization, &schedule, self.step, z)?;
         self.step += 1;
         Ok(losses)
     }
@@ -184,12 +182,7 @@ pub fn gani(
 }
 
 fn schedule<'s>(settings: &TuneSettings, lambdas: &'s dyn Fn(usize) -> [f32; 2]) -> Schedule<'s> {
-    Schedule {
-        iterations: settings.iterations,
-        lambdas,
-        localization_latent: &|w| w,
-        stop_at_lpips: None,
-    }
+    Schedule { iterations: settings.iterations, lambdas, localization_latent: &|w| w, stop_at_lpips: None }
 }
 
 fn new_ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {

@@ -3,7 +3,7 @@
 use super::Tensor;
 use crate::Result;
 use gani_onnx::checkpoint::{self, Format, Setting};
-use gani_onnx::networks::recognise;
+use gani_onnx::networks::recognize;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Checkpoint {
     /// Opens the file; its tensors stay where they are.
     pub(super) fn read(path: &Path, bytes: u64) -> Result<Checkpoint> {
         let c = checkpoint::Checkpoint::read(path)?;
-        let found = recognise(&c).into_iter();
+        let found = recognize(&c).into_iter();
         let tensor = |name: &str| Tensor {
             name: name.into(),
             shape: c.shape(name).unwrap_or_default().to_vec(),

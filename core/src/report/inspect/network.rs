@@ -1,11 +1,11 @@
 //! What a network holds: inputs, outputs, weights, and what running it costs.
 
 use super::Tensor;
-use crate::bundle::Bundle;
-use crate::settings::Preset;
-use crate::runtime::Device;
 use crate::Result;
+use crate::bundle::Bundle;
 use crate::report::graphs;
+use crate::runtime::Device;
+use crate::settings::Preset;
 use gani_onnx::{DType, Graph, cost};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ pub struct OpShare {
 impl Network {
     /// Describes the network of a file.
     pub(super) fn new(role: &str, file: String, bytes: u64, graph: &Graph, cost: bool) -> Network {
-        let counted = cost::of(graph);
+        let counted = cost::count(graph);
         let port = |name: &str, value| {
             let info = graph.info(value);
             TensorInfo { name: name.into(), shape: info.shape.clone(), dtype: dtype(info.dtype).into() }
