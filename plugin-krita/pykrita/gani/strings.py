@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The texts of the dialogs, and formatting of numbers and edits. The wording matches the GIMP plug-in."""
+import math
+
+from . import library as L
+
+# Semantic directions of the face models, in slider order: label and tooltip.
+SLIDERS = {
+    "smile": ("Smile", "Right: more of a smile; left: more serious. In standard deviations of the model's faces"),
+    "age": ("Age", "Right: older; left: younger"),
+    "yaw": ("Turn", "Turns the head to the side"),
+    "pitch": ("Nod", "Lifts or lowers the head"),
+    "mouth_open": ("Mouth open", "Right: opens the mouth; left: closes it"),
+    "eyes_open": ("Eyes open", "Right: opens the eyes; left: closes them"),
+    "gender": ("Gender", "More feminine or more masculine"),
+}
+
+PRESETS = [
+    ("Fast: a few minutes", L.PRESET_FAST),
+    ("Best: three times as long", L.PRESET_BEST),
+    ("Paper: as published, for comparison", L.PRESET_PAPER),
+]
+
+DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
+
+STAGES = {
+    L.STAGE_FIND: "finding the face",
+    L.STAGE_PREPARE: "loading the networks",
+    L.STAGE_REFINE: "overall shape",
+    L.STAGE_TUNE: "details",
+    L.STAGE_FINISH: "measuring the result",
+}
+
+LOADING_MODEL = "Loading the model"
+FINDING_FACE = "Finding the face"
+RENDERING = "Rendering the face"
+NEW_FACE = ("This face has not been inverted yet. Invert it to preview edits here; this takes a few minutes the first time. "
+            "OK also inverts it.")
+READY = "The face is inverted. The preview follows the sliders."
+STOPPED = "Stopped. Nothing was changed."
+NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
+NO_LAYER = "No layer is selected. Select the layer with the face."
+INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "
+                  "Krita's log.")
+
+MODEL_HELP = 'The face model. Run "gani models fetch ffhq-1024" to install the 1024 px model'
+PRESET_HELP = "Time spent on the first inversion of a face. The result is cached, so later edits start at once"
+DEVICE_HELP = "Where the networks run. Automatic uses the GPU if CUDA works, otherwise the CPU"
+FACE_HELP = "Automatic: the selected face, or the largest if nothing is selected. 1: the leftmost face, 2: the next, and so on"
+MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0=-2"
+INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
+
+
+def label(direction):
+    """A direction's label and tooltip. The label of an unknown direction is its name."""
+    plain = direction.replace("_", " ")
+    return SLIDERS.get(direction, (plain[:1].upper() + plain[1:], "In standard deviations of the model's faces"))
+
+
+def ordered(directions):
+    """Direction names in slider order: those in SLIDERS first, then the others."""
+    known = list(SLIDERS)
+    return sorted(directions, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def progress(progress, elapsed):
+    """The status text of an inversion and its completed fraction, 0 to 1, or None if unknown.
+
+    progress: engine.Progress. elapsed: seconds since the start.
+    """
+    text = "Inverting the face: " + STAGES.get(progress.stage, "working")
+    if not progress.steps:
+        return text, None
+    text += ", step {} of {}".format(progress.step, progress.steps)
+    if progress.seconds_left < 0:
+        return text, None
+    fraction = elapsed / (elapsed + progress.seconds_left) if elapsed > 0 else 0.0
+    return text + ", {} left".format(format_duration(progress.seconds_left)), fraction
+
+
+def format_duration(seconds):
+    """A duration, rounded up: "45 s", "2 min 10 s", "12 min"."""
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    if not minutes:
+        return "{} s".format(seconds)
+    return "{} min {} s".format(minutes, seconds) if minutes < 10 else "{} min".format(minutes)
+
+
+def format_edits(edits):
+    """Edits for the name of a layer: "smile +1.5, age −2"."""
+    return ", ".join("{} {}".format(name.replace("_", " "), format_strength(strength)) for name, strength in edits)
+
+
+def format_strength(strength):
+    """A strength with its sign and at most two decimals: "+1.5", "−2", "0"."""
+    rounded = round(strength, 2)
+    if rounded == 0:
+        return "0"
+    return ("−" if rounded < 0 else "+") + "{:g}".format(abs(rounded))
+
+
+def parse_edits(text):
+    """Edits from the text field Further edits, [(direction, σ)]. Raises L.GaniError for an invalid word."""
+    edits = []
+    for word in text.replace(",", " ").replace(";", " ").split():
+        name, _, strength = word.partition("=")
+        try:
+            value = float(strength)
+        except ValueError:
+            value = math.nan
+        if not name or not math.isfinite(value):
+            raise L.GaniError("`{}` is not an edit. Write NAME=SIGMA, for example smile=1.5.".format(word))
+        edits.append((name, value))
+    return edits
