@@ -68,7 +68,7 @@ class Workflow(unittest.TestCase):
         self.events.clear()
         corners = self.session.invert(lambda: False)
         texts = [values[0] for kind, values in self.events if kind == "working"]
-        self.assertTrue(any("details, step" in t and "left" in t for t in texts), texts[-3:])
+        self.assertTrue(any("tuning the generator, step" in t and "left" in t for t in texts), texts[-3:])
         previews = [values for kind, values in self.events if kind == "preview"]
         self.assertTrue(previews and all(len(pixels) == 3 * w * h for pixels, w, h in previews))
         self.assertFalse(self.session.face.from_cache)

@@ -6,19 +6,19 @@ from . import library as L
 
 # Semantic directions of the face models, in slider order: label and tooltip.
 SLIDERS = {
-    "smile": ("Smile", "Right: more of a smile; left: more serious. In standard deviations of the model's faces"),
-    "age": ("Age", "Right: older; left: younger"),
+    "smile": ("Smile", "Right: more smile. Left: more serious. In standard deviations of the model's faces"),
+    "age": ("Age", "Right: older. Left: younger"),
     "yaw": ("Turn", "Turns the head to the side"),
-    "pitch": ("Nod", "Lifts or lowers the head"),
-    "mouth_open": ("Mouth open", "Right: opens the mouth; left: closes it"),
-    "eyes_open": ("Eyes open", "Right: opens the eyes; left: closes them"),
+    "pitch": ("Nod", "Raises or lowers the head"),
+    "mouth_open": ("Mouth open", "Right: opens the mouth. Left: closes it"),
+    "eyes_open": ("Eyes open", "Right: opens the eyes. Left: closes them"),
     "gender": ("Gender", "More feminine or more masculine"),
 }
 
 PRESETS = [
     ("Fast: a few minutes", L.PRESET_FAST),
     ("Best: three times as long", L.PRESET_BEST),
-    ("Paper: as published, for comparison", L.PRESET_PAPER),
+    ("Paper: published settings, for comparison", L.PRESET_PAPER),
 ]
 
 DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
@@ -26,26 +26,26 @@ DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
 STAGES = {
     L.STAGE_FIND: "finding the face",
     L.STAGE_PREPARE: "loading the networks",
-    L.STAGE_REFINE: "overall shape",
-    L.STAGE_TUNE: "details",
+    L.STAGE_REFINE: "optimizing the latent",
+    L.STAGE_TUNE: "tuning the generator",
     L.STAGE_FINISH: "measuring the result",
 }
 
 LOADING_MODEL = "Loading the model"
 FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
-NEW_FACE = ("This face has not been inverted yet. Invert it to preview edits here; this takes a few minutes the first time. "
-            "OK also inverts it.")
-READY = "The face is inverted. The preview follows the sliders."
+NEW_FACE = ("This face is new. Invert it once to preview edits here. This takes a few minutes, and later edits reuse the "
+            "result. OK inverts it, too.")
+READY = "This face is ready. The preview follows the sliders."
 STOPPED = "Stopped. Nothing was changed."
 NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
 NO_LAYER = "No layer is selected. Select the layer with the face."
 INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "
                   "Krita's log.")
 
-MODEL_HELP = 'The face model. Run "gani models fetch ffhq-1024" to install the 1024 px model'
-PRESET_HELP = "Time spent on the first inversion of a face. The result is cached, so later edits start at once"
-DEVICE_HELP = "Where the networks run. Automatic uses the GPU if CUDA works, otherwise the CPU"
+MODEL_HELP = 'The face model. "gani models fetch ffhq-1024" installs the 1024 px model'
+PRESET_HELP = "How much work goes into the first inversion of a face. Later edits reuse the inversion"
+DEVICE_HELP = "Where the networks run. Automatic: the GPU if CUDA works, otherwise the CPU"
 FACE_HELP = "Automatic: the selected face, or the largest if nothing is selected. 1: the leftmost face, 2: the next, and so on"
 MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0=-2"
 INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
