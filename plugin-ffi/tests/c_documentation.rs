@@ -27,7 +27,9 @@ fn check_syntax(compiler: &str, standard: &str, file: &str, code: &str) {
     let source = folder.path().join(file);
     fs::write(&source, code).unwrap();
     let mut command = Command::new(compiler);
-    command.args([standard, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"]).arg(root().join("include"));
+    command
+        .args([standard, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"])
+        .arg(root().join("include"));
     let output = command.arg(&source).output();
     let output = output.unwrap_or_else(|e| panic!("{compiler}: {e}; install a C and C++ compiler"));
     assert!(output.status.success(), "{}\n{code}", String::from_utf8_lossy(&output.stderr));

@@ -104,13 +104,33 @@ fn workflow<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<Direction>) {
     assert_ne!(A::generate(&model, 1, 0.7), A::generate(&model, 2, 0.7));
 
     let picture = astronaut();
-    let cached = Options { cache: Some(folder.path()), ..FEW_STEPS };
-    let mut events = Vec::new();
-    let mut on_progress = |event: Event| {
-        events.push(event);
-        true
+    let [face, cached_face] = invert_twice::<A>(&model, &picture, folder.path());
+    let smile = [("smile", 2.0), ("age", -1.0)];
+    let edited = A::render(&face, &smile).unwrap();
+    assert_eq!(edited, A::render(&cached_face, &smile).unwrap());
+    assert_ne!(edited, A::render(&face, &[]).unwrap());
+    let pasted = paste_left_half::<A>(&face, &smile, &picture);
+
+    // Save and reopen.
+    let file = folder.path().join("face.safetensors");
+    A::save(&face, &file).unwrap();
+    let opened = A::open_face(&model, &file).unwrap();
+    assert_eq!(A::render(&opened, &smile).unwrap(), edited);
+    (edited, pasted, directions)
+}
+
+/// Inverts the face, then reads it from the cache, and checks the progress events and the descriptions of both.
+fn invert_twice<A: Api>(model: &A::Model, picture: &Picture, cache: &Path) -> [A::Face; 2] {
+    let invert = |options: &Options<'_>| {
+        let mut events = Vec::new();
+        let face = A::invert(model, picture, options, &mut |event| {
+            events.push(event);
+            true
+        });
+        (face.unwrap(), events)
     };
-    let face = A::invert(&model, &picture, &cached, &mut on_progress).unwrap();
+    let options = Options { cache: Some(cache), ..FEW_STEPS };
+    let (face, events) = invert(&options);
     let expected = [
         Event::Begin(1),
         Event::Begin(2),
@@ -134,24 +154,18 @@ fn workflow<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<Direction>) {
     assert!(!info.from_cache && info.mse > 0.0 && info.mse < 0.2, "{info:?}");
     assert_eq!(info.photo, [512, 512]);
 
-    // The second inversion is read from the cache; the preview interval is not part of the cache key.
-    let mut events = Vec::new();
-    let cached_face = A::invert(&model, &picture, &Options { preview_interval: 0, ..cached }, &mut |n| {
-        events.push(n);
-        true
-    });
-    let cached_face = cached_face.unwrap();
+    // The preview interval is not part of the cache key.
+    let (cached_face, events) = invert(&Options { preview_interval: 0, ..options });
     assert_eq!(events, [Event::Begin(1)]);
     assert_eq!(A::info(&cached_face), Info { from_cache: true, ..info });
-    let smile = [("smile", 2.0), ("age", -1.0)];
-    let edited = A::render(&face, &smile).unwrap();
-    assert_eq!(edited, A::render(&cached_face, &smile).unwrap());
-    assert_ne!(edited, A::render(&face, &[]).unwrap());
+    [face, cached_face]
+}
 
-    // Paste with the left half of the face selected.
+/// Pastes with the left half of the face selected. Checks which pixels change, and returns all pixels.
+fn paste_left_half<A: Api>(face: &A::Face, edits: &[(&str, f32)], picture: &Picture) -> Vec<u8> {
     let mut pasted = picture.clone();
     pasted.mask = Some((0..512 * 512).map(|i| if i % 512 < 224 { 255 } else { 0 }).collect());
-    let [x, y, width, height] = A::paste(&face, &smile, &mut pasted).unwrap();
+    let [x, y, width, height] = A::paste(face, edits, &mut pasted).unwrap();
     let mut changed = 0;
     for (i, (old, new)) in picture.rgb.chunks(3).zip(pasted.rgb.chunks(3)).enumerate() {
         let (px, py) = (i as u32 % 512, i as u32 / 512);
@@ -165,13 +179,7 @@ fn workflow<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<Direction>) {
         }
     }
     assert!(changed > 1000, "{changed} pixels changed");
-
-    // Save and reopen.
-    let file = folder.path().join("face.safetensors");
-    A::save(&face, &file).unwrap();
-    let opened = A::open_face(&model, &file).unwrap();
-    assert_eq!(A::render(&opened, &smile).unwrap(), edited);
-    (edited, pasted.rgb, directions)
+    pasted.rgb
 }
 
 /// Errors and cancellation.
