@@ -223,8 +223,17 @@ typedef struct gani_direction {
   const char *name;
   // 1 for a semantic direction, 0 for a principal component.
   uint32_t named;
-  // Standard deviation of the latents along this direction; the unit of gani_edit.strength.
+  // Standard deviation of the latents along this direction; the unit of gani_edit.strength. 0 in
+  // gani_face_direction_list().
   float sigma;
+  // Label of the slider, for display.
+  const char *label;
+  // Tooltip of the slider, for display.
+  const char *help;
+  // Lower end of the slider's range, as a strength.
+  float min_strength;
+  // Upper end of the slider's range, as a strength. The default is 0.
+  float max_strength;
 } gani_direction;
 
 // Receives one direction. `direction` and its strings are valid during the call. Return 0 to stop the enumeration.
@@ -405,6 +414,14 @@ gani_status gani_model_generate(const struct gani_model *model,
                                 float truncation_psi,
                                 struct gani_image *out);
 
+// Calls `each` for every semantic direction of the face models, in the order of the sliders. Needs no model: a host can
+// build its dialog before it opens one. sigma is 0.
+gani_status gani_face_direction_list(gani_direction_fn each, void *user_data);
+
+// Returns the label of a gani_stage for display, such as "tuning the generator"; "" for other values. The string is
+// static; do not free it.
+const char *gani_stage_label(uint32_t stage);
+
 // Wraps the host's own pixels in an image and stores a new handle in `image`. Pixels and mask are not copied: they must
 // stay valid until the image is freed, and must not change while a call uses the image. `desc` itself is needed only
 // during this call. On failure, *image is NULL.
@@ -477,7 +494,7 @@ gani_status gani_face_session_free(struct gani_face_session *session);
 #define GANI_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 56, "gani_bundle_info");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 24, "gani_direction");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 48, "gani_direction");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_options) == 40, "gani_model_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_model_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 56, "gani_image_desc");

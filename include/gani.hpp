@@ -136,7 +136,25 @@ struct Direction {
   std::string name;
   bool named;
   float sigma;
+  std::string label;
+  std::string help;
+  float min_strength;
+  float max_strength;
+
+  /// A gani_direction_fn that appends to a std::vector<Direction>.
+  static int append(const gani_direction *d, void *list) noexcept {
+    static_cast<std::vector<Direction> *>(list)->push_back(
+        {d->name, d->named != 0, d->sigma, d->label, d->help, d->min_strength, d->max_strength});
+    return 1;
+  }
 };
+
+/// The semantic directions of the face models in slider order; needs no model.
+inline std::vector<Direction> face_directions() {
+  std::vector<Direction> all;
+  check(gani_face_direction_list(Direction::append, &all));
+  return all;
+}
 
 /// A bundle opened on a device.
 class Model {
@@ -161,11 +179,7 @@ class Model {
   /// The semantic directions, followed by the principal components.
   std::vector<Direction> directions() const {
     std::vector<Direction> all;
-    const auto append = [](const gani_direction *d, void *list) noexcept {
-      static_cast<std::vector<Direction> *>(list)->push_back({d->name, d->named != 0, d->sigma});
-      return 1;
-    };
-    check(gani_model_list_directions(handle_.get(), append, &all));
+    check(gani_model_list_directions(handle_.get(), Direction::append, &all));
     return all;
   }
   /// Inverts the face in `image`. If `progress` returns false, the inversion is cancelled and Error with GANI_CANCELLED

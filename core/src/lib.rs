@@ -49,6 +49,7 @@ pub mod graphs;
 pub mod inspect;
 pub mod inversion;
 pub mod invert;
+pub mod labels;
 pub mod method;
 pub mod metrics;
 pub mod model;

@@ -13,11 +13,9 @@ static int fail(const char *what) {
 }
 
 static int show_progress(const gani_progress *progress, void *user_data) {
-  static const char *const stages[] = {"",       "finding the face", "loading networks", "refining",
-                                       "tuning", "measuring"};
   (void)user_data;
   if (progress->preview) return 1; /* a program with a window would display it */
-  fprintf(stderr, "\r%-16s %u/%u", stages[progress->stage], progress->step, progress->steps);
+  fprintf(stderr, "\r%-22s %u/%u", gani_stage_label(progress->stage), progress->step, progress->steps);
   if (progress->seconds_left >= 0) fprintf(stderr, ", %.0f s left   ", progress->seconds_left);
   return 1; /* return 0 to cancel */
 }

@@ -25,6 +25,8 @@ mod library;
 
 mod model;
 
+mod labels;
+
 mod image;
 
 mod invert;
@@ -34,6 +36,7 @@ mod face_session;
 pub use face_session::*;
 pub use image::*;
 pub use invert::*;
+pub use labels::*;
 pub use library::*;
 pub use model::*;
 pub use types::*;

@@ -4,6 +4,7 @@ use crate::boundary::{self, FfiError, c_string, guard};
 use crate::extensible;
 use crate::handles::{self, Object};
 use crate::image::ImageObject;
+use crate::labels::call_with_direction;
 use crate::*;
 use gani_core::bundle::{Bundle, preferred};
 use gani_core::editor::Editor;
@@ -142,15 +143,8 @@ pub unsafe extern "C" fn gani_model_list_directions(
         let all = object.model.directions()?;
         let named = all.named.iter().map(|d| (1, d)).chain(all.pca.iter().map(|d| (0, d)));
         for (named, direction) in named {
-            let name = c_string(&direction.name);
-            let info = gani_direction {
-                struct_size: size_of::<gani_direction>(),
-                name: name.as_ptr(),
-                named,
-                sigma: direction.sigma,
-            };
-            // SAFETY: the caller's function and user_data; the struct and its strings outlive the call.
-            if unsafe { each(&info, user_data) } == 0 {
+            // SAFETY: the caller's function and user_data.
+            if !unsafe { call_with_direction(each, user_data, &direction.name, named, direction.sigma) } {
                 break;
             }
         }

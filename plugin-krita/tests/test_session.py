@@ -50,7 +50,9 @@ class Workflow(unittest.TestCase):
     def test_1_cancel_changes_nothing(self):
         before = bytes(self.session.picture.data)
         directions, corners = self.session.find(SETTINGS, lambda: False)
-        self.assertEqual(directions, list(strings.SLIDERS))
+        self.assertEqual(directions, engine.face_directions())
+        self.assertEqual([d.label for d in directions[:3]], ["Smile", "Age", "Turn"])
+        self.assertEqual((directions[0].minimum, directions[0].maximum), (-3.0, 3.0))
         self.assertIsNone(corners)
         calls = []
 

@@ -38,8 +38,17 @@ pub struct gani_direction {
     pub name: *const c_char,
     /// 1 for a semantic direction, 0 for a principal component.
     pub named: u32,
-    /// Standard deviation of the latents along this direction; the unit of gani_edit.strength.
+    /// Standard deviation of the latents along this direction; the unit of gani_edit.strength. 0 in
+    /// gani_face_direction_list().
     pub sigma: f32,
+    /// Label of the slider, for display.
+    pub label: *const c_char,
+    /// Tooltip of the slider, for display.
+    pub help: *const c_char,
+    /// Lower end of the slider's range, as a strength.
+    pub min_strength: f32,
+    /// Upper end of the slider's range, as a strength. The default is 0.
+    pub max_strength: f32,
 }
 
 /// Options of gani_model_open().

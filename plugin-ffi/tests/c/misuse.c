@@ -320,6 +320,24 @@ static void two_threads(gani_model *model, gani_image *photo, gani_face_session 
   CHECK(gani_image_free(image) == GANI_OK);
 }
 
+static int check_direction(const gani_direction *direction, void *found) {
+  CHECK(direction->struct_size == sizeof *direction && direction->named == 1);
+  CHECK(direction->name[0] && direction->label[0] && direction->help[0]);
+  CHECK(direction->min_strength == -3 && direction->max_strength == 3);
+  if (*(int *)found == 0) CHECK(strcmp(direction->name, "smile") == 0 && strcmp(direction->label, "Smile") == 0);
+  ++*(int *)found;
+  return 1;
+}
+
+static void labels(void) {
+  int found = 0;
+  CHECK(gani_face_direction_list(check_direction, &found) == GANI_OK && found == 7);
+  FAILS(gani_face_direction_list(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  CHECK(strcmp(gani_stage_label(GANI_STAGE_FIND), "finding the face") == 0);
+  CHECK(strcmp(gani_stage_label(GANI_STAGE_FINISH), "measuring the result") == 0);
+  CHECK(gani_stage_label(0)[0] == 0 && gani_stage_label(6)[0] == 0);
+}
+
 static int count_bundle(const gani_bundle_info *bundle, void *found) {
   CHECK(bundle->struct_size == sizeof *bundle && bundle->name && bundle->folder);
   if (strcmp(bundle->name, "ffhq-64") == 0) {
@@ -354,6 +372,7 @@ int main(int argc, char **argv) {
   if (!skip_inversions) CHECK(gani_model_invert(model, photo, &invert_options, &face) == GANI_OK);
   CHECK(gani_face_session_save(face, path) == GANI_OK);
 
+  labels();
   null_pointers(model, photo, face);
   freed_and_invalid_handles(model, photo, face);
   every_status(model, photo, face);

@@ -35,6 +35,7 @@ int main(int argc, char **argv) try {
   gani::Model opened("ffhq-64", "cpu");
   const gani::Model model = std::move(opened);
   require(opened.get() == nullptr && model.describe().width == 64, "a handle that was moved");
+  require(gani::face_directions().at(2).label == "Turn", "wrong label");
   bool smile = false;
   for (const gani::Direction &direction : model.directions()) smile |= direction.named && direction.name == "smile";
   require(smile, "no direction smile");

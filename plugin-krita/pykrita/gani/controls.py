@@ -4,7 +4,6 @@ from . import strings
 from .qt import QDoubleSpinBox, QFormLayout, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QSlider, Qt, QWidget
 
 STEPS = 100  # slider steps per σ
-RANGE = 3.0  # maximum strength in σ, in both directions
 
 
 def group(title, rows):
@@ -20,14 +19,14 @@ def group(title, rows):
 
 
 class Strength(QWidget):
-    """A slider with a number field, for a strength in σ from −RANGE to RANGE. Calls `changed()` when the value changes."""
+    """A slider with a number field, for the strength of an engine.Direction in σ. Calls `changed()` when the value changes."""
 
-    def __init__(self, tip, changed, value=0.0):
+    def __init__(self, direction, tip, changed, value=0.0):
         super().__init__()
         self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
-        self.slider.setRange(int(-RANGE * STEPS), int(RANGE * STEPS))
+        self.slider.setRange(round(direction.minimum * STEPS), round(direction.maximum * STEPS))
         self.slider.setMinimumWidth(200)
-        self.number.setRange(-RANGE, RANGE)
+        self.number.setRange(direction.minimum, direction.maximum)
         self.number.setSingleStep(0.1)
         self.number.setDecimals(2)
         for widget in (self.slider, self.number):
@@ -51,7 +50,7 @@ class Strength(QWidget):
 
 
 class Sliders(QWidget):
-    """A slider for each direction, and a text field for other directions."""
+    """A slider for each engine.Direction, and a text field for other directions."""
 
     def __init__(self, directions, changed):
         super().__init__()
@@ -67,20 +66,20 @@ class Sliders(QWidget):
         self.more.editingFinished.connect(changed)
         self.form.addRow("&Further edits", self.more)
         self.form.addRow(self.reset)
-        self.set_directions(list(directions))
+        self.set_directions(directions)
 
     def set_directions(self, directions):
         """Replaces the sliders. A direction that had a slider before keeps its value."""
-        if list(self.rows) == list(directions):
+        if list(self.rows) == [direction.name for direction in directions]:
             return
         values = {name: row.value() for name, row in self.rows.items()}
         for row in self.rows.values():
             self.form.removeRow(row)
         self.rows = {}
-        for i, name in enumerate(directions):
-            label, tip = strings.label(name)
-            self.rows[name] = Strength(tip, self.changed, values.get(name, 0.0))
-            self.form.insertRow(i, label, self.rows[name])
+        for i, direction in enumerate(directions):
+            row = Strength(direction, direction.help, self.changed, values.get(direction.name, 0.0))
+            self.rows[direction.name] = row
+            self.form.insertRow(i, direction.label, row)
 
     def clear(self):
         self.more.clear()

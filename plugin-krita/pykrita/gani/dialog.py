@@ -55,7 +55,7 @@ class FaceDialog(QDialog):
         raise NotImplementedError
 
     def set_directions(self, directions):
-        """Adapts the rows to the model's directions."""
+        """Adapts the rows to the model's engine.Directions."""
 
     # Widgets.
 
@@ -244,7 +244,7 @@ class EditFace(FaceDialog):
     TITLE = "Edit Face"
 
     def build_edits(self):
-        self.sliders = Sliders(strings.SLIDERS, self.preview)
+        self.sliders = Sliders(engine.face_directions(), self.preview)
         return group("Edit", (self.sliders,))
 
     def set_directions(self, directions):

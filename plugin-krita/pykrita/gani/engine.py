@@ -8,6 +8,9 @@ from . import library as L
 # An installed bundle: name, size of the generator's images in pixels, why it cannot be opened ("" if it can).
 Bundle = namedtuple("Bundle", "name width height problem")
 
+# A semantic direction: name, label and tooltip of its slider, and the slider's range in σ.
+Direction = namedtuple("Direction", "name label help minimum maximum")
+
 # Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown), and sometimes
 # a preview of the face: RGB bytes [height, width, 3], else None.
 Progress = namedtuple("Progress", "stage step steps seconds_left preview width height")
@@ -68,6 +71,31 @@ def bundles():
     return found
 
 
+def _directions(enumerate_directions):
+    """The Directions that a C function, called with a callback, enumerates. Stops at the principal components."""
+    found = []
+
+    def each(direction, _):
+        direction = direction.contents
+        if direction.named:
+            found.append(Direction(direction.name.decode(), direction.label.decode(), direction.help.decode(),
+                                   direction.min_strength, direction.max_strength))
+        return int(direction.named)  # principal components come after the semantic directions
+
+    L.check(L.load(), enumerate_directions(L.DIRECTION_FN(each)))
+    return found
+
+
+def face_directions():
+    """The Directions of the face models, in slider order; needs no model."""
+    return _directions(lambda each: L.load().gani_face_direction_list(each, None))
+
+
+def stage_label(stage):
+    """The label of a L.STAGE_…, for the status text."""
+    return L.load().gani_stage_label(stage).decode()
+
+
 class Model:
     """A bundle opened on a device. name: "" for the best one installed. device: auto, cpu, cuda."""
 
@@ -81,17 +109,10 @@ class Model:
         self.library.gani_model_free(self.handle)
 
     def directions(self):
-        """Names of the semantic directions, such as "smile"."""
-        names = []
-
-        def each(direction, _):
-            direction = direction.contents
-            if direction.named:
-                names.append(direction.name.decode())
-            return int(direction.named)  # 0 stops at the principal components, which follow
-
-        L.check(self.library, self.library.gani_model_list_directions(self.handle, L.DIRECTION_FN(each), None))
-        return names
+        """The semantic Directions of the model: those of face_directions() first, in their order."""
+        known = [direction.name for direction in face_directions()]
+        found = _directions(lambda each: self.library.gani_model_list_directions(self.handle, each, None))
+        return sorted(found, key=lambda d: known.index(d.name) if d.name in known else len(known))
 
     def invert(self, picture, preset, face, on_progress, preview_interval=0):
         """Inverts a face in Pixels, or reads its inversion from the user's cache. Returns a FaceSession.

@@ -32,7 +32,8 @@ class ModelOptions(C.Structure):
 
 
 class Direction(C.Structure):
-    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("named", C.c_uint32), ("sigma", C.c_float)]
+    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("named", C.c_uint32), ("sigma", C.c_float),
+                ("label", C.c_char_p), ("help", C.c_char_p), ("min_strength", C.c_float), ("max_strength", C.c_float)]
 
 
 class ImageDesc(C.Structure):
@@ -81,6 +82,8 @@ FUNCTIONS = {
     "gani_version": (_text, []),
     "gani_last_error": (_text, []),
     "gani_bundle_list": (_status, [BUNDLE_FN, C.c_void_p]),
+    "gani_face_direction_list": (_status, [DIRECTION_FN, C.c_void_p]),
+    "gani_stage_label": (_text, [C.c_uint32]),
     "gani_model_open": (_status, [C.POINTER(ModelOptions), C.POINTER(_handle)]),
     "gani_model_free": (_status, [_handle]),
     "gani_model_list_directions": (_status, [_handle, DIRECTION_FN, C.c_void_p]),
@@ -94,7 +97,7 @@ FUNCTIONS = {
 }
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
-SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 24, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
+SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 48, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
          Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 

@@ -28,8 +28,8 @@ class Session:
     def find(self, settings, cancelled):
         """Opens the model, finds the face and reads its inversion from the cache, if it is there.
 
-        cancelled: function that returns whether to cancel; polled during the work. Returns the names of the model's
-        directions, and the face's corners (engine.FaceSession.alignment) or None if the face is not inverted yet.
+        cancelled: function that returns whether to cancel; polled during the work. Returns the model's
+        engine.Directions, and the face's corners (engine.FaceSession.alignment) or None if the face is not inverted yet.
         """
         if self.model is None or (settings.model, settings.device) != (self.settings.model, self.settings.device):
             self.emit("working", strings.LOADING_MODEL, None)
@@ -45,7 +45,7 @@ class Session:
             except L.Cancelled:
                 if cancelled():
                     raise
-        return strings.ordered(self.model.directions()), self.face and self.face.alignment
+        return self.model.directions(), self.face and self.face.alignment
 
     def invert(self, cancelled):
         """Inverts the face unless that is done. Returns the corners of its square."""

@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The texts of the dialogs, and formatting of numbers and edits. The wording matches the GIMP plug-in."""
+"""The texts of the dialogs, and formatting of numbers and edits. The wording matches the GIMP plug-in.
+
+The library provides the labels of sliders and stages; see engine.face_directions and engine.stage_label.
+"""
 import math
 
-from . import library as L
-
-# Semantic directions of the face models, in slider order: label and tooltip.
-SLIDERS = {
-    "smile": ("Smile", "Right: more smile. Left: more serious. In standard deviations of the model's faces"),
-    "age": ("Age", "Right: older. Left: younger"),
-    "yaw": ("Turn", "Turns the head to the side"),
-    "pitch": ("Nod", "Raises or lowers the head"),
-    "mouth_open": ("Mouth open", "Right: opens the mouth. Left: closes it"),
-    "eyes_open": ("Eyes open", "Right: opens the eyes. Left: closes them"),
-    "gender": ("Gender", "More feminine or more masculine"),
-}
+from . import engine, library as L
 
 PRESETS = [
     ("Fast: a few minutes", L.PRESET_FAST),
@@ -22,14 +14,6 @@ PRESETS = [
 ]
 
 DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
-
-STAGES = {
-    L.STAGE_FIND: "finding the face",
-    L.STAGE_PREPARE: "loading the networks",
-    L.STAGE_REFINE: "optimizing the latent",
-    L.STAGE_TUNE: "tuning the generator",
-    L.STAGE_FINISH: "measuring the result",
-}
 
 LOADING_MODEL = "Loading the model"
 FINDING_FACE = "Finding the face"
@@ -51,24 +35,12 @@ MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0
 INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
 
 
-def label(direction):
-    """A direction's label and tooltip. The label of an unknown direction is its name."""
-    plain = direction.replace("_", " ")
-    return SLIDERS.get(direction, (plain[:1].upper() + plain[1:], "In standard deviations of the model's faces"))
-
-
-def ordered(directions):
-    """Direction names in slider order: those in SLIDERS first, then the others."""
-    known = list(SLIDERS)
-    return sorted(directions, key=lambda name: known.index(name) if name in known else len(known))
-
-
 def progress(progress, elapsed):
     """The status text of an inversion and its completed fraction, 0 to 1, or None if unknown.
 
     progress: engine.Progress. elapsed: seconds since the start.
     """
-    text = "Inverting the face: " + STAGES.get(progress.stage, "working")
+    text = "Inverting the face: " + engine.stage_label(progress.stage)
     if not progress.steps:
         return text, None
     text += ", step {} of {}".format(progress.step, progress.steps)

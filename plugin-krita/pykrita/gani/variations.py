@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Face Variations: a group of layers with one edit in several strengths."""
-from . import picture, strings
+from . import engine, picture, strings
 from .controls import Strength, group
 from .dialog import FaceDialog
 from .qt import QComboBox, QSpinBox
@@ -14,10 +14,12 @@ class FaceVariations(FaceDialog):
     def build_edits(self):
         self.direction, self.layers = QComboBox(), QSpinBox()
         self.direction.setToolTip("The property that differs between the layers")
-        self.set_directions(list(strings.SLIDERS))
+        directions = engine.face_directions()
+        self.set_directions(directions)
         self.direction.currentIndexChanged.connect(lambda _: self.preview())
-        self.first = Strength("Strength of the first layer, in standard deviations of the model's faces", self.preview, -2.0)
-        self.last = Strength("Strength of the last layer, which is shown in the preview", self.preview, 2.0)
+        self.first = Strength(directions[0], "Strength of the first layer, in standard deviations of the model's faces",
+                              self.preview, -2.0)
+        self.last = Strength(directions[0], "Strength of the last layer, which is shown in the preview", self.preview, 2.0)
         self.layers.setRange(2, 13)
         self.layers.setValue(5)
         self.layers.setToolTip("Number of layers")
@@ -25,10 +27,11 @@ class FaceVariations(FaceDialog):
                               ("La&yers", self.layers)))
 
     def set_directions(self, directions):
-        if directions != [self.direction.itemData(i) for i in range(self.direction.count())]:
+        names = [direction.name for direction in directions]
+        if names != [self.direction.itemData(i) for i in range(self.direction.count())]:
             self.direction.clear()
-            for name in directions:
-                self.direction.addItem(strings.label(name)[0], name)
+            for direction in directions:
+                self.direction.addItem(direction.label, direction.name)
 
     def preview_edits(self):
         return [(self.direction.currentData(), self.last.value())]

@@ -15,7 +15,7 @@ class Worker(QThread):
 
     event(cancel_token, kind, values): cancel_token is the threading.Event of the request that caused the event; it is set
     if the request has been cancelled. Kinds: working (text, fraction or None), preview (RGB bytes, width, height),
-    found (directions, corners or None), inverted (corners,), shown (RGB bytes,), rendered (patches,), failed (text,).
+    found (engine.Directions, corners or None), inverted (corners,), shown (RGB bytes,), rendered (patches,), failed (text,).
     """
 
     event = pyqtSignal(object, str, object)
