@@ -8,14 +8,13 @@ use crate::model::ModelObject;
 use crate::*;
 use gani_core::edit::Edit;
 use gani_core::inversion::Inversion;
-use gani_core::retouch::Retouch;
-use gani_core::runtime::Cancel;
+use gani_core::face_session::FaceSession;
 use std::ffi::c_char;
 use std::mem::size_of;
 use std::slice;
 
 /// The object of a `gani_face_session` handle.
-pub(crate) struct FaceSessionObject(pub(crate) Retouch);
+pub(crate) struct FaceSessionObject(pub(crate) FaceSession);
 
 impl Object for FaceSessionObject {
     type Opaque = gani_face_session;
@@ -39,7 +38,7 @@ pub unsafe extern "C" fn gani_face_session_render(
         let out = handles::get::<ImageObject>(out)?;
         // SAFETY: an array as the header requires.
         let edits = unsafe { read_edits(edits, count)? };
-        let face = object.0.image(&edits, &Cancel::new())?;
+        let face = object.0.image(&edits)?;
         out.draw(face.view())
     })
 }
@@ -61,8 +60,8 @@ pub unsafe extern "C" fn gani_face_session_paste(
         let photo = handles::get::<ImageObject>(photo)?;
         // SAFETY: an array as the header requires.
         let edits = unsafe { read_edits(edits, count)? };
-        let face = object.0.image(&edits, &Cancel::new())?;
-        let region = photo.modify(|pixels, mask| Ok(object.0.paste(face.view(), pixels, mask)?))?;
+        let face = object.0.image(&edits)?;
+        let region = photo.modify(|pixels, mask| Ok(object.0.paste_image(face.view(), pixels, mask)?))?;
         if !changed.is_null() {
             let [x, y, width, height] = [region.x, region.y, region.width, region.height];
             // SAFETY: the caller's struct.
@@ -87,7 +86,7 @@ pub unsafe extern "C" fn gani_face_session_open(
             boundary::path(path, "path")?
         };
         let model = handles::get::<ModelObject>(model)?;
-        let opened = Retouch::open(&model.model, Inversion::open(&path)?)?;
+        let opened = FaceSession::open(&model.model, Inversion::open(&path)?)?;
         // SAFETY: `reset` has checked and written `session`.
         unsafe { handles::insert(session, FaceSessionObject(opened)) };
         Ok(())

@@ -7,7 +7,7 @@ use crate::extensible;
 use crate::handles::{self, Object};
 use crate::*;
 use gani_core::photo::Photo;
-use gani_core::pixels::{Frame, ImageMut, PixelsMut, selection};
+use gani_core::photo::pixels::{Frame, ImageMut, PixelsMut, selection};
 use ndarray::{Array2, ArrayView2, ArrayView4};
 use std::ffi::c_char;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,7 @@ impl ImageObject {
         modify: impl FnOnce(&mut ImageMut<'_>, Option<ArrayView2<'_, u8>>) -> Result<T, FfiError>,
     ) -> Result<T, FfiError> {
         match &mut *self.lock() {
-            Source::File(photo) => modify(&mut ImageMut::of_photo(photo)?, None),
+            Source::File(photo) => modify(&mut ImageMut::from_photo(photo)?, None),
             Source::View(view) => {
                 let values = view.mask();
                 let Frame { width, height, .. } = view.frame;
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn gani_image_load(path: *const c_char, image: *mut *mut g
             handles::reset(image, "image")?;
             boundary::path(path, "path")?
         };
-        let object = ImageObject(Mutex::new(Source::File(Box::new(Photo::load(&path)?))));
+        let object = ImageObject(Mutex::new(Source::File(Box::new(Photo::open(&path)?))));
         // SAFETY: `reset` has checked and written `image`.
         unsafe { handles::insert(image, object) };
         Ok(())
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn gani_image_describe(
                 (view.frame, [1, 2, 4][view.sample as usize - 1])
             }
             Source::File(photo) => {
-                let (frame, pixels) = ImageMut::of_photo(photo)?.into_parts();
+                let (frame, pixels) = ImageMut::from_photo(photo)?.into_parts();
                 let (pointer, sample, size) = match pixels {
                     PixelsMut::U8(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_U8, 1),
                     PixelsMut::U16(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_U16, 2),

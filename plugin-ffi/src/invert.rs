@@ -8,11 +8,11 @@ use crate::image::ImageObject;
 use crate::model::ModelObject;
 use crate::progress::ProgressReporter;
 use crate::*;
-use gani_core::cache::{self, Cache};
+use gani_core::inversion::{CACHE_LIMIT, Cache};
 use gani_core::invert::InvertOptions;
-use gani_core::photo::FaceChoice;
-use gani_core::preset::Preset;
-use gani_core::retouch::{Retouch, Subject};
+use gani_core::face::FaceChoice;
+use gani_core::settings::Preset;
+use gani_core::face_session::FaceSelection;
 use gani_core::runtime::Cancel;
 
 /// Inverts the face in `image`, or reads its inversion from the cache, and stores a new handle in `session`. `options` may
@@ -38,20 +38,21 @@ pub unsafe extern "C" fn gani_model_invert(
         let cache = unsafe { cache(&options)? };
         let core_options = invert_options(&model.model, &options)?;
         let (photo, mask) = image.photo()?;
-        let subject = match (options.aligned, options.face) {
-            (0, 0) => Subject::Face {
+        let face = match (options.aligned, options.face) {
+            (0, 0) => FaceSelection::Face {
                 choice: FaceChoice::Largest,
                 selection: mask.as_ref().map(|mask| mask.view()),
             },
-            (0, n) => Subject::Face { choice: FaceChoice::Nth(n as usize), selection: None },
-            _ => Subject::Aligned,
+            (0, n) => FaceSelection::Face { choice: FaceChoice::Nth(n as usize), selection: None },
+            _ => FaceSelection::Aligned,
         };
         let cancel = Cancel::new();
         let mut reporter = ProgressReporter::new(&options, &cancel);
-        let on_progress = |event: gani_core::invert::Progress<'_>| reporter.report(&event);
-        let cache = cache.as_ref();
-        let inverted =
-            Retouch::begin(&model.model, &photo, &subject, &core_options, cache, &cancel, on_progress)?;
+        let mut inverter = model.model.inverter().options(core_options).face(face).cancel(&cancel);
+        if let Some(cache) = cache {
+            inverter = inverter.cache(cache);
+        }
+        let inverted = inverter.on_progress(|event| reporter.report(&event)).invert(&photo)?;
         cancel.check()?;
         // SAFETY: `reset` has checked and written `session`.
         unsafe { handles::insert(session, FaceSessionObject(inverted)) };
@@ -69,12 +70,12 @@ unsafe fn cache(options: &gani_invert_options) -> Result<Option<Cache>, FfiError
         1 => return Ok(None),
         other => return Err(FfiError::Misuse(format!("{other} is not a gani_cache_mode"))),
     }
-    let limit = if options.cache_limit == 0 { cache::LIMIT } else { options.cache_limit };
+    let limit = if options.cache_limit == 0 { CACHE_LIMIT } else { options.cache_limit };
     // SAFETY: guaranteed by the caller.
     let folder = unsafe { boundary::optional(options.cache_folder, "options.cache_folder")? };
     Ok(match folder {
-        Some(folder) => Some(Cache::at(folder.into(), limit)),
-        None => Cache::of_user().map(|user| Cache::at(user.folder().to_owned(), limit)),
+        Some(folder) => Some(Cache::new(folder.into(), limit)),
+        None => Cache::for_user().map(|user| Cache::new(user.folder().to_owned(), limit)),
     })
 }
 
@@ -101,6 +102,6 @@ fn invert_options(
         core_options.settings.refine.set_steps(count(options.refine_steps));
     }
     core_options.seed = options.seed;
-    core_options.preview_every = options.preview_interval as usize;
+    core_options.preview_interval = options.preview_interval as usize;
     Ok(core_options)
 }

@@ -3,7 +3,7 @@
 use crate::boundary::{FfiError, c_string, guard};
 use crate::*;
 use gani_core::invert::Stage;
-use gani_core::labels::{self, SLIDERS, STRENGTHS};
+use gani_core::edit::sliders::{self, SLIDERS, STRENGTHS};
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::size_of;
 use std::sync::LazyLock;
@@ -51,7 +51,7 @@ pub(crate) unsafe fn call_with_direction(
     named: u32,
     sigma: f32,
 ) -> bool {
-    let (label, help) = (c_string(&labels::label(name)), c_string(labels::help(name)));
+    let (label, help) = (c_string(&sliders::label(name)), c_string(sliders::help(name)));
     let name = c_string(name);
     let direction = gani_direction {
         struct_size: size_of::<gani_direction>(),

@@ -116,7 +116,7 @@ pub(crate) fn register_location() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         if let Some(file) = library_path() {
-            gani_core::place::set_own_file(file.canonicalize().unwrap_or(file));
+            gani_core::util::paths::set_own_file(file.canonicalize().unwrap_or(file));
         }
     });
 }

@@ -7,9 +7,9 @@ use crate::image::ImageObject;
 use crate::labels::call_with_direction;
 use crate::*;
 use gani_core::bundle::{Bundle, preferred};
-use gani_core::editor::Editor;
+use gani_core::edit::Generator;
 use gani_core::model::Model;
-use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::runtime::{Cancel, DeviceChoice};
 use std::ffi::{CString, c_void};
 use std::mem::size_of;
 use std::ptr;
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn gani_bundle_list(each: gani_bundle_fn, user_data: *mut 
             let folder = opened.as_ref().map_or("".into(), |b| b.folder().to_string_lossy());
             let folder = c_string(&folder);
             let problem = opened.as_ref().err().map(|e| c_string(&e.to_string()));
-            let [height, width] = opened.as_ref().map_or([0; 2], |b| b.image_size().map(|n| n as u32));
+            let [height, width] = opened.as_ref().map_or([0; 2], |b| b.image_shape().map(|n| n as u32));
             let info = gani_bundle_info {
                 struct_size: size_of::<gani_bundle_info>(),
                 name: name.as_ptr(),
@@ -82,9 +82,11 @@ pub unsafe extern "C" fn gani_model_open(
             (options, name, device, library)
         };
         let device: DeviceChoice = device.unwrap_or("auto").parse()?;
-        let (threads, library) = (options.threads as usize, library.map(Into::into));
-        let runtime = Runtime::load(&RuntimeOptions { device, threads, library })?;
-        let opened = Model::open(name.unwrap_or_else(preferred), runtime)?;
+        let mut builder = Model::builder().device(device).threads(options.threads as usize);
+        if let Some(library) = library {
+            builder = builder.library(library);
+        }
+        let opened = builder.open(name.unwrap_or_else(preferred))?;
         let manifest = opened.bundle.manifest();
         let object = ModelObject {
             name: c_string(&manifest.name),
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn gani_model_describe(
 ) -> gani_status {
     guard("gani_model_describe", || {
         let object = handles::get::<ModelObject>(model)?;
-        let [height, width] = object.model.bundle.image_size();
+        let [height, width] = object.model.bundle.image_shape();
         let value = gani_model_info {
             struct_size: size_of::<gani_model_info>(),
             name: object.name.as_ptr(),
@@ -171,7 +173,7 @@ pub unsafe extern "C" fn gani_model_generate(
         }
         let cancel = Cancel::new();
         let ws = object.model.sample(seed, truncation_psi, &cancel)?;
-        let image = Editor::untuned(&object.model)?.image(ws.view(), &cancel)?;
+        let image = Generator::untuned(&object.model)?.image(ws.view(), &cancel)?;
         out.draw(image.view())
     })
 }

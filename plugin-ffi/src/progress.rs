@@ -38,10 +38,10 @@ impl<'r> ProgressReporter<'r> {
             Progress::Begin(stage) => {
                 (last.stage, last.step, last.steps, last.loss) = (c_stage(*stage), 0, 0, 0.0);
             }
-            Progress::Step { stage, step, steps, loss, left } => {
+            Progress::Step { stage, step, steps, loss, remaining } => {
                 (last.stage, last.step, last.steps) = (c_stage(*stage), *step as u32, *steps as u32);
                 last.loss = *loss;
-                last.seconds_left = left.map_or(last.seconds_left, |left| left.as_secs_f64());
+                last.seconds_left = remaining.map_or(last.seconds_left, |time| time.as_secs_f64());
             }
             Progress::Preview(image) => {
                 let picture = image_from_crop(image.view());
@@ -49,8 +49,8 @@ impl<'r> ProgressReporter<'r> {
                 let preview = picture.as_ptr();
                 return self.call(&gani_progress { preview, preview_width, preview_height, ..self.last });
             }
-            // The step events carry the same estimate in `left`.
-            Progress::Expected(_) => return,
+            // The step events carry the same estimate in `remaining`.
+            Progress::Eta(_) => return,
         }
         self.call(&self.last);
     }

@@ -2,7 +2,7 @@
 
 use crate::boundary::FfiError;
 use crate::{gani_image_desc, gani_layout, gani_sample};
-use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
 use std::mem::{align_of, size_of};
 use std::slice;
 
