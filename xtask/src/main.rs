@@ -1,22 +1,19 @@
-//! Project tasks, `cargo xtask NAME`: set the machine up, run every check, show what gani does.
+//! Project tasks, `cargo xtask NAME`: set up the machine, run all checks, run the demo, package a release.
 
 mod bench;
-mod check_cuda;
 mod check_import;
 mod demo;
 mod dist;
-mod header;
 mod hosts;
 mod install;
 mod memory;
-mod regenerate;
-mod steps;
 
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use xtask::steps;
 
-/// What the tests in C and C++ and that of the report need: a program and the Debian package that has it.
+/// Programs that the C and C++ tests and the test of the HTML report need, each with its Debian package.
 const TEST_TOOLS: [(&str, &str); 5] = [
     ("cc", "gcc"),
     ("c++", "g++"),
@@ -35,84 +32,85 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Put the pinned ONNX Runtime where gani finds it (through pip, checked by hash); does nothing the second time
+    /// Install the pinned ONNX Runtime where gani finds it (through pip, verified by hash), unless it is installed
     Setup {
-        /// Also fetch and convert the 1024 px face model (38 MB)
+        /// Also download and convert the 1024 px face model (38 MB)
         #[arg(long)]
         models: bool,
     },
-    /// Everything that continuous integration checks: formatting, lints, tests, documentation
+    /// Run everything that continuous integration checks: formatting, lints, tests, documentation
     Test,
-    /// The C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
+    /// Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
     TestMemory {
-        /// This tool alone
+        /// Run only this tool
         tool: Option<memory::Tool>,
     },
-    /// Invert and edit a real photograph at 1024 px; the pictures land in out/demo
+    /// Invert and edit a real photo at 1024 px; writes images to out/demo
     Demo,
-    /// gani against PyTorch: steps, memory, time to a likeness; a table and a plot in out/bench (PyTorch takes 5 GB; an hour)
+    /// Compare gani with PyTorch: step time, memory, time to a likeness; writes a table and a plot to out/bench (PyTorch
+    /// takes 5 GB; an hour)
     Bench {
-        /// Only these; the numbers are sizes of StyleGAN2
+        /// Run only these benchmarks; a number is a size of StyleGAN2
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(bench::NAMES))]
         only: Vec<String>,
-        /// Threads for both sides
+        /// Number of threads on both sides
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
         threads: u32,
-        /// Where both sides run
+        /// Device on both sides
         #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda"])]
         device: String,
     },
-    /// Where ONNX Runtime's CUDA build places every node of every graph: no GPU is needed, CUDA's libraries are stood in for
+    /// Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are stubbed
     CheckCuda,
-    /// Compare imports of full-size checkpoints (random weights, made by PyTorch, 2 GB) with PyTorch
+    /// Compare imports of full-size checkpoints (random weights, written by PyTorch, 2 GB) with PyTorch
     CheckImport {
-        /// A Python with torch and numpy
+        /// A Python interpreter with torch and numpy
         #[arg(long, default_value = "python3")]
         python: PathBuf,
     },
-    /// The plug-ins in real GIMP and Krita, each in a Debian that is made for it (as root; 2 GB under target/hosts)
+    /// Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts)
     TestHosts {
-        /// This editor alone
+        /// Run only the tests of this editor
         editor: Option<hosts::Editor>,
     },
-    /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime where this machine has it
+    /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime if this machine has it
     Install {
-        /// The folder that gets lib/, include/ and share/
+        /// The folder for lib/, include/ and share/
         #[arg(long)]
         prefix: PathBuf,
-        /// Install this build of the library instead of making a release one
+        /// Install this build of the library instead of a new release build
         #[arg(long)]
         library: Option<PathBuf>,
     },
-    /// Pack one archive for people without a compiler, and the zip that Krita imports, into out/dist
+    /// Package gani as one archive for users without a compiler, and the zip that Krita imports, in out/dist
     Dist {
-        /// Pack what lies in this folder of builds instead of making release ones
+        /// Package the builds in this folder instead of new release builds
         #[arg(long)]
         built: Option<PathBuf>,
     },
-    /// Make again what is made and committed: include/gani.h, and models/ from the networks they came from; `git diff
-    /// --stat` then shows no change
+    /// Regenerate the committed generated files: include/gani.h, and models/ from their source networks; `git diff --stat`
+    /// must show no change afterwards
     Regenerate {
-        /// The folder that holds nets/ and directions/; without it models/ stays as it is
+        /// The folder with nets/ and directions/; without it models/ is not changed
         assets: Option<PathBuf>,
     },
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().task {
+    let result = match Arguments::parse().task {
         Task::Setup { models } => setup(models),
         Task::Test => test(),
         Task::TestMemory { tool } => memory::run(tool),
         Task::Demo => demo::run(),
         Task::Bench { only, threads, device } => bench::run(&only, threads, &device),
-        Task::CheckCuda => check_cuda::run(),
-        Task::CheckImport { python } => check_import::check(&python),
+        Task::CheckCuda => dev("check-cuda", None),
+        Task::CheckImport { python } => check_import::run(&python),
         Task::TestHosts { editor } => hosts::run(editor),
         Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
         Task::Dist { built } => dist::run(built.as_deref()),
-        Task::Regenerate { assets } => regenerate(assets.as_deref()),
+        Task::Regenerate { assets } => dev("regenerate", assets),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
@@ -121,15 +119,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn regenerate(assets: Option<&Path>) -> Result<(), String> {
-    header::write()?;
-    assets.map_or(Ok(()), |assets| regenerate::run(assets, &steps::root().join("models")))
+/// Runs a task of `xtask-dev`, the package that links gani's crates. `path` is relative to the user's current folder.
+fn dev(task: &str, path: Option<PathBuf>) -> Result<(), String> {
+    let path = path.map(|path| std::path::absolute(&path).map_err(|e| format!("{}: {e}", path.display())));
+    let path = path.transpose()?.map(|path| path.to_string_lossy().into_owned());
+    let mut arguments = vec!["run", "--quiet", "--package", "xtask-dev", "--", task];
+    arguments.extend(path.as_deref());
+    steps::cargo(&arguments, &[])
 }
 
 fn setup(models: bool) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     if let Err(missing) = steps::need_programs(&TEST_TOOLS) {
-        println!("{missing}\n  (only tests need them)");
+        println!("{missing}\n  (only the tests need them)");
     }
     if models {
         let gani = steps::build_gani()?;
@@ -146,7 +148,7 @@ fn test() -> Result<(), String> {
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     steps::cargo(&["test", "--workspace"], &[])?;
     steps::cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    hosts::run_where_possible()?;
+    hosts::run_if_possible()?;
     println!("all checks passed");
     Ok(())
 }

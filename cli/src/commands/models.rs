@@ -2,7 +2,7 @@
 
 use crate::args::{ModelsAction, ModelsArgs};
 use crate::context::{Context, Failure, Outcome};
-use gani_cli::fetch;
+use gani_fetch as fetch;
 use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
 use serde_json::json;
