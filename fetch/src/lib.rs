@@ -13,24 +13,22 @@ pub use pip::fetch_wheel;
 pub use random_face::{RANDOM_FACE, RANDOM_FACE_FILES, fetch_random_face};
 pub use unpack::unpack;
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// An error of a download. Every message states the cause and a fix.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum FetchError {
     /// No file is pinned for this platform. The message names the file to install by hand.
-    #[error("{0}")]
     Unsupported(String),
     /// pip is missing, the network is unreachable, or the hash of the file differs from the pinned one.
-    #[error("{0}")]
     Download(String),
     /// The archive has the right hash but does not contain the expected files.
-    #[error("{0}")]
     Archive(String),
     /// A file operation failed.
-    #[error("cannot {doing} {}: {source}\n  fix: check that the folder is writable and that the disk is not full", path.display())]
     Io {
         /// The operation, as a verb.
         doing: &'static str,
@@ -39,6 +37,31 @@ pub enum FetchError {
         /// The error of the operating system.
         source: io::Error,
     },
+}
+
+// By hand, because thiserror and its dependencies take longer to compile than the rest of `cargo xtask`.
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::Unsupported(text) | FetchError::Download(text) | FetchError::Archive(text) => {
+                f.write_str(text)
+            }
+            FetchError::Io { doing, path, source } => write!(
+                f,
+                "cannot {doing} {}: {source}\n  fix: check that the folder is writable and that the disk is not full",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            FetchError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// A pinned wheel on the Python package index.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const OUT: &str = "out/hosts";
 
 /// A test suite: an editor with its own home folder.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Editor {
     /// GIMP 3.0.
     Gimp,
@@ -23,6 +23,21 @@ pub enum Editor {
     Krita,
     /// GIMP 3.0 with the 1024 px face model (release builds; takes minutes).
     FullSize,
+}
+
+impl Editor {
+    /// The names on the command line.
+    pub const NAMES: [&str; 3] = ["gimp", "krita", "full-size"];
+
+    /// The suite with this name.
+    pub fn from_name(name: &str) -> Option<Editor> {
+        match name {
+            "gimp" => Some(Editor::Gimp),
+            "krita" => Some(Editor::Krita),
+            "full-size" => Some(Editor::FullSize),
+            _ => None,
+        }
+    }
 }
 
 /// A test in the root: a Python program of `tests/hosts` that runs inside a host or controls it.

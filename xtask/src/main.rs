@@ -1,5 +1,6 @@
 //! Project tasks, `cargo xtask NAME`: set up the machine, run all checks, run the demo, package a release.
 
+mod arguments;
 mod bench;
 mod check_import;
 mod demo;
@@ -8,7 +9,7 @@ mod hosts;
 mod install;
 mod memory;
 
-use clap::{Parser, Subcommand};
+use clap::ArgMatches;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use xtask::steps;
@@ -22,100 +23,37 @@ const TEST_TOOLS: [(&str, &str); 5] = [
     ("chromium", "chromium"),
 ];
 
-/// The tasks of the gani project.
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    /// Install the pinned ONNX Runtime where gani finds it (through pip, verified by hash), unless it is installed
-    Setup {
-        /// Also download and convert the 1024 px face model (38 MB)
-        #[arg(long)]
-        models: bool,
-    },
-    /// Run everything that continuous integration checks: formatting, lints, tests, documentation
-    Test,
-    /// Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)
-    TestMemory {
-        /// Run only this tool
-        tool: Option<memory::Tool>,
-    },
-    /// Invert and edit a real photo at 1024 px; writes images to out/demo
-    Demo,
-    /// Compare gani with PyTorch: step time, memory, time to a likeness; writes a table and a plot to out/bench (PyTorch
-    /// takes 5 GB; an hour)
-    Bench {
-        /// Run only these benchmarks; a number is a size of StyleGAN2
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(bench::NAMES))]
-        only: Vec<String>,
-        /// Number of threads on both sides
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-        threads: u32,
-        /// Device on both sides
-        #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda"])]
-        device: String,
-    },
-    /// Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are stubbed
-    CheckCuda,
-    /// Compare imports of full-size checkpoints (random weights, written by PyTorch, 2 GB) with PyTorch
-    CheckImport {
-        /// A Python interpreter with torch and numpy
-        #[arg(long, default_value = "python3")]
-        python: PathBuf,
-    },
-    /// Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts)
-    TestHosts {
-        /// Run only the tests of this editor
-        editor: Option<hosts::Editor>,
-    },
-    /// Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime if this machine has it
-    Install {
-        /// The folder for lib/, include/ and share/
-        #[arg(long)]
-        prefix: PathBuf,
-        /// Install this build of the library instead of a new release build
-        #[arg(long)]
-        library: Option<PathBuf>,
-    },
-    /// Package gani as one archive for users without a compiler, and the zip that Krita imports, in out/dist
-    Dist {
-        /// Package the builds in this folder instead of new release builds
-        #[arg(long)]
-        built: Option<PathBuf>,
-    },
-    /// Regenerate the committed generated files: include/gani.h, and models/ from their source networks; `git diff --stat`
-    /// must show no change afterwards
-    Regenerate {
-        /// The folder with nets/ and directions/; without it models/ is not changed
-        assets: Option<PathBuf>,
-    },
-}
-
 fn main() -> ExitCode {
-    let result = match Arguments::parse().task {
-        Task::Setup { models } => setup(models),
-        Task::Test => test(),
-        Task::TestMemory { tool } => memory::run(tool),
-        Task::Demo => demo::run(),
-        Task::Bench { only, threads, device } => bench::run(&only, threads, &device),
-        Task::CheckCuda => dev("check-cuda", None),
-        Task::CheckImport { python } => check_import::run(&python),
-        Task::TestHosts { editor } => hosts::run(editor),
-        Task::Install { prefix, library } => install::run(&prefix, library.as_deref()),
-        Task::Dist { built } => dist::run(built.as_deref()),
-        Task::Regenerate { assets } => dev("regenerate", assets),
-    };
-    match result {
+    match run(arguments::command().get_matches()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(matches: ArgMatches) -> Result<(), String> {
+    let Some((task, arguments)) = matches.subcommand() else { return Ok(()) };
+    let path = |name: &str| arguments.get_one::<PathBuf>(name).cloned();
+    let text = |name: &str| arguments.get_one::<String>(name).map(String::as_str);
+    match task {
+        "setup" => setup(arguments.get_flag("models")),
+        "test" => test(),
+        "test-memory" => memory::run(text("tool").and_then(memory::Tool::from_name)),
+        "demo" => demo::run(),
+        "bench" => {
+            let only: Vec<String> = arguments.get_many("only").unwrap_or_default().cloned().collect();
+            let threads = arguments.get_one("threads").copied().unwrap_or(2);
+            bench::run(&only, threads, text("device").unwrap_or("cpu"))
+        }
+        "check-cuda" => dev("check-cuda", None),
+        "check-import" => check_import::run(&path("python").unwrap_or("python3".into())),
+        "test-hosts" => hosts::run(text("editor").and_then(hosts::Editor::from_name)),
+        "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
+        "dist" => dist::run(path("built").as_deref()),
+        "regenerate" => dev("regenerate", path("assets")),
+        other => Err(format!("the task {other} is not implemented")),
     }
 }
 

@@ -8,12 +8,26 @@ use crate::{install, steps};
 use std::process::Command;
 
 /// A tool that detects memory errors.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Tool {
     /// AddressSanitizer.
     Asan,
     /// Valgrind's memcheck.
     Valgrind,
+}
+
+impl Tool {
+    /// The names on the command line.
+    pub const NAMES: [&str; 2] = ["asan", "valgrind"];
+
+    /// The tool with this name.
+    pub fn from_name(name: &str) -> Option<Tool> {
+        match name {
+            "asan" => Some(Tool::Asan),
+            "valgrind" => Some(Tool::Valgrind),
+            _ => None,
+        }
+    }
 }
 
 /// Runs both tools, or only the given one.
