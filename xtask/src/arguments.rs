@@ -25,6 +25,7 @@ pub fn command() -> Command {
             )
             .arg(
                 Arg::new("only")
+                    .value_name("BENCHMARK")
                     .num_args(0..)
                     .value_parser(PossibleValuesParser::new(bench::NAMES))
                     .help("Run only these benchmarks; a number is a size of StyleGAN2"),
@@ -47,7 +48,7 @@ pub fn command() -> Command {
                  --stat` must show no change afterwards",
             )
             .arg(
-                Arg::new("assets")
+                Arg::new("assets").value_name("FOLDER")
                     .value_parser(value_parser!(PathBuf))
                     .help("The folder with nets/ and directions/; without it models/ is not changed"),
             ),
@@ -72,13 +73,13 @@ fn checks() -> [Command; 6] {
             "test-memory",
             "Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)",
         )
-        .arg(Arg::new("tool").value_parser(memory::Tool::NAMES).help("Run only this tool")),
+        .arg(Arg::new("tool").value_name("TOOL").value_parser(memory::Tool::NAMES).help("Run only this tool")),
         task(
             "test-hosts",
             "Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts). \
              `full-size` tests GIMP with the 1024 px model",
         )
-        .arg(Arg::new("editor").value_parser(hosts::Editor::NAMES).help("Run only the tests of this editor")),
+        .arg(Arg::new("editor").value_name("EDITOR").value_parser(hosts::Editor::NAMES).help("Run only the tests of this editor")),
         task(
             "check-cuda",
             "Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are \
