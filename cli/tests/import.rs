@@ -63,10 +63,7 @@ fn a_checkpoint_is_imported_and_used() {
     assert_eq!(missing(&report), ["encoder", "LPIPS", "identity", "face parsing"]);
     json(&["models", "verify", &bundle]);
     let manifest = std::fs::read_to_string(Path::new(&bundle).join("bundle.toml")).unwrap();
-    assert!(
-        manifest.contains("file = \"stylegan2-32.pt\"") && manifest.contains("blazeface"),
-        "{manifest}"
-    );
+    assert!(manifest.contains("file = \"stylegan2-32.pt\"") && manifest.contains("blazeface"), "{manifest}");
 
     let out = at("out");
     let invert = ["--model", &bundle, "invert", PHOTO, "-o", &out, "--iterations", "3", "--refine", "4"];
@@ -180,12 +177,7 @@ fn invalid_input_is_rejected_with_the_reason() {
         (&plain, vec![], 1, "--tunable"),
         (&plain, with("--tunable", "xyz*"), 1, "convolution weight"),
         (&good, with("--tunable", "*"), 1, "generator in an .onnx file"),
-        (
-            &good,
-            with("--encoder", &good),
-            1,
-            "e4e encoder or W encoder of HyperStyle",
-        ),
+        (&good, with("--encoder", &good), 1, "e4e encoder or W encoder of HyperStyle"),
         (&good, with("--encoder", &models("common/encoder.onnx")), 1, "do not belong together"),
         (&good, with("--lpips", &good), 1, "AlexNet"),
         (&good, with("--lpips", "a.onnx,b.onnx"), 1, "two checkpoints"),

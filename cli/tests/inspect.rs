@@ -89,7 +89,12 @@ fn networks_and_bundles_are_counted() {
     };
     assert_eq!((count("inputs", "theta."), count("outputs", "d.")), (9, 9));
     let activations = |n: &serde_json::Value| n["cost"]["activations"].as_u64().unwrap();
-    assert!(activations(&gradient) > 3 * activations(&generator), "{} and {}", activations(&gradient), activations(&generator));
+    assert!(
+        activations(&gradient) > 3 * activations(&generator),
+        "{} and {}",
+        activations(&gradient),
+        activations(&generator)
+    );
     let text = text(&["ffhq-64"]);
     assert!(text.contains("sha256") && text.contains("provenance") && !text.contains("FLOPs"), "{text}");
 }
