@@ -1,14 +1,14 @@
-//! Generates `include/gani.h` from the sources of `plugin-ffi` with cbindgen.
+//! `include/gani.h`, made from the sources of `plugin-ffi` by cbindgen.
 
 use cbindgen::{Builder, Config, DocumentationStyle, ExportConfig, Language, Style};
 use gani as abi;
 use std::mem::size_of;
 use xtask::steps;
 
-/// The header's path, relative to the root.
+/// The file, from the root.
 pub const PATH: &str = "include/gani.h";
 
-/// The header's introduction: the contract of the C ABI.
+/// What every caller reads first.
 const CONTRACT: &str = "\
 /* gani.h - put a photographed face inside a generator and edit it there.
  *
@@ -28,7 +28,7 @@ const CONTRACT: &str = "\
  * Enums     are passed as uint32_t.
  */";
 
-/// Macros for enums with the underlying type `uint32_t` in C, C23 and C++. They replace cbindgen's conditions at each enum.
+/// An enum whose values are `uint32_t`, in C, C23 and C++; in place of what cbindgen repeats at each.
 const GUARD: &str = "\
 #ifndef GANI_H
 #define GANI_H
@@ -44,7 +44,7 @@ const GUARD: &str = "\
 #define GANI_ENUM(name) typedef uint32_t name;
 #endif";
 
-/// Generates the text of the header.
+/// The text of the header, as the sources would have it.
 pub fn text() -> Result<String, String> {
     let enums = [
         "gani_status",
@@ -69,18 +69,18 @@ pub fn text() -> Result<String, String> {
         export: ExportConfig { include: enums.map(String::from).into(), ..ExportConfig::default() },
         ..Config::default()
     };
-    let bindings = Builder::new()
+    let made = Builder::new()
         .with_crate(steps::root().join("plugin-ffi"))
         .with_config(config)
         .generate()
-        .map_err(|error| format!("cannot generate the header: {error}"))?;
+        .map_err(|error| format!("the header cannot be made: {error}"))?;
     let mut bytes = Vec::new();
-    bindings.write(&mut bytes);
-    let generated = String::from_utf8(bytes).map_err(|_| "the header is not UTF-8".to_string())?;
-    Ok(enums.iter().fold(generated, |text, name| with_short_enum(&text, name)))
+    made.write(&mut bytes);
+    let made = String::from_utf8(bytes).map_err(|_| "the header is no UTF-8".to_string())?;
+    Ok(enums.iter().fold(made, |text, name| with_short_enum(&text, name)))
 }
 
-/// Replaces cbindgen's conditions at the enum `name` by the macros of [`GUARD`].
+/// Puts [`GUARD`]'s macros where cbindgen writes conditions for each enum.
 fn with_short_enum(text: &str, name: &str) -> String {
     let condition = "defined(__cplusplus) || __STDC_VERSION__ >= 202311L";
     let head = format!("enum {name}\n#if {condition}\n  : uint32_t\n#endif // {condition}\n {{");
@@ -91,13 +91,13 @@ fn with_short_enum(text: &str, name: &str) -> String {
     text.replace(&head, &format!("enum {name} GANI_U32 {{")).replace(&tail, &format!("GANI_ENUM({name})"))
 }
 
-/// Writes the header.
+/// Writes it.
 pub fn write() -> Result<(), String> {
     let path = steps::root().join(PATH);
     std::fs::write(&path, text()?).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// Static assertions of the sizes of the structs on 64-bit platforms.
+/// The sizes that the library has compiled in, for 64-bit systems.
 fn assertions() -> String {
     let sizes = [
         ("gani_bundle_info", size_of::<abi::gani_bundle_info>()),
@@ -116,7 +116,7 @@ fn assertions() -> String {
     };
     let lines: String = sizes.into_iter().map(line).collect();
     format!(
-        "/* The sizes that the library was compiled with. */\n\
+        "/* The library was compiled with these sizes. */\n\
          #if defined(__cplusplus)\n\
          #define GANI_STATIC_ASSERT(what, text) static_assert(what, text)\n\
          #else\n\
@@ -129,7 +129,7 @@ fn assertions() -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_header_is_up_to_date() {
+    fn the_committed_header_is_the_one_that_the_sources_make() {
         let committed = std::fs::read_to_string(xtask::steps::root().join(super::PATH)).unwrap_or_default();
         assert!(
             committed == super::text().unwrap(),
