@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fuzzes each target in turn: run.sh SECONDS TARGET… ; logs in fuzz/logs. docs/fuzzing.md says more.
-# Limits: 10 s for an input, 256 MiB in one allocation, 2 GiB in all.
+# Fuzzes the targets one after another and writes logs to fuzz/logs: run.sh SECONDS TARGET… (see docs/fuzzing.md)
+# Limits: 10 s for an input, 256 MiB for one allocation, 2 GiB for the process.
 set -uo pipefail
 cd "$(dirname "$0")"
-export RUSTC_BOOTSTRAP=1 # sanitizer and coverage flags on a stable compiler
+export RUSTC_BOOTSTRAP=1 # allows the sanitizer and coverage flags on a stable compiler
 seconds=$1
 shift
 mkdir -p logs

@@ -1,4 +1,4 @@
-"""Writes the seeds of every fuzz target into corpus/ from the committed fixtures. Run: python seeds.py (NumPy)."""
+"""Writes the seeds of every fuzz target to corpus/, from the committed fixtures. Run: python seeds.py (needs NumPy)."""
 
 import io
 import json
@@ -17,19 +17,19 @@ def seed(target, name, data):
     (folder / name).write_bytes(data)
 
 
-# Checkpoints: which container each fixture is, told by its first bytes.
+# Checkpoints. The first bytes identify the container.
 for path in (FIXTURES / "checkpoints").glob("*.p*"):
     data = path.read_bytes()
     target = "zip" if data[:2] == b"PK" else "legacy" if data[2:4] == b"\x8a\x0a" else "pkl"
     seed(target, path.name, data)
 
-# ONNX: the models of every opset, good and broken.
+# ONNX: valid and invalid models of every opset.
 models = np.load(FIXTURES / "onnx_files.npz")
 onnx = {key.rpartition("|")[0]: models[key].tobytes() for key in models.files if key.endswith("|model")}
 for i, data in enumerate(onnx.values()):
     seed("onnx", f"{i:03}.onnx", data)
 
-# OpenVINO: each op once, constants at the start of the .bin.
+# OpenVINO: one network for each op, with its constants at the start of the .bin.
 OPS = [
     ("Add", "", 2), ("Multiply", "", 2), ("Power", "", 2), ("MatMul", 'transpose_b="true"', 2), ("ShapeOf", "", 1),
     ("Gather", "", 3), ("Unsqueeze", "", 2), ("Squeeze", "", 2), ("Concat", 'axis="1"', 2),
@@ -64,7 +64,7 @@ for op, attributes, inputs in OPS:
     for values in (np.array([1, 1] * 40, np.int64), np.linspace(0, 1, 80, dtype=np.float32)):
         seed("openvino", f"{op}-{values.dtype}", network(op, attributes, inputs) + b"\0" + values.tobytes())
 
-# An inversion, as core/src/inversion.rs writes it.
+# An inversion in the format of core/src/inversion.rs.
 metrics = {"mse": 0.01, "lpips": 0.02, "ms_ssim": 0.97, "id": None}
 weights = {"pixel": "l2", "full_resolution": True, "lambda_pixel": 1.0, "lambda_lpips": 0.8, "lambda_identity": 0.1, "lambda_parsing": 1.0}
 module = {"blocks": 1, "before": "scale", "inside": "none", "start": "zero"}
@@ -85,7 +85,7 @@ header = {
 text = json.dumps(header).encode()
 seed("inversion", "whole", struct.pack("<Q", len(text)) + text + np.arange(10, dtype=np.float32).tobytes())
 
-# A bundle whose files all hold the same bytes: a network, a vector, directions.
+# Bundles whose files all have the same content: directions, a vector or a network.
 description = """version = 1
 name = "f"
 title = "t"

@@ -4,11 +4,11 @@ use crate::Result;
 use gani_core::invert::InvertOptions;
 use gani_core::model::Model;
 use gani_core::photo::Photo;
-use gani_core::preset::Preset;
-use gani_core::refine::refine;
+use gani_core::settings::Preset;
+use gani_core::invert::refine::refine;
 use gani_core::runtime::{Cancel, Runtime};
-use gani_core::terms::{Problem, StepLosses, observe};
-use gani_core::tune::{Tuner, tune};
+use gani_core::loss::total::{Problem, StepLosses, observe};
+use gani_core::invert::gani::tuner::{Tuner, tune};
 use gani_core::{direct, metrics};
 use ndarray::{Array2, Array4};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub fn run(runtime: Runtime, arguments: &Arguments) -> Result<serde_json::Value>
     }
     let started = Instant::now();
     let options = InvertOptions::new(&model, arguments.preset)?;
-    let (s, objective) = (&options.settings, model.objective()?);
+    let (s, objective) = (&options.settings, model.similarity_loss()?);
     let features = observe(&model.runtime, objective, &s.tune.weights, &target.into_dyn(), &cancel)?;
     let (mapping, w_avg) = (model.bundle.mapping()?, model.bundle.w_avg()?.to_vec());
     let problem = Problem {
@@ -56,7 +56,7 @@ pub fn run(runtime: Runtime, arguments: &Arguments) -> Result<serde_json::Value>
         cancel: &cancel,
     };
     let mut latent = ws.into_raw_vec_and_offset().0;
-    refine(&problem, &s.tune.weights.cheap(), &mut latent, &s.refine, |_, _| {})?;
+    refine(&problem, &s.tune.weights.pixel_and_lpips(), &mut latent, &s.refine, |_, _| {})?;
 
     let (mut seconds, mut lpips) = (Vec::new(), Vec::new());
     let mut seen = |losses: &StepLosses| {
@@ -83,10 +83,10 @@ pub fn run(runtime: Runtime, arguments: &Arguments) -> Result<serde_json::Value>
 
 /// The encoder's w in all style layers, `[n,512]`, and the crop at the generator's size, `[1,3,R,R]`.
 fn start(model: &Model, photo: &Path, cancel: &Cancel) -> Result<(Array2<f32>, Array4<f32>)> {
-    let photo = Photo::load(photo)?;
+    let photo = Photo::open(photo)?;
     let faces = model.faces(&photo, cancel)?;
     let face = faces.first().ok_or("the photo has no face")?;
-    let crop = face.alignment.crop(&photo, model.crop_size())?;
-    let [height, width] = model.bundle.image_size();
+    let crop = face.alignment.crop(&photo, model.crop_resolution())?;
+    let [height, width] = model.bundle.image_shape();
     Ok((model.encode(crop.view(), cancel)?, metrics::resize(crop.view(), height, width)))
 }

@@ -2,15 +2,15 @@
 
 use crate::Result;
 use gani_core::bundle::Bundle;
-use gani_core::direct::direct_tuning;
-use gani_core::evaluate::peak_memory_mb;
-use gani_core::method::Method;
-use gani_core::modules::Modules;
-use gani_core::objective::{self, Objective, Weights, Wrt, set_theta};
-use gani_core::preset::{Preset, face_weights};
+use gani_core::invert::direct::direct_tuning;
+use gani_core::report::evaluation::peak_memory_mb;
+use gani_core::settings::Method;
+use gani_core::invert::gani::modules::Modules;
+use gani_core::loss::similarity::{self, SimilarityLoss, LossWeights, Wrt, set_theta};
+use gani_core::settings::preset::{Preset, face_weights};
 use gani_core::runtime::{Binding, Cancel, Runtime};
-use gani_core::terms::{Problem, loss_gradient, observe};
-use gani_core::tune::Tuner;
+use gani_core::loss::total::{Problem, loss_gradient, observe};
+use gani_core::invert::gani::tuner::Tuner;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
 use gani_onnx::{Builder, Graph, cost};
@@ -57,10 +57,10 @@ pub struct Arguments {
 /// What every part needs.
 struct Setting<'s> {
     runtime: &'s Runtime,
-    objective: Objective,
+    objective: SimilarityLoss,
     mapping: Option<Graph>,
     w_avg: Vec<f32>,
-    weights: Weights,
+    weights: LossWeights,
     ws: ArrayD<f32>,
     /// `[runs + 1, 512]`: a latent to localise at for each run.
     z: ArrayD<f32>,
@@ -96,12 +96,12 @@ impl<'s> Setting<'s> {
     fn new(runtime: &'s Runtime, arguments: &Arguments) -> Result<Setting<'s>> {
         let bundle = Bundle::open(&arguments.model)?;
         let (mut objective, mapping, w_avg) = match &arguments.checkpoint {
-            None => (bundle.objective()?, bundle.mapping()?, bundle.w_avg()?.to_vec()),
+            None => (bundle.similarity_loss()?, bundle.mapping()?, bundle.w_avg()?.to_vec()),
             Some(path) => {
                 let network = stylegan2::build(&Checkpoint::read(path)?)?;
                 let size = network.generator.output_shape("image")?[3];
                 let resolution = size.min(256);
-                let objective = Objective {
+                let objective = SimilarityLoss {
                     generator: network.generator,
                     tunable: network.tunable,
                     networks: bundle.losses(resolution)?,
@@ -113,7 +113,7 @@ impl<'s> Setting<'s> {
         // The loss that both sides have in the same words: pixels and LPIPS.
         objective.networks.retain(|n| n.name == "lpips");
         objective.generator = runtime.lowered(objective.generator)?;
-        let weights = face_weights().cheap();
+        let weights = face_weights().pixel_and_lpips();
         let read = |name: &str| read_npy(&arguments.inputs.join(name));
         let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
         let (runs, cancel) = (arguments.runs, Cancel::new());
@@ -135,13 +135,13 @@ impl<'s> Setting<'s> {
         loss.set("ws", self.flat_ws())?;
         loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
         set_theta(&mut loss, &self.objective.generator, &self.objective.tunable)?;
-        loss.share_all(&target, "target.")?;
+        loss.alias_inputs(&target, "target.")?;
         let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
         let mut squares = 0.0;
         for name in &self.objective.tunable {
             squares += loss.get(&format!("d.{name}"))?.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         }
-        let value = loss.with("loss", |l| l[0])?;
+        let value = loss.with_data("loss", |l| l[0])?;
         let flops = cost::of(&self.objective.loss_gradient(&self.weights, Wrt::Weights)?).flops;
         Ok(json!({ "seconds": seconds, "loss": value, "gradient_norm": squares.sqrt(), "flops": flops }))
     }
@@ -162,7 +162,7 @@ impl<'s> Setting<'s> {
         fill(&mut apply, "")?;
         fill(&mut vjp, "d.")?;
         for prefix in ["psi", "g.", "theta.", "product."] {
-            vjp.share_all(&apply, prefix)?;
+            vjp.alias_inputs(&apply, prefix)?;
         }
         self.timed(|_| Ok(apply.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
     }

@@ -12,14 +12,15 @@ mod manifest;
 mod search;
 mod statistics;
 
-pub use directions::Directions;
+pub use directions::{Direction, Directions};
 pub use ffhq_1024::make_ffhq_1024;
 pub use import::{ImportOptions, Imported, import};
 pub use make::{Store, describe};
 pub use manifest::{Face, FileEntry, Generator, Loss, Manifest, Mapping, Network, Source};
 pub use search::{model_folders, preferred, user_folder};
 
-use crate::objective::{Distance, LossNetwork, Objective};
+use crate::loss::{Distance, LossNetwork, SimilarityLoss};
+use crate::settings::{Domain, domain};
 use crate::{Error, Result};
 use gani_onnx::networks::only_outputs;
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor, read};
@@ -35,7 +36,7 @@ const DESCRIPTION: &str = "bundle.toml";
 const MAX_DESCRIPTION: u64 = 1 << 20;
 
 /// The losses see images of at most this edge.
-const LOSS_SIZE: usize = 256;
+const LOSS_RESOLUTION: usize = 256;
 
 /// An installed model bundle.
 #[derive(Clone, Debug)]
@@ -90,22 +91,22 @@ impl Bundle {
         &self.folder
     }
 
-    /// Edge R of the generator's image; its width where it is not square.
-    pub fn size(&self) -> usize {
-        self.manifest.size
+    /// Resolution R of the generator's image: its width in pixels.
+    pub fn resolution(&self) -> usize {
+        self.manifest.resolution
     }
 
     /// Height and width of the generator's image.
-    pub fn image_size(&self) -> [usize; 2] {
-        [self.manifest.height.unwrap_or(self.size()), self.size()]
+    pub fn image_shape(&self) -> [usize; 2] {
+        [self.manifest.height.unwrap_or(self.resolution()), self.resolution()]
     }
 
     /// Its row of Table 1.
     ///
     /// # Errors
     /// [`Error::Input`] where the description names no known domain.
-    pub fn domain(&self) -> Result<crate::domain::Domain> {
-        crate::domain::domain(&self.manifest.domain)
+    pub fn domain(&self) -> Result<Domain> {
+        domain(&self.manifest.domain)
     }
 
     /// sha256 of the generator's file, as stated: what an inversion belongs to.
@@ -215,8 +216,8 @@ impl Bundle {
     }
 
     /// Edge of the image that the losses see: min(R, 256).
-    pub fn loss_size(&self) -> usize {
-        self.size().min(LOSS_SIZE)
+    pub fn loss_resolution(&self) -> usize {
+        self.resolution().min(LOSS_RESOLUTION)
     }
 
     /// The loss networks for images `[1, 3, size·H/W, size]`, H and W the generator's; usually of [`Bundle::loss_size`].
@@ -231,7 +232,7 @@ impl Bundle {
 
     /// Height and width of the generator's image at another width.
     fn shape_at(&self, width: usize) -> [usize; 2] {
-        let [h, w] = self.image_size();
+        let [h, w] = self.image_shape();
         [width * h / w.max(1), width]
     }
 
@@ -241,7 +242,7 @@ impl Bundle {
 
     /// Wraps a stored network: resize to the size it is made for, and the mean over positions of `squared`.
     fn loss(&self, loss: &Loss, size: [usize; 2]) -> Result<LossNetwork> {
-        let seen = loss.size.map_or(size, |edge| [edge; 2]);
+        let seen = loss.resolution.map_or(size, |r| [r; 2]);
         let stored = read::from_file(&self.path(&loss.file), &[("image", &[1, 3, seen[0], seen[1]])])?;
         let stored = match &loss.output {
             Some(output) => only_outputs(&stored, &[output])?,
@@ -262,14 +263,14 @@ impl Bundle {
     }
 
     /// Generator and loss networks, as tuning takes them.
-    pub fn objective(&self) -> Result<Objective> {
-        self.objective_of(self.generator()?)
+    pub fn similarity_loss(&self) -> Result<SimilarityLoss> {
+        self.similarity_loss_with(self.generator()?)
     }
 
     /// As [`Bundle::objective`], with the generator that was read already.
-    pub fn objective_of(&self, generator: Graph) -> Result<Objective> {
-        let resolution = self.loss_size();
-        Ok(Objective {
+    pub fn similarity_loss_with(&self, generator: Graph) -> Result<SimilarityLoss> {
+        let resolution = self.loss_resolution();
+        Ok(SimilarityLoss {
             generator,
             tunable: self.tunable().to_vec(),
             networks: self.losses(resolution)?,

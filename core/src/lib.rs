@@ -1,72 +1,58 @@
-//! Put a photograph inside a StyleGAN2-family generator, so exactly that the generator reproduces it, and edit it there.
-//!
-//! The method is GANI (Sheffi, Rotman, Wolf: *Gradient Adjusting Networks for Domain Inversion*): small modules map the
-//! loss gradient of each convolution weight to a relative change of it, and only the modules are trained.
+//! Invert a photograph into a StyleGAN2-family generator, so that the generator reproduces it, and edit it there.
 //!
 //! ```no_run
-//! use gani_core::editor::Editor;
-//! use gani_core::invert::{InvertOptions, Origin, invert};
-//! use gani_core::model::Model;
-//! use gani_core::photo::Photo;
-//! use gani_core::preset::Preset;
-//! use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
+//! use gani_core::{Edit, Model, Photo, Preset};
 //!
-//! let model = Model::open("ffhq-1024", Runtime::load(&RuntimeOptions::default())?)?;
-//! let options = InvertOptions::new(&model, Preset::Fast)?;
-//! let crop = Photo::load("face.png".as_ref())?.as_aligned_crop(model.crop_size())?;
-//! let cancel = Cancel::new();
-//! let result = invert(&model, crop.view(), Origin::default(), &options, &cancel, |_| {})?;
-//! let editor = Editor::tuned(&model, &result.inversion)?;
-//! let older = editor.moved(&result.inversion.ws, &["age=2".parse()?], None)?;
-//! let image = editor.image(older.view(), &cancel)?; // [1,3,1024,1024] in [-1,1]
+//! let model = Model::open("ffhq-1024")?;
+//! let mut photo = Photo::open("portrait.jpg")?;
+//! let face = model.inverter().preset(Preset::Fast).invert(&photo)?;
+//! face.paste(&[Edit::new("age", 2.0)], &mut photo)?;
+//! photo.save("older.jpg")?;
 //! # Ok::<(), gani_core::Error>(())
 //! ```
 //!
-//! # Where what is
-//! - The story of one inversion: [`invert`]. Algorithm 1: [`tune`]. Eq. 2–4: [`modules`]. Eq. 1: [`objective`]. Eq. 5: [`terms`].
-//! - Other methods, to compare: [`method`], [`pti`], [`project`], [`restyle`]; what is measured of them: [`evaluate`], [`metrics`].
-//! - Photos and faces: [`photo`]. Editing: [`edit`], [`editor`], [`sefa`]. The file: [`inversion`].
-//! - In editors: [`retouch`] (the story of one face in a host), [`pixels`] (its images), [`cache`] (inversions made before).
-//! - Networks: [`bundle`], [`model`]. All graphs of a bundle: [`graphs`]. ONNX Runtime: [`runtime`].
+//! The method is GANI (Sheffi, Rotman, Wolf: *Gradient Adjusting Networks for Domain Inversion*). Gradient modification modules map
+//! the loss gradient of each convolution weight to a relative change of that weight; only the modules are trained. The default
+//! presets minimize the same loss over the weights directly; [`Preset::Paper`] is GANI as published.
 //!
-//! Images are `[1,3,H,W]` RGB in `[-1,1]`; a latent w is `[512]`, w+ is `[n,512]`, one w for each of the generator's n style layers.
-//! Nothing here prints, opens a network, or panics on what a file says.
+//! # Modules, from top to bottom
+//! - [`face_session`]: one face in a program or host. [`report`]: evaluation, benchmark, inspection, plots.
+//! - [`invert`]: the inversion. Algorithm 1 is [`invert::tuning`], Eq. 2–4 are [`invert::gani::modules`].
+//! - [`edit`]: directions and the generator that renders edited latents. [`inversion`]: the file and the cache.
+//! - [`model`]: a bundle ready to run. [`bundle`]: networks on disk, and their import. [`metrics`]: MSE, LPIPS, MS-SSIM, ID.
+//! - [`loss`]: Eq. 1 is [`loss::similarity`], Eq. 5 with the localization term is [`loss::total`].
+//! - [`face`]: detection, alignment, pasting. [`photo`]: picture files and a host's pixels.
+//! - [`settings`]: presets, methods and Table 1 as data. [`optim`]: Adam and Ranger.
+//! - [`runtime`]: ONNX Runtime. [`util`]: files and paths. [`error`]: the error type.
+//!
+//! A module uses only modules below it.
+//!
+//! # Conventions
+//! Images are `[1,3,H,W]`, RGB in `[-1,1]`. A latent w is `[512]`; w+ is `[n,512]`, one w for each of the generator's n style
+//! layers. This crate never prints, never opens a network connection, and never panics because of the content of a file.
 
-pub mod adam;
-pub mod bench;
 pub mod bundle;
-pub mod cache;
-pub mod direct;
-pub mod domain;
 pub mod edit;
-pub mod editor;
 pub mod error;
-pub mod evaluate;
-pub mod figure;
-pub mod files;
-pub mod follow;
-pub mod graphs;
-pub mod inspect;
+pub mod face;
+pub mod face_session;
 pub mod inversion;
 pub mod invert;
-pub mod method;
+pub mod loss;
 pub mod metrics;
 pub mod model;
-pub mod modules;
-pub mod objective;
+pub mod optim;
 pub mod photo;
-pub mod pixels;
-pub mod place;
-pub mod preset;
-pub mod project;
-pub mod pti;
-pub mod ranger;
-pub mod refine;
-pub mod restyle;
-pub mod retouch;
+pub mod report;
 pub mod runtime;
-pub mod sefa;
-pub mod terms;
-pub mod tune;
+pub mod settings;
+pub mod util;
 
+pub use edit::Edit;
 pub use error::{Error, Result};
+pub use face_session::{FaceSession, Inverter};
+pub use invert::Progress;
+pub use model::Model;
+pub use photo::Photo;
+pub use runtime::Cancel;
+pub use settings::Preset;

@@ -5,20 +5,19 @@
 
 mod identity;
 mod ms_ssim;
-mod resize;
 
 pub use identity::{Identity, cosine};
 pub use ms_ssim::ms_ssim;
-pub use resize::resize;
 
 use ndarray::ArrayView4;
 use serde::{Deserialize, Serialize};
 
+use crate::photo::resize;
 use crate::runtime::{Cancel, Session};
 use crate::{Error, Result};
 
-/// Side, in pixels, at which images are compared.
-pub const SIZE: usize = 256;
+/// Resolution in pixels at which images are compared.
+pub const RESOLUTION: usize = 256;
 
 /// What [`measure`] found. Written to JSON as it stands; what could not be measured is `null`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -73,8 +72,8 @@ pub fn measure(
             )));
         }
     }
-    let small_result = resize(result, SIZE, SIZE);
-    let small_target = resize(target, SIZE, SIZE);
+    let small_result = resize(result, RESOLUTION, RESOLUTION);
+    let small_target = resize(target, RESOLUTION, RESOLUTION);
     let lpips = match &networks.lpips {
         Some(network) => Some(lpips(network, small_result.view(), small_target.view(), cancel)?),
         None => None,
@@ -97,7 +96,7 @@ pub fn measure(
 ///
 /// # Errors
 /// As [`measure`], and [`Error::Input`] where the sizes differ.
-pub fn measure_as_is(
+pub fn measure_at_full_resolution(
     result: ArrayView4<'_, f32>,
     target: ArrayView4<'_, f32>,
     network: Option<&Session>,

@@ -12,7 +12,7 @@ mod session;
 
 pub use binding::Binding;
 pub use cancel::Cancel;
-pub use session::{Port, Session};
+pub use session::{Session, TensorInfo};
 
 use std::fmt;
 use std::num::NonZero;
@@ -27,7 +27,7 @@ use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::{Error, Result};
-use gani_onnx::expr::ConvAttrs;
+use gani_onnx::ConvAttrs;
 use gani_onnx::{Builder, Graph, cuda, winograd, write};
 use ndarray::{ArrayD, IxDyn};
 
@@ -54,7 +54,7 @@ impl Device {
     pub fn lowered(self, graph: Graph) -> Result<Graph> {
         Ok(match self {
             Device::Cpu => winograd(&graph)?,
-            Device::Cuda(_) => cuda::unfolded(&graph)?,
+            Device::Cuda(_) => cuda::decompose_grouped(&graph)?,
         })
     }
 }
@@ -169,7 +169,7 @@ impl Runtime {
                     ))
                 })?;
             }
-            DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::proved) {
+            DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::self_test) {
                 Ok(on_cuda) => runtime = on_cuda,
                 Err(cause) => log::debug!("running on the processor, CUDA does not work here: {cause}"),
             },
@@ -215,16 +215,16 @@ impl Runtime {
     /// Makes a session of a graph of ours, the way it runs best.
     ///
     /// On a GPU, its [`Binding`]s are recorded as CUDA graphs. On a processor, ONNX Runtime is not told the sizes of its inputs
-    /// ([`write::to_open_bytes`]), which saves a third of a gradient's memory.
+    /// ([`write::to_bytes_dynamic`]), which saves a third of a gradient's memory.
     ///
     /// # Errors
     /// [`Error::Model`] where ONNX Runtime refuses the graph.
     pub fn compile(&self, name: &str, graph: &Graph) -> Result<Session> {
         match self.device {
-            Device::Cpu => self.session_of(name, &write::to_open_bytes(graph)?, Some(graph), false),
+            Device::Cpu => self.session_of(name, &write::to_bytes_dynamic(graph)?, Some(graph), false),
             Device::Cuda(_) => {
-                let graph = cuda::recordable(graph)?;
-                let record = cuda::may_be_recorded(&graph);
+                let graph = cuda::make_capturable(graph)?;
+                let record = cuda::is_capturable(&graph);
                 self.session_of(name, &write::to_bytes(&graph)?, Some(&graph), record)
             }
         }
@@ -288,7 +288,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Runtime`] with the device's own words.
-    pub fn proved(self) -> Result<Runtime> {
+    pub fn self_test(self) -> Result<Runtime> {
         let b = Builder::new();
         let (x, w) = (b.input("x", &[1, 1, 4, 4]), b.input("w", &[1, 1, 3, 3]));
         b.output("y", x.conv(w, &ConvAttrs::same(1)));

@@ -1,10 +1,10 @@
-//! Bundles: the description up to the first zero byte; the rest is the content of every other file it may name here.
+//! Bundles. The input is `bundle.toml`, a zero byte, and the content of every other file.
 #![no_main]
 
 use gani_core::bundle::Bundle;
 use libfuzzer_sys::fuzz_target;
 
-/// The files that the seeds' description names.
+/// The files that the `bundle.toml` of the seeds names.
 const FILES: [&str; 5] = ["generator.onnx", "mapping.onnx", "w_avg.npy", "directions.npz", "loss.onnx"];
 
 fuzz_target!(|data: &[u8]| {

@@ -1,4 +1,4 @@
-//! Inversion files (safetensors with a JSON header): what opens is saved, and opens again with the same shapes.
+//! Inversion files (safetensors with a JSON header). A file that opens can be saved and reopened with the same shapes.
 #![no_main]
 
 use gani_core::inversion::Inversion;

@@ -1,17 +1,17 @@
-//! PyTorch checkpoints as named tensors: `.pt` and `.pth` since PyTorch 0.4, and NVlabs's `.pkl`. Nothing in them is executed.
+//! PyTorch checkpoints as named tensors: `.pt` and `.pth` files since PyTorch 0.4, and NVlabs' `.pkl`. No
+//! code in them is executed.
 //!
-//! A file is a pickle (`pickle`) in one of three containers: a zip archive (`zip`), the format before PyTorch 1.6
-//! (`legacy`), or the bare pickle that NVlabs writes, with every storage inside. Opening reads the pickle, names what it
-//! holds (`names`) and checks that every tensor lies within the file (`view`); elements are read when a tensor is
-//! first asked for, so that a file takes no more memory than the tensors in use.
+//! A file is a pickle (`pickle`) in one of three containers: a zip archive (`zip`), the format before PyTorch
+//! 1.6 (`legacy`), or a bare pickle with every storage inline, as NVlabs writes it. Opening a file parses the
+//! pickle, names its contents (`names`) and checks that every tensor is inside the file (`view`). Elements
+//! are read when a tensor is first accessed, so that a file takes only the memory of the tensors in use.
 //!
 //! # Limits
-//! Opening takes at most 256 MiB beside the tensors: a pickle has at most 2²¹ instructions and 32 MiB of text, nests at
-//! most 1,024 marks and 64 dicts; a file names at most 65,536 tensors. All tensors together have at most as many elements
-//! as the file has bytes, and 2²⁴ more.
+//! Besides tensors, opening a file takes at most 256 MiB. A pickle has at most 2²¹ instructions and 32 MiB of
+//! text, and nests at most 1,024 marks and 64 dicts. A file contains at most 65,536 tensors. All tensors
+//! together have at most as many elements as the file has bytes, plus 2²⁴.
 
 mod element;
-mod legacy;
 mod names;
 mod pickle;
 mod source;
@@ -19,10 +19,11 @@ mod view;
 mod zip;
 
 pub use element::Element;
+pub use names::{SINGLE, Setting};
 
 use crate::{Error, Result, Tensor};
 use names::Contents;
-use pickle::{Budget, Pickle, Place, View};
+use pickle::{Budget, Location, Pickle, View, legacy};
 use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,40 +31,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use view::Stored;
 
-/// The name of the tensor of a file that is one tensor.
-pub const SINGLE: &str = "tensor";
-
-/// Elements that a file's tensors may have beyond its bytes, where views repeat elements.
+/// Elements that a file's tensors may have beyond its bytes, because views can repeat elements.
 const MAX_REPEATED: u64 = 1 << 24;
 
-/// The container that a checkpoint came in.
+/// The container of a checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Format {
     /// The zip archive of PyTorch since 1.6.
     Zip,
     /// The stream of pickles and storages of PyTorch before 1.6.
     Legacy,
-    /// A bare pickle with storages inside: NVlabs's `.pkl`.
+    /// A bare pickle with storages inline: NVlabs' `.pkl`.
     Pickle,
-    /// Tensors in memory.
+    /// Tensors in memory, not from a file.
     #[default]
     Memory,
 }
 
-/// A value of a checkpoint that is no tensor: an option it was trained with, an attribute of a module.
-#[derive(Clone, PartialEq, Debug)]
-#[allow(missing_docs)] // each variant is its Python type
-pub enum Setting {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-}
-
-/// The tensors of a checkpoint by their dotted path, such as `g_ema.conv1.conv.weight` or `G_ema.synthesis.b4.const`.
+/// The tensors of a checkpoint by dotted path, such as `g_ema.conv1.conv.weight` or
+/// `G_ema.synthesis.b4.const`.
 ///
-/// Cloning shares everything.
+/// Clones share all data.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     prefix: String,
@@ -77,11 +65,11 @@ struct File {
     source: Option<Source>,
     tensors: BTreeMap<String, Entry>,
     settings: BTreeMap<String, Setting>,
-    /// Elements read so far.
+    /// Number of elements read so far.
     read: AtomicU64,
 }
 
-/// A tensor that is read once, when it is first asked for.
+/// A tensor that is read on first access.
 #[derive(Debug)]
 struct Entry {
     stored: Option<Stored>,
@@ -89,21 +77,21 @@ struct Entry {
 }
 
 impl Checkpoint {
-    /// Opens a file that `torch.save` has written – a tensor, a state dict, dicts of them, a module – or a pickle that
-    /// holds them, as NVlabs publishes (`G_ema.synthesis.b4.const`, `G_ema.mapping.w_avg`).
+    /// Opens a file written by `torch.save` (a tensor, a state dict, nested dicts of them, or a module), or a
+    /// pickle of these, as NVlabs publishes (`G_ema.synthesis.b4.const`, `G_ema.mapping.w_avg`).
     ///
-    /// Floating-point tensors are read as f32, integers and truth values as i64. A file that is a single tensor holds it
-    /// as [`SINGLE`].
+    /// Floating-point tensors are read as f32, integers and booleans as i64. If the file is a single tensor,
+    /// its name is [`SINGLE`].
     ///
     /// # Errors
-    /// [`Error::Model`] where the file is no checkpoint, is truncated, or asks for a class or function that could run
-    /// code, which it names; [`Error::Limits`] where it is larger than the limits above; [`Error::Unsupported`] for kinds
-    /// of tensors or of files that are not read; [`Error::Io`] where it cannot be read.
+    /// [`Error::Model`] if the file is not a checkpoint, is truncated, or names a class or function that
+    /// could run code; [`Error::Limits`] if it exceeds the limits above; [`Error::Unsupported`] for kinds of
+    /// tensors or files that are not supported; [`Error::Io`] if it cannot be read.
     pub fn read(path: &Path) -> Result<Checkpoint> {
         Checkpoint::open(Source::open(path)?)
     }
 
-    /// As [`Checkpoint::read`], of bytes in memory; `name` is for messages.
+    /// As [`Checkpoint::read`], from bytes in memory. `name` is for messages.
     ///
     /// # Errors
     /// As [`Checkpoint::read`].
@@ -124,7 +112,7 @@ impl Checkpoint {
         Ok(Checkpoint { prefix: String::new(), file: Arc::new(file) })
     }
 
-    /// A checkpoint from tensors in memory; `name` is for messages.
+    /// Creates a checkpoint from tensors in memory. `name` is for messages.
     pub fn from_tensors(name: &str, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Checkpoint {
         let entry = |(key, tensor): (String, Tensor)| (key, Entry { stored: None, tensor: tensor.into() });
         let tensors = tensors.into_iter().map(entry).collect();
@@ -132,8 +120,9 @@ impl Checkpoint {
         Checkpoint { prefix: String::new(), file: Arc::new(file) }
     }
 
-    /// The same tensors, looked up below `prefix` (`g_ema.`), where there are any.
-    pub fn below(mut self, prefix: &str) -> Checkpoint {
+    /// Restricts lookups to keys under `prefix`, such as `g_ema.`. If no key has this prefix, the scope is
+    /// unchanged.
+    pub fn scoped(mut self, prefix: &str) -> Checkpoint {
         if self.file.tensors.keys().any(|k| k.starts_with(prefix)) {
             self.prefix = prefix.into();
         }
@@ -145,49 +134,50 @@ impl Checkpoint {
         &self.file.name
     }
 
-    /// The container that it came in.
+    /// The container of the file.
     pub fn format(&self) -> Format {
         self.file.format
     }
 
-    /// Names under the prefix, without it, in alphabetical order.
+    /// The keys in scope, without the prefix, in alphabetical order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.file.tensors.keys().filter_map(|k| k.strip_prefix(&self.prefix))
     }
 
-    /// Shape of the tensor called `key` under the prefix, without reading it; `None` where there is none.
+    /// Shape of the tensor `key` in scope, without reading it; `None` if there is none.
     pub fn shape(&self, key: &str) -> Option<&[usize]> {
         self.entry(key).map(Entry::shape)
     }
 
-    /// Type of its elements in the file; `None` where there is no such tensor, or it never was in a file.
+    /// Element type of the tensor in the file; `None` if there is no such tensor, or it is not from a file.
     pub fn element(&self, key: &str) -> Option<Element> {
         self.entry(key).and_then(|e| e.stored.as_ref()).map(|s| s.element)
     }
 
-    /// What the file holds beside tensors, by dotted path: options such as `opts.stylegan_size`, and the attributes of
-    /// pickled modules such as `G_ema.synthesis.b4.conv1.conv_clamp`. The prefix does not apply.
+    /// The contents that are not tensors, by dotted path: options such as `opts.stylegan_size`, and
+    /// attributes of pickled modules such as `G_ema.synthesis.b4.conv1.conv_clamp`. The scope does not apply.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.file.settings.iter().map(|(k, v)| (k.as_str(), v))
     }
 
-    /// The setting at the whole path `key`.
+    /// The setting with the full path `key`.
     pub fn setting(&self, key: &str) -> Option<&Setting> {
         self.file.settings.get(key)
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {
-        // Most lookups have a prefix; the others need no copy.
+        // Without a prefix, the lookup needs no allocation.
         match self.prefix.is_empty() {
             true => self.file.tensors.get(key),
             false => self.file.tensors.get(&format!("{}{key}", self.prefix)),
         }
     }
 
-    /// The tensor called `key` under the prefix.
+    /// The tensor `key` in scope.
     ///
     /// # Errors
-    /// [`Error::Model`] naming the key that the file lacks; [`Error::Io`], [`Error::Limits`] where it cannot be read.
+    /// [`Error::Model`] naming the key if it is missing; [`Error::Io`] or [`Error::Limits`] if it cannot be
+    /// read.
     pub fn get(&self, key: &str) -> Result<&Tensor> {
         let entry = self.entry(key).ok_or_else(|| {
             self.bad(format!(
@@ -198,32 +188,33 @@ impl Checkpoint {
         self.file.tensor(entry)
     }
 
-    /// The tensor called `key` as f32 values, checked to be of `shape`.
+    /// The tensor `key` in scope as f32 values; its shape must be `shape`.
     ///
     /// # Errors
     /// [`Error::Model`] naming the key and both shapes.
     pub fn values(&self, key: &str, shape: &[usize]) -> Result<&[f32]> {
         if let Some(found) = self.shape(key).filter(|found| *found != shape) {
-            return Err(self.bad(format!("`{key}` has the shape {found:?}; {shape:?} was expected")));
+            return Err(self.bad(format!("`{key}` has the shape {found:?}; expected {shape:?}")));
         }
         let tensor = self.get(key)?;
         tensor.as_f32().ok_or_else(|| self.bad(format!("`{key}` does not hold floating-point numbers")))
     }
 
-    /// `key` as the file spells it, with the prefix.
-    pub(crate) fn full(&self, key: &str) -> String {
+    /// The full path of `key`, including the prefix.
+    pub(crate) fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    /// One more than the largest number that follows `stem` in the keys: of `body.0.…` … `body.23.…`, 24 for `body.`.
+    /// One more than the largest number that follows `stem` in the keys: for `body.`, `body.0.…` …
+    /// `body.23.…` give 24.
     pub(crate) fn count(&self, stem: &str) -> usize {
         let number = |key: &str| key.strip_prefix(stem)?.split('.').next()?.parse::<usize>().ok();
-        // A key may hold any number; no network has as many parts as this.
+        // A key may contain any number; no network has this many parts.
         self.keys().filter_map(number).filter(|&n| n < 1000).max().map_or(0, |n| n + 1)
     }
 
-    /// A tensor outside the prefix, such as `latent_avg` beside `g_ema`.
-    pub fn top(&self, key: &str) -> Option<&Tensor> {
+    /// A tensor by its full path, such as `latent_avg` beside `g_ema`. The scope does not apply.
+    pub fn unscoped(&self, key: &str) -> Option<&Tensor> {
         self.file.tensors.get(key).and_then(|entry| self.file.tensor(entry).ok())
     }
 
@@ -248,12 +239,12 @@ impl File {
             return Ok(tensor);
         }
         let (Some(source), Some(stored)) = (&self.source, &entry.stored) else {
-            return Err(Error::Model(format!("{}: a tensor is nowhere", self.name)));
+            return Err(Error::Model(format!("{}: a tensor has no data", self.name)));
         };
         let limit = source.len + MAX_REPEATED;
         if self.read.fetch_add(stored.cost(), Ordering::Relaxed) + stored.cost() > limit {
             return Err(source.limit(format!(
-                "its tensors have more than {limit} elements, which is no list of weights for {} bytes",
+                "its tensors have more than {limit} elements, too many for a checkpoint of {} bytes",
                 source.len
             )));
         }
@@ -262,7 +253,7 @@ impl File {
     }
 }
 
-/// Recognises the container by its first bytes.
+/// Detects the container by its first bytes.
 fn parse(source: &Source) -> Result<(Format, Pickle)> {
     let mut start = [0; legacy::MAGIC.len()];
     let known = source.len.min(start.len() as u64) as usize;
@@ -270,11 +261,12 @@ fn parse(source: &Source) -> Result<(Format, Pickle)> {
     match start {
         _ if start.starts_with(b"PK") => Ok((Format::Zip, zip::read(source)?)),
         legacy::MAGIC => Ok((Format::Legacy, legacy::read(source)?)),
-        // A pickle of protocol 2 or later; older ones only to name what they would run.
+        // A pickle of protocol 2 or later. Older protocols are parsed only to name the functions that they
+        // would call.
         [0x80 | b'(' | b'c' | b'}' | b']' | b'd' | b'l', ..] => {
             let pickle = pickle::read(source, 0, source.len, &mut Budget::new())?;
-            if pickle.storages.iter().any(|s| matches!(s.place, Place::Key(_))) {
-                return Err(source.bad("damaged: its tensors refer to storages that it does not hold"));
+            if pickle.storages.iter().any(|s| matches!(s.place, Location::Key(_))) {
+                return Err(source.bad("damaged: its tensors refer to storages that it does not contain"));
             }
             Ok((Format::Pickle, pickle))
         }
@@ -290,10 +282,10 @@ mod tests {
     fn what_is_missing_or_misshaped_is_named() {
         let weight = Tensor::f32(&[2], vec![1.0, 2.0]).unwrap();
         let c = Checkpoint::from_tensors("a.pt", [("g_ema.w".to_string(), weight)]);
-        assert_eq!(c.clone().below("g_ema.").values("w", &[2]).unwrap(), [1.0, 2.0]);
-        let text = c.clone().below("g_ema.").get("b").unwrap_err().to_string();
+        assert_eq!(c.clone().scoped("g_ema.").values("w", &[2]).unwrap(), [1.0, 2.0]);
+        let text = c.clone().scoped("g_ema.").get("b").unwrap_err().to_string();
         assert!(text.contains("a.pt") && text.contains("g_ema.b"), "{text}");
-        let text = c.below("g_ema.").values("w", &[3]).unwrap_err().to_string();
+        let text = c.scoped("g_ema.").values("w", &[3]).unwrap_err().to_string();
         assert!(text.contains("`w`") && text.contains("[2]") && text.contains("[3]"), "{text}");
     }
 

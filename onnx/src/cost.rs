@@ -1,11 +1,12 @@
-//! What a graph costs to run once, counted from its static shapes: parameters, floating-point operations, bytes moved.
+//! The cost of running a graph once, counted from its static shapes: parameters, floating-point operations,
+//! and bytes moved.
 //!
 //! ```
 //! use gani_onnx::{Builder, Tensor, cost};
 //! let b = Builder::new();
 //! let w = b.weight("w", Tensor::f32(&[4, 8], vec![0.5; 32]).unwrap());
 //! b.output("y", b.input("x", &[2, 4]).matmul(w));
-//! let cost = cost::of(&b.finish()?);
+//! let cost = cost::count(&b.finish()?);
 //! assert_eq!((cost.parameters, cost.flops), (32, 2 * 2 * 4 * 8));
 //! # Ok::<(), gani_onnx::Error>(())
 //! ```
@@ -14,26 +15,27 @@ use crate::DType;
 use crate::graph::{Graph, Node, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What running a graph once takes.
+/// The cost of running a graph once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Cost {
-    /// Elements of the floating-point weights; scalars and shapes are none.
+    /// Elements of the floating-point weights, not counting scalars and shapes.
     pub parameters: u64,
-    /// Floating-point operations; a multiplication with its addition is two.
+    /// Floating-point operations; a multiply-add counts as two.
     pub flops: u64,
-    /// Bytes that nodes read and write, each node on its own: what moves where nothing is fused or cached.
+    /// Bytes read and written by the nodes, each node on its own: the memory traffic if nothing is fused or
+    /// cached.
     pub bytes: u64,
-    /// Bytes of intermediate results that are needed at one time, at the worst, when nodes run in the graph's order and
-    /// nothing is computed in place. Inputs, outputs and constants are not among them.
+    /// Peak size of the intermediate results, in bytes, if nodes run in the graph's order and nothing is
+    /// computed in place. Does not include inputs, outputs and constants.
     pub activations: u64,
-    /// FLOPs and bytes by op.
+    /// FLOPs and bytes for each op type.
     pub ops: BTreeMap<String, OpCost>,
 }
 
-/// The share of one op.
+/// The cost of all nodes of one op type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OpCost {
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u64,
     /// Their floating-point operations.
     pub flops: u64,
@@ -41,8 +43,8 @@ pub struct OpCost {
     pub bytes: u64,
 }
 
-/// Counts a graph.
-pub fn of(graph: &Graph) -> Cost {
+/// Counts the cost of a graph.
+pub fn count(graph: &Graph) -> Cost {
     let mut cost = Cost { activations: activations(graph), ..Cost::default() };
     let mut seen = HashSet::new();
     for node in graph.nodes() {
@@ -59,30 +61,30 @@ pub fn of(graph: &Graph) -> Cost {
     cost
 }
 
-/// What a machine does at best.
+/// The peak performance of a machine.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Machine {
-    /// Floating-point operations in a second.
+    /// Floating-point operations per second.
     pub flops: f64,
-    /// Bytes between memory and processor in a second.
+    /// Memory bandwidth in bytes per second.
     pub bytes: f64,
-    /// Seconds that starting a node takes.
-    pub start: f64,
+    /// Launch overhead of a node in seconds.
+    pub launch_overhead: f64,
 }
 
-/// Seconds that the graph takes on a machine, by the roofline model: a node takes as long as its operations or its bytes,
-/// whichever is longer, and its start. Views take nothing.
+/// Estimated run time in seconds by the roofline model: a node takes the longer of its compute time and its
+/// memory time, plus the launch overhead. Views are free.
 pub fn seconds(graph: &Graph, machine: &Machine) -> f64 {
     let node = |node: &Node| {
         let (flops, bytes) = (flops(graph, node) as f64, bytes(graph, node) as f64);
-        machine.start + (flops / machine.flops).max(bytes / machine.bytes)
+        machine.launch_overhead + (flops / machine.flops).max(bytes / machine.bytes)
     };
     graph.nodes().iter().filter(|n| !is_view(n)).map(node).sum()
 }
 
 /// See [`Cost::activations`].
 fn activations(graph: &Graph) -> u64 {
-    // A view is another name of its argument.
+    // A view shares the buffer of its argument.
     let mut owner: HashMap<Value, Value> = HashMap::new();
     let owner_of = |owner: &HashMap<Value, Value>, v: Value| owner.get(&v).copied().unwrap_or(v);
     let mut last_use: HashMap<Value, usize> = HashMap::new();
@@ -113,7 +115,7 @@ fn activations(graph: &Graph) -> u64 {
     most
 }
 
-/// Number of elements of a value; stops at the largest number rather than overflow.
+/// Number of elements of a value; saturates.
 fn elements(graph: &Graph, value: Value) -> u64 {
     graph.info(value).shape.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64))
 }
@@ -125,14 +127,14 @@ pub(crate) fn flops(graph: &Graph, node: &Node) -> u64 {
     let count = |v: Option<Value>| v.map_or(0, |v| elements(graph, v));
     let out = count(node.outputs.first().copied());
     let product = |dims: &[usize]| dims.iter().fold(1, |n: u64, &d| n.saturating_mul(d as u64));
-    // Each element of the bias is added once for every output that has it.
+    // The bias is added once to each output element.
     let bias = if input(2).is_some() { out } else { 0 };
     match node.op.as_str() {
-        // out[n, o, y] = Σ over the weight's [i, ky, kx] of row o
+        // out[n, o, y] = Σ over [i, ky, kx] of the weight's row o
         "Conv" => {
             out.saturating_mul(2 * product(shape(input(1)).get(1..).unwrap_or_default())).saturating_add(bias)
         }
-        // in[n, i, y] goes to the weight's [o, ky, kx] of row i
+        // in[n, i, y] is multiplied by [o, ky, kx] of the weight's row i
         "ConvTranspose" => {
             let taps = product(shape(input(1)).get(1..).unwrap_or_default());
             count(input(0)).saturating_mul(2 * taps).saturating_add(bias)
@@ -146,21 +148,21 @@ pub(crate) fn flops(graph: &Graph, node: &Node) -> u64 {
             let window = node.attrs.get_ints("kernel_shape").unwrap_or_default();
             window.iter().fold(out, |n, &k| n.saturating_mul(k.unsigned_abs()))
         }
-        // Each element is looked at once …
+        // Each element is read once.
         op if op.starts_with("Reduce") || op.starts_with("Global") || op.starts_with("Arg") => {
             count(input(0))
         }
-        // … or for the mean, for the variance, and for what comes of both.
+        // Passes for the mean, the variance, and the normalized result.
         "BatchNormalization" => 2 * out,
         "InstanceNormalization" | "LayerNormalization" | "Softmax" | "LogSoftmax" => 5 * out,
-        // Two neighbours an axis.
+        // Two neighbors on each axis.
         "Resize" if node.attrs.get_str("mode", "nearest") == "linear" => 6 * out,
         op if MOVES.contains(&op) => 0,
         _ => out,
     }
 }
 
-/// Ops that only move or rename.
+/// Ops that only move or rename data.
 const MOVES: [&str; 22] = [
     "Cast",
     "Concat",
@@ -186,7 +188,7 @@ const MOVES: [&str; 22] = [
     "Unsqueeze",
 ];
 
-/// Of these the result is the argument under another shape: nothing moves.
+/// The ops among these whose result is the argument under another shape: no data moves.
 const VIEWS: [&str; 5] = ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
 fn is_view(node: &Node) -> bool {
@@ -224,18 +226,18 @@ mod tests {
     fn convolutions_and_products_are_counted_as_their_sums() {
         let b = Builder::new();
         let x = b.input("x", &[1, 4, 10, 10]);
-        // [1,4,10,10] → [1,6,8,8]: 6·8·8 sums of 4·3·3 products, and a bias.
+        // [1,4,10,10] → [1,6,8,8]: 6·8·8 sums of 4·3·3 products, plus a bias.
         let (w, bias) = (weight(&b, "w", &[6, 4, 3, 3]), weight(&b, "b", &[6]));
         let y = b.op("Conv", &[Some(x), Some(w), Some(bias)], Attrs::new())[0];
         // Depthwise: 6·6·6 sums of 3·3.
         let d = weight(&b, "d", &[6, 1, 3, 3]);
         let z = b.op("Conv", &[Some(y), Some(d), None], Attrs::new().int("group", 6))[0];
-        // Each of 6·6·6 elements goes to 2·2·2 places.
+        // Each of the 6·6·6 elements contributes to 2·2·2 outputs.
         let t = weight(&b, "t", &[6, 2, 2, 2]);
         let up = Attrs::new().ints("strides", &[2, 2]);
         let y = b.op("ConvTranspose", &[Some(z), Some(t), None], up)[0];
         b.output("y", y.relu());
-        let cost = of(&b.finish().unwrap());
+        let cost = count(&b.finish().unwrap());
         let conv = 6 * 64 * (2 * 36 + 1) + 216 * 18;
         let transposed = 216 * 2 * 8;
         assert_eq!(cost.ops["Conv"].flops, conv);
@@ -251,18 +253,18 @@ mod tests {
     fn memory_is_what_is_needed_at_one_time() {
         let b = Builder::new();
         let x = b.input("x", &[100]);
-        // relu lives until the product, seen through the view; its square root dies when that is made.
+        // The relu lives until the product, through the view. Its square root is freed after the reshape.
         let a = x.relu();
         let view = a.reshape(&[10, 10]);
         let root = a.sqrt();
         let c = root.reshape(&[10, 10]) * view;
         b.output("y", c.sum(&[0], false));
         let graph = b.finish().unwrap();
-        assert_eq!(of(&graph).activations, 3 * 400);
+        assert_eq!(count(&graph).activations, 3 * 400);
         let b = Builder::new();
         let chain = b.input("x", &[100]).relu().sqrt().exp().abs();
         b.output("y", chain);
-        assert_eq!(of(&b.finish().unwrap()).activations, 2 * 400);
+        assert_eq!(count(&b.finish().unwrap()).activations, 2 * 400);
     }
 
     #[test]
@@ -271,7 +273,7 @@ mod tests {
         b.output("y", b.input("x", &[8, 8]).matmul(b.input("w", &[8, 8])));
         let graph = b.finish().unwrap();
         let (flops, bytes) = (2.0 * 8.0 * 64.0, 3.0 * 4.0 * 64.0);
-        let at = |flops, bytes| seconds(&graph, &Machine { flops, bytes, start: 0.5 });
+        let at = |flops, bytes| seconds(&graph, &Machine { flops, bytes, launch_overhead: 0.5 });
         assert_eq!(at(1.0, 1e9), 0.5 + flops);
         assert_eq!(at(1e9, 1.0), 0.5 + bytes);
     }
@@ -283,7 +285,7 @@ mod tests {
         let w = weight(&b, "w", &[4, 4]);
         let y = x.matmul(w).matmul(w);
         b.output("y", y.reshape(&[12]));
-        let cost = of(&b.finish().unwrap());
+        let cost = count(&b.finish().unwrap());
         assert_eq!((cost.parameters, cost.flops), (16, 2 * 2 * 3 * 4 * 4));
         assert_eq!(cost.ops["Reshape"].bytes, 0);
     }

@@ -1,22 +1,22 @@
-//! What can go wrong with a graph, by blame.
+//! The errors of this crate, by who can fix them.
 
-/// A result of this crate.
+/// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong. The text names the cause, the place (file, op, node, shape) and the way out.
+/// An error. The text gives the cause, the place (file, op, node, shape) and the fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The caller asked for something that the graph does not have, or passed values that do not fit.
     #[error("{0}")]
     Input(String),
-    /// A file is not what it should be: truncated, inconsistent, of a wrong version.
+    /// A file is invalid: truncated, inconsistent, or of an unsupported version.
     #[error("{0}")]
     Model(String),
-    /// A valid model that uses something we have no rule for.
+    /// A valid model uses something that this crate does not support.
     #[error("{0}")]
     Unsupported(String),
-    /// A file asks for more than the stated limit.
+    /// A file exceeds a size limit.
     #[error("{0}")]
     Limits(String),
     /// A file could not be read or written.
@@ -24,7 +24,7 @@ pub enum Error {
     Io {
         /// The file.
         path: std::path::PathBuf,
-        /// What was being done: "reading", "writing".
+        /// The operation: "reading" or "writing".
         doing: &'static str,
         /// The cause.
         source: std::io::Error,

@@ -1,13 +1,13 @@
 //! Evaluates small constant expressions while a graph is built: shape arithmetic, axes, scalars.
 //!
-//! Values go through f64, which holds every shape and index exactly and rounds f32 results once.
+//! Values are computed in f64, which represents every shape and index exactly; f32 results are rounded once.
 
 use crate::graph::{Attr, Attrs};
 use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{DType, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn};
 
-/// The result of `op` on constants, or `None` where it is left to the runtime.
+/// The result of `op` on constants, or `None` if it is left to the runtime.
 pub(crate) fn eval(
     op: &str,
     attrs: &Attrs,
@@ -123,7 +123,7 @@ pub(crate) fn eval(
     (y.shape() == shape).then(|| Tensor::from_f64(shape, &y.iter().copied().collect::<Vec<_>>(), dtype))?
 }
 
-/// The result of `Shape` with its start and end.
+/// The result of `Shape` with its `start` and `end` attributes.
 pub(crate) fn slice_shape(dims: &[i64], attrs: &Attrs) -> Option<Tensor> {
     let n = dims.len() as i64;
     let wrap = |v: i64| if v < 0 { v + n } else { v }.clamp(0, n) as usize;

@@ -1,9 +1,10 @@
-//! A static-shape graph of standard ONNX ops: nodes in execution order, values, constants.
+//! The graph data structure: statically shaped standard ONNX ops, with nodes in execution order, values and
+//! constants.
 
 use crate::{DType, Error, Result, Tensor};
 use std::collections::{BTreeMap, HashSet};
 
-/// A value of a [`Graph`]: an input, a constant, or an output of a node.
+/// Handle to a value of a [`Graph`]: a graph input, a constant, or a node output.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Value(pub(crate) u32);
 
@@ -25,43 +26,43 @@ pub enum Attr {
     Tensor(Tensor),
 }
 
-/// The attributes of a node by name.
+/// Node attributes, by name.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Attrs(pub BTreeMap<String, Attr>);
 
 impl Attrs {
-    /// No attributes.
+    /// An empty attribute list.
     pub fn new() -> Attrs {
         Attrs::default()
     }
 
-    /// With `name` = `value` added.
+    /// Adds the attribute `name` with `value`.
     pub fn with(mut self, name: &str, value: Attr) -> Attrs {
         self.0.insert(name.into(), value);
         self
     }
 
-    /// With the integer `name` added.
+    /// Adds the integer attribute `name`.
     pub fn int(self, name: &str, value: i64) -> Attrs {
         self.with(name, Attr::Int(value))
     }
 
-    /// With the integers `name` added.
+    /// Adds the integer-list attribute `name`.
     pub fn ints(self, name: &str, values: &[i64]) -> Attrs {
         self.with(name, Attr::Ints(values.to_vec()))
     }
 
-    /// With the float `name` added.
+    /// Adds the float attribute `name`.
     pub fn float(self, name: &str, value: f32) -> Attrs {
         self.with(name, Attr::Float(value))
     }
 
-    /// With the string `name` added.
+    /// Adds the string attribute `name`.
     pub fn str(self, name: &str, value: &str) -> Attrs {
         self.with(name, Attr::Str(value.into()))
     }
 
-    /// The integer `name`, or `default` where it is absent.
+    /// The integer attribute `name`, or `default` if it is absent.
     pub fn get_int(&self, name: &str, default: i64) -> i64 {
         match self.0.get(name) {
             Some(Attr::Int(v)) => *v,
@@ -69,7 +70,7 @@ impl Attrs {
         }
     }
 
-    /// The float `name`, or `default` where it is absent.
+    /// The float attribute `name`, or `default` if it is absent.
     pub fn get_float(&self, name: &str, default: f32) -> f32 {
         match self.0.get(name) {
             Some(Attr::Float(v)) => *v,
@@ -77,7 +78,7 @@ impl Attrs {
         }
     }
 
-    /// The string `name`, or `default` where it is absent.
+    /// The string attribute `name`, or `default` if it is absent.
     pub fn get_str<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         match self.0.get(name) {
             Some(Attr::Str(v)) => v,
@@ -85,7 +86,7 @@ impl Attrs {
         }
     }
 
-    /// The integers `name`, where present.
+    /// The integer-list attribute `name`, if present.
     pub fn get_ints(&self, name: &str) -> Option<&[i64]> {
         match self.0.get(name) {
             Some(Attr::Ints(v)) => Some(v),
@@ -94,14 +95,14 @@ impl Attrs {
     }
 }
 
-/// One operation.
+/// A node: one application of an op.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Node {
-    /// Op type of the default ONNX domain, e.g. `Conv`.
+    /// Op type in the default ONNX domain, such as `Conv`.
     pub op: String,
-    /// Name for messages and profiles; may be empty.
+    /// Node name for messages and profiles; may be empty.
     pub name: String,
-    /// Inputs in order; an optional input that is left out is `None`.
+    /// Inputs in order; `None` is an omitted optional input.
     pub inputs: Vec<Option<Value>>,
     /// Outputs in order.
     pub outputs: Vec<Value>,
@@ -109,10 +110,10 @@ pub struct Node {
     pub attrs: Attrs,
 }
 
-/// Name, shape and type of a value.
+/// Name, shape and element type of a value.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ValueInfo {
-    /// The name of an input or of a named constant; empty for the rest.
+    /// Name of a graph input or named constant; empty for all other values.
     pub name: String,
     /// Static shape.
     pub shape: Vec<usize>,
@@ -120,7 +121,7 @@ pub struct ValueInfo {
     pub dtype: DType,
 }
 
-/// A graph. Made by [`crate::Builder::finish`] or [`crate::read`].
+/// A graph, built by [`crate::Builder::finish`] or read by [`crate::read`].
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Graph {
     pub(crate) values: Vec<ValueInfo>,
@@ -128,8 +129,9 @@ pub struct Graph {
     pub(crate) constants: BTreeMap<Value, Tensor>,
     pub(crate) inputs: Vec<Value>,
     pub(crate) outputs: Vec<(String, Value)>,
-    /// See [`crate::winograd`]: gradients are for a processor, where a cache is worth a copy.
-    pub(crate) for_processor: bool,
+    /// Set by [`crate::winograd`]. Gradient rules then choose the forms that are fastest on the CPU, where a
+    /// cache-sized working set is worth an extra copy.
+    pub(crate) for_cpu: bool,
 }
 
 impl Graph {
@@ -148,22 +150,25 @@ impl Graph {
         &self.outputs
     }
 
-    /// Name, shape and type of a value.
+    /// Name, shape and element type of a value.
     pub fn info(&self, value: Value) -> &ValueInfo {
         &self.values[value.index()]
     }
 
-    /// The constant behind a value, where it is one.
+    /// The tensor of a constant; `None` for other values.
     pub fn constant(&self, value: Value) -> Option<&Tensor> {
         self.constants.get(&value)
     }
 
-    /// Named constants (weights), in order of creation.
+    /// Named constants (the weights), in order of creation.
     pub fn named_constants(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.constants.iter().map(|(v, t)| (self.info(*v).name.as_str(), t)).filter(|(n, _)| !n.is_empty())
     }
 
     /// The constant called `name`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is none.
     pub fn find_constant(&self, name: &str) -> Result<&Tensor> {
         self.named_constants()
             .find(|(n, _)| *n == name)
@@ -172,6 +177,9 @@ impl Graph {
     }
 
     /// Shape of the input called `name`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is none; it lists the inputs.
     pub fn input_shape(&self, name: &str) -> Result<&[usize]> {
         self.inputs.iter().map(|v| self.info(*v)).find(|i| i.name == name).map(|i| &i.shape[..]).ok_or_else(
             || {
@@ -182,6 +190,9 @@ impl Graph {
     }
 
     /// Shape of the output called `name`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is none; it lists the outputs.
     pub fn output_shape(&self, name: &str) -> Result<&[usize]> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, v)| &self.info(*v).shape[..]).ok_or_else(|| {
             let have: Vec<_> = self.outputs.iter().map(|(n, _)| n.as_str()).collect();
@@ -189,11 +200,13 @@ impl Graph {
         })
     }
 
-    /// Drops every node and constant that no output needs, and moves nodes that only outputs read to the end, in their order.
-    /// Inputs stay: they are the graph's signature.
+    /// Removes the nodes and constants that no output depends on, and moves the nodes that only produce graph
+    /// outputs to the end, in output order. Unused inputs stay, because they are part of the graph's
+    /// signature.
     ///
-    /// ONNX Runtime goes depth first from such nodes, the last one before the others: where outputs are gradients by layer,
-    /// that is the first gradient to be had, and what only it reads is let go of before the next layer's is made.
+    /// ONNX Runtime traverses depth-first from such nodes and starts with the last one. If the outputs are
+    /// gradients by layer, the gradient that is available first is then computed first, and the values that
+    /// only it reads are freed before the next layer's gradient is computed.
     pub fn prune(&mut self) {
         let mut live: HashSet<Value> = self.outputs.iter().map(|(_, v)| *v).collect();
         let mut kept: Vec<Node> = Vec::with_capacity(self.nodes.len());
@@ -215,9 +228,9 @@ impl Graph {
 }
 
 impl std::fmt::Display for Graph {
-    /// Stable text, one node a line: `Conv(x[1,3,8,8], w[4,3,3,3]) -> %7[1,4,8,8] {pads=[1,1,1,1]}`.
+    /// A stable text form, one node per line: `Conv(x[1,3,8,8], w[4,3,3,3]) -> %7[1,4,8,8] {pads=[1,1,1,1]}`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Values without a name are numbered in the order in which nodes make them.
+        // Unnamed values are numbered in the order in which nodes produce them.
         let unnamed = self.nodes.iter().flat_map(|n| &n.outputs).filter(|v| self.info(**v).name.is_empty());
         let number: BTreeMap<Value, usize> = unnamed.enumerate().map(|(i, v)| (*v, i + 1)).collect();
         let show = |v: Value| {

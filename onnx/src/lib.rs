@@ -1,5 +1,5 @@
-//! ONNX graphs in Rust: build them with operator-overloaded expressions, read and write `.onnx`, inline one into
-//! another, **differentiate** them into standard ops, simplify them.
+//! ONNX graphs in Rust: build them from operator-overloaded expressions, read and write `.onnx` files, inline
+//! one graph into another, and **differentiate** them into standard ops.
 //!
 //! ```
 //! use gani_onnx::Builder;
@@ -15,33 +15,31 @@
 //! # Ok::<(), gani_onnx::Error>(())
 //! ```
 //!
-//! Every graph is static: each value has a known shape, and all ops are of the default domain at opset
-//! [`OPSET`]. Nothing here executes a graph; any ONNX Runtime does.
+//! Graphs are static: every value has a known shape, and all ops are of the default domain at opset
+//! [`OPSET`]. This crate does not run graphs; ONNX Runtime does.
 
+pub mod builder;
 pub mod checkpoint;
 pub mod cost;
-pub mod cuda;
 mod error;
 mod eval;
-pub mod expr;
 pub mod gradient;
 pub mod graph;
+pub mod lower;
 pub mod networks;
 pub mod openvino;
 mod ops;
-mod peephole;
 mod proto;
 pub mod read;
 pub mod tensor;
-mod winograd;
 pub mod write;
 
+pub use builder::{Builder, ConvAttrs, Expr};
 pub use error::{Error, Result};
-pub use expr::{Builder, Expr};
 pub use graph::{Attr, Attrs, Graph, Node, Value};
+pub use lower::{cuda, winograd};
 pub use tensor::{DType, Data, Tensor};
-pub use winograd::winograd;
 
-/// The opset of every graph we emit: the newest for which ONNX Runtime's CUDA provider still has a kernel for
-/// everything we use (from 22 on, MaxPool and others fall back to the CPU).
+/// The opset of every emitted graph. It is the newest for which ONNX Runtime's CUDA provider has kernels for
+/// all ops in use: from opset 22 on, MaxPool and others fall back to the CPU.
 pub const OPSET: i64 = 18;

@@ -1,6 +1,7 @@
-//! Networks of this field as graphs, one per file: generators (ws → image), features that losses compare, the encoder.
+//! The networks of this field as graphs, one per file: generators (ws → image), feature extractors for
+//! losses, and encoders.
 //!
-//! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`, everywhere; crop, resize and normalisation are inside the graphs.
+//! Images are `[1, 3, R, R]`, RGB in `[-1, 1]`. Crop, resize and normalization are part of the graphs.
 
 pub mod arcface;
 pub mod e4e;
@@ -13,15 +14,16 @@ pub mod lpips;
 pub mod mobilestylegan;
 pub mod moco;
 pub mod parsing;
-mod recognise;
+mod recognize;
+mod signature;
 mod spec;
 pub mod stylegan2;
 
-pub use recognise::{Found, Network, recognise};
+pub use recognize::{DetectedNetwork, Network, recognize};
 
-use crate::{Builder, Error, Expr, Graph, Result, Tensor};
+use crate::{Error, Graph, Result};
 
-/// The same graph with only the outputs named, in that order, and what they need.
+/// Returns `graph` with only the outputs in `names`, in that order, pruned to what they need.
 ///
 /// # Errors
 /// [`Error::Input`] naming an output that the graph does not have.
@@ -41,12 +43,4 @@ pub fn only_outputs(graph: &Graph, names: &[&str]) -> Result<Graph> {
         .collect::<Result<_>>()?;
     cut.prune();
     Ok(cut)
-}
-
-/// A constant that keeps its name in the written file.
-fn named<'g>(b: &'g Builder, name: &str, shape: &[usize], values: Vec<f32>) -> Expr<'g> {
-    match Tensor::f32(shape, values) {
-        Some(t) => b.weight(name, t),
-        None => b.fail(Error::Model(format!("`{name}` does not fill the shape {shape:?}"))),
-    }
 }

@@ -1,26 +1,29 @@
 //! Reads networks in OpenVINO's format (IR version 10: `.xml` and `.bin`) into a [`Graph`].
 //!
-//! The ops that published face generators use; others are refused by name. The file is untrusted: every size and offset
-//! is checked against the `.bin`, shapes are inferred by us and chains of shape arithmetic fold away.
+//! Supports the ops that published face generators use and refuses others by name. Files are untrusted: every
+//! size and offset is checked against the `.bin`. Shapes are inferred, and chains of shape arithmetic are
+//! folded.
 
+mod layer;
 mod ops;
 
 use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
 use half::f16;
+use layer::{Layer, layers, order};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// A description or weights file larger than this is none of a network that we can run.
+/// Size limits of the `.xml` and the `.bin`, in bytes.
 const MAX_XML: u64 = 64 << 20;
 const MAX_BIN: u64 = 2 << 30;
 
-/// Reads `xml` and the `.bin` of the same name beside it.
+/// Reads `xml`, and the `.bin` of the same name beside it.
 ///
-/// The graph's input is called as in the file, its output as the layer that makes it; constants keep their names.
+/// The input keeps its name. An output is named after the layer that computes it. Constants keep their names.
 ///
 /// # Errors
-/// [`Error::Model`] for files that are inconsistent or truncated; [`Error::Unsupported`] for another version of the
-/// format or an unknown op; [`Error::Io`] where a file cannot be read.
+/// [`Error::Model`] if the files are inconsistent or truncated; [`Error::Unsupported`] for another format
+/// version or an unknown op; [`Error::Limits`] if a file is too large; [`Error::Io`] if one cannot be read.
 pub fn read(xml: &Path) -> Result<Graph> {
     let text = String::from_utf8(file(xml, MAX_XML)?)
         .map_err(|_| Error::Model(format!("{}: not an XML file", xml.display())))?;
@@ -32,12 +35,15 @@ fn file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
     let size = std::fs::metadata(path).map_err(io)?.len();
     if size > limit {
-        return Err(Error::Limits(format!("{}: {size} bytes, at most {limit} are read", path.display())));
+        return Err(Error::Limits(format!(
+            "{}: {size} bytes; at most {limit} are supported",
+            path.display()
+        )));
     }
     std::fs::read(path).map_err(io)
 }
 
-/// Reads a network from the text of its `.xml` and the bytes of its `.bin`; `name` is for messages.
+/// Reads a network from the text of its `.xml` and the bytes of its `.bin`. `name` is for messages.
 ///
 /// # Errors
 /// As [`read`].
@@ -49,7 +55,7 @@ pub fn from_parts(name: &str, xml: &str, weights: &[u8]) -> Result<Graph> {
     let version = net.attribute("version").unwrap_or("none");
     if version != "10" {
         return Err(Error::Unsupported(format!(
-            "{name}: version {version} of OpenVINO's format, version 10 is read; convert it with mo of 2021"
+            "{name}: version {version} of OpenVINO's format; only version 10 is supported: convert with mo of 2021"
         )));
     }
     let layers = layers(net).map_err(bad)?;
@@ -60,121 +66,6 @@ pub fn from_parts(name: &str, xml: &str, weights: &[u8]) -> Result<Graph> {
         other => other,
     })?;
     builder.finish()
-}
-
-/// A layer of the file: what it does and where its inputs come from.
-struct Layer<'x> {
-    name: &'x str,
-    op: &'x str,
-    /// The attributes of `<data>`.
-    data: HashMap<&'x str, &'x str>,
-    /// (layer, port) behind each input, in port order.
-    inputs: Vec<(u32, u32)>,
-    /// Ids of its output ports.
-    outputs: Vec<u32>,
-}
-
-impl Layer<'_> {
-    fn attribute(&self, key: &str) -> Result<&str> {
-        self.data.get(key).copied().ok_or_else(|| self.bad(&format!("the attribute `{key}` is missing")))
-    }
-
-    /// A list of numbers, `1, 512`; empty for an empty attribute.
-    fn numbers(&self, key: &str) -> Result<Vec<i64>> {
-        let text = self.attribute(key)?;
-        let numbers = text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::parse);
-        numbers
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| self.bad(&format!("the attribute `{key}` is `{text}`, not a list of numbers")))
-    }
-
-    fn bad(&self, reason: &str) -> Error {
-        Error::Model(format!("{} `{}`: {reason}", self.op, self.name))
-    }
-}
-
-/// A part of the description, or what is wrong with it.
-type Parsed<T> = std::result::Result<T, String>;
-
-fn layers<'x>(net: roxmltree::Node<'x, 'x>) -> Parsed<HashMap<u32, Layer<'x>>> {
-    let child =
-        |node: roxmltree::Node<'x, 'x>, tag: &'static str| node.children().find(move |n| n.has_tag_name(tag));
-    let all = |parent: &'static str, tag: &'static str| {
-        let parent = child(net, parent).ok_or_else(|| format!("it has no <{parent}>"))?;
-        Parsed::Ok(parent.children().filter(move |n| n.has_tag_name(tag)))
-    };
-    let number = |node: roxmltree::Node<'x, 'x>, key: &str| {
-        let text = node.attribute(key);
-        text.and_then(|t| t.parse::<u32>().ok())
-            .ok_or_else(|| format!("a <{}> has no `{key}`", node.tag_name().name()))
-    };
-    let mut layers = HashMap::new();
-    for node in all("layers", "layer")? {
-        let ports = child(node, "output").into_iter().flat_map(|o| o.children());
-        let ports = ports.filter(|n| n.has_tag_name("port")).map(|p| number(p, "id"));
-        let layer = Layer {
-            name: node.attribute("name").unwrap_or(""),
-            op: node.attribute("type").unwrap_or(""),
-            data: child(node, "data")
-                .into_iter()
-                .flat_map(|d| d.attributes())
-                .map(|a| (a.name(), a.value()))
-                .collect(),
-            inputs: vec![],
-            outputs: ports.collect::<Parsed<_>>()?,
-        };
-        layers.insert(number(node, "id")?, layer);
-    }
-    let mut edges = Vec::new();
-    for e in all("edges", "edge")? {
-        edges.push((
-            number(e, "to-layer")?,
-            number(e, "to-port")?,
-            number(e, "from-layer")?,
-            number(e, "from-port")?,
-        ));
-    }
-    edges.sort_unstable();
-    for (to, _, from, port) in edges {
-        let layer = layers
-            .get_mut(&to)
-            .ok_or_else(|| format!("an edge leads to layer {to}, which does not exist"))?;
-        layer.inputs.push((from, port));
-    }
-    Ok(layers)
-}
-
-/// Layers in an order in which inputs come first.
-fn order(layers: &HashMap<u32, Layer<'_>>) -> Result<Vec<u32>> {
-    let mut ids: Vec<u32> = layers.keys().copied().collect();
-    ids.sort_unstable();
-    let mut waiting: HashMap<u32, usize> = ids.iter().map(|id| (*id, layers[id].inputs.len())).collect();
-    let mut readers: HashMap<u32, Vec<u32>> = HashMap::new();
-    for &id in &ids {
-        for (from, _) in &layers[&id].inputs {
-            readers.entry(*from).or_default().push(id);
-        }
-    }
-    let mut ready: std::collections::BTreeSet<u32> =
-        ids.iter().copied().filter(|id| waiting[id] == 0).collect();
-    let mut sorted = Vec::with_capacity(ids.len());
-    while let Some(id) = ready.pop_first() {
-        sorted.push(id);
-        for reader in readers.get(&id).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(reader) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.insert(*reader);
-                }
-            }
-        }
-    }
-    if sorted.len() < ids.len() {
-        return Err(Error::Model(
-            "its layers depend on each other in a circle, or on one that is missing".into(),
-        ));
-    }
-    Ok(sorted)
 }
 
 fn build<'g>(b: &'g Builder, layers: &HashMap<u32, Layer<'_>>, weights: &[u8]) -> Result<()> {
@@ -198,7 +89,7 @@ fn build<'g>(b: &'g Builder, layers: &HashMap<u32, Layer<'_>>, weights: &[u8]) -
             }
             "Const" => {
                 let tensor = constant(layer, weights)?;
-                // A weight keeps its name; scalars and shapes have none, so that they fold.
+                // A weight keeps its name. Scalars and shapes are unnamed, so that they can be folded.
                 let is_weight = tensor.dtype() == DType::F32 && tensor.len() > 1;
                 vec![b.weight(if is_weight { layer.name } else { "" }, tensor)]
             }
@@ -233,7 +124,10 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
     };
     let (offset, size) = (number("offset")?, number("size")?);
     let bytes = offset.checked_add(size).and_then(|end| weights.get(offset..end)).ok_or_else(|| {
-        layer.bad(&format!("bytes {offset}+{size} of the .bin, which has {}: truncated", weights.len()))
+        layer.bad(&format!(
+            "it reads bytes {offset}+{size} of the .bin, which has {}: truncated",
+            weights.len()
+        ))
     })?;
     let dtype = match layer.attribute("element_type")? {
         "f32" => DType::F32,
@@ -242,7 +136,7 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
         "i32" => DType::I32,
         other => {
             return Err(Error::Unsupported(format!(
-                "Const `{}`: elements of type {other} are not read",
+                "Const `{}`: elements of type {other} are not supported",
                 layer.name
             )));
         }
@@ -255,7 +149,7 @@ fn constant(layer: &Layer<'_>, weights: &[u8]) -> Result<Tensor> {
     };
     let count = data.len();
     Tensor::new(&shape, data)
-        .ok_or_else(|| layer.bad(&format!("{size} bytes are {count} elements, the shape is {shape:?}")))
+        .ok_or_else(|| layer.bad(&format!("{size} bytes are {count} elements, but the shape is {shape:?}")))
 }
 
 fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::Arc<[T]> {
@@ -266,7 +160,7 @@ fn elements<const N: usize, T>(bytes: &[u8], f: fn([u8; N]) -> T) -> std::sync::
 mod tests {
     use super::*;
 
-    /// y = PReLU(x · w + b), x `[1, 2]`, w `[2, 2]` at byte 0, b `[2]` at byte 16, the slope at byte 24.
+    /// y = PReLU(x · w + b): x `[1, 2]`, w `[2, 2]` at byte 0, b `[2]` at byte 16, the slope at byte 24.
     fn network(change: impl Fn(String) -> String) -> Result<Graph> {
         let constant = |id: u32, shape: &str, offset: usize, size: usize| {
             format!(
@@ -327,7 +221,7 @@ mod tests {
 
     #[test]
     fn sizes_of_a_split_that_overflow_are_refused() {
-        // Found by fuzzing: two sizes whose sum is no i64.
+        // DetectedNetwork by fuzzing: two sizes whose sum overflows i64.
         let split = |sizes: [i64; 2]| {
             let constant = |id: u32, shape: &str, offset: usize, size: usize| {
                 format!(
@@ -353,7 +247,7 @@ mod tests {
         assert_eq!(split([1, -1]).unwrap().output_shape("cut").unwrap(), [1, 3]);
         for sizes in [[i64::MAX, i64::MAX], [i64::MAX, -1], [1, 2]] {
             let error = split(sizes).unwrap_err().to_string();
-            assert!(error.contains("do not cut") && error.contains("t.xml"), "{error}");
+            assert!(error.contains("do not split") && error.contains("t.xml"), "{error}");
         }
     }
 

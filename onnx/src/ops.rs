@@ -1,63 +1,23 @@
-//! Shape and type rules: what an op makes of its inputs. One table, in sections.
+//! Shape and type inference: one table of rules, in sections.
 
+mod args;
 mod conv;
 mod layout;
 mod resample;
 
+pub(crate) use args::{Arg, Args, Inferred, axis, broadcast, reduced_axes};
 pub(crate) use conv::{Geometry, taps};
 pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 
+use crate::DType;
 use crate::graph::Attrs;
-use crate::{DType, Tensor};
 
-/// An input as a shape rule sees it.
-#[derive(Clone, Copy)]
-pub(crate) struct Arg<'a> {
-    pub shape: &'a [usize],
-    pub dtype: DType,
-    pub constant: Option<&'a Tensor>,
-}
-
-/// Shape and type of one output.
-pub(crate) type Typed = (Vec<usize>, DType);
-
-/// A rule's answer, or the reason why the node is ill-formed (`no rule …` where the op is unknown).
-pub(crate) type Inferred = std::result::Result<Vec<Typed>, String>;
-
-/// The inputs of a node with checked access.
-pub(crate) struct Args<'a>(pub &'a [Option<Arg<'a>>]);
-
-impl<'a> Args<'a> {
-    pub fn get(&self, i: usize) -> Option<Arg<'a>> {
-        self.0.get(i).copied().flatten()
-    }
-
-    pub fn present(&self) -> impl Iterator<Item = Arg<'a>> {
-        self.0.iter().copied().flatten()
-    }
-
-    pub fn need(&self, i: usize) -> Result<Arg<'a>, String> {
-        self.get(i).ok_or_else(|| format!("input {i} is missing"))
-    }
-
-    /// The constant integers of input `i`: axes, shapes, pads.
-    pub fn ints(&self, i: usize) -> Result<Option<Vec<i64>>, String> {
-        let Some(arg) = self.get(i) else { return Ok(None) };
-        let tensor =
-            arg.constant.ok_or_else(|| format!("input {i} must be a constant (static shapes only)"))?;
-        match tensor.dtype() {
-            DType::I64 | DType::I32 => Ok(Some(tensor.to_f64().into_iter().map(|v| v as i64).collect())),
-            other => Err(format!("input {i} must hold integers, not {other:?}")),
-        }
-    }
-}
-
-/// Shapes and types of the `outputs` outputs of `op`.
+/// Infers shape and type of the `outputs` outputs of `op`.
 pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs: usize) -> Inferred {
     let args = Args(inputs);
     let same = || args.need(0).map(|a| vec![(a.shape.to_vec(), a.dtype)]);
     match op {
-        // Element by element, one input.
+        // Element-wise, one input.
         "Abs" | "Ceil" | "Clip" | "Cos" | "Elu" | "Erf" | "Exp" | "Floor" | "HardSigmoid" | "HardSwish"
         | "Identity" | "LeakyRelu" | "Log" | "Neg" | "Not" | "Reciprocal" | "Relu" | "Round" | "Selu"
         | "Sigmoid" | "Sign" | "Sin" | "Softplus" | "Sqrt" | "Tanh" => same(),
@@ -67,11 +27,11 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         }
         "Cast" => {
             let to = attrs.get_int("to", 0);
-            let dtype = crate::write::dtype_of(to).ok_or_else(|| format!("no rule for element type {to}"))?;
+            let dtype = DType::from_onnx_code(to).ok_or_else(|| format!("no rule for element type {to}"))?;
             Ok(vec![(args.need(0)?.shape.to_vec(), dtype)])
         }
 
-        // Element by element with broadcasting.
+        // Element-wise, with broadcasting.
         "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Min" | "Max" | "Sum" | "Mean" => {
             let (x, shapes) = (args.need(0)?, args.present().map(|a| a.shape).collect::<Vec<_>>());
             if let Some(other) = args.present().find(|a| a.dtype != x.dtype) {
@@ -122,7 +82,7 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             let dims = |s: &[usize], t: &str| match (s, attrs.get_int(t, 0)) {
                 ([m, n], 0) => Ok((*m, *n)),
                 ([m, n], _) => Ok((*n, *m)),
-                _ => Err("both sides must be matrices".to_string()),
+                _ => Err("both operands must be matrices".to_string()),
             };
             let ((m, k), (k2, n)) = (dims(a.shape, "transA")?, dims(b.shape, "transB")?);
             if k != k2 {
@@ -144,23 +104,6 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         "Resize" | "DepthToSpace" | "SpaceToDepth" => resample::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
-}
-
-/// The shape that all `shapes` broadcast to, numpy's way.
-pub(crate) fn broadcast(shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
-    let rank = shapes.iter().map(|s| s.len()).max().unwrap_or(0);
-    let mut out = vec![1; rank];
-    for shape in shapes {
-        for (o, &d) in out[rank - shape.len()..].iter_mut().zip(*shape) {
-            match (*o, d) {
-                (1, _) => *o = d,
-                (_, 1) => {}
-                (a, b) if a == b => {}
-                _ => return Err("the shapes do not broadcast".into()),
-            }
-        }
-    }
-    Ok(out)
 }
 
 fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
@@ -186,7 +129,7 @@ fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
-/// Normalisations keep the shape; their parameters must fit the channels, or the normalised axes.
+/// Normalization keeps the shape. Its parameters must fit the channels, or the normalized axes.
 fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
     let x = args.need(0)?;
     if op == "LayerNormalization" {
@@ -207,39 +150,9 @@ fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
         for i in parameters {
             let shape = args.need(i)?.shape;
             if shape != [channels] {
-                return Err(format!("input {i} has shape {shape:?}, expected [{channels}]"));
+                return Err(format!("input {i} has shape {shape:?}; expected [{channels}]"));
             }
         }
     }
     Ok(vec![(x.shape.to_vec(), x.dtype)])
-}
-
-/// An axis in `0..rank`; negative ones count from the end.
-pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
-    let a = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(a).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} is not in rank {rank}"))
-}
-
-/// Axes in `0..rank`, each at most once.
-pub(crate) fn axes(given: Option<Vec<i64>>, rank: usize) -> Result<Vec<usize>, String> {
-    let given = given.unwrap_or_default();
-    let axes = given.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
-    if axes.iter().enumerate().any(|(i, a)| axes[..i].contains(a)) {
-        return Err(format!("the axes {given:?} name one twice"));
-    }
-    Ok(axes)
-}
-
-/// The axes that a reduction runs over: none given means all.
-pub(crate) fn reduced_axes(
-    given: Option<Vec<i64>>,
-    attrs: &Attrs,
-    rank: usize,
-) -> Result<Vec<usize>, String> {
-    let axes = axes(given, rank)?;
-    match (axes.is_empty(), attrs.get_int("noop_with_empty_axes", 0)) {
-        (true, 0) => Ok((0..rank).collect()),
-        (true, _) => Err("no rule for a reduction over nothing; leave the op out".into()),
-        _ => Ok(axes),
-    }
 }

@@ -1,5 +1,5 @@
-//! The part of `onnx.proto` that we read and write, as prost messages (field numbers from the ONNX specification).
-//! Fields that are not here are skipped on reading.
+//! The part of `onnx.proto` that this crate reads and writes, as prost messages. Field numbers are from the
+//! ONNX specification. Unknown fields are skipped.
 
 #![allow(missing_docs)]
 

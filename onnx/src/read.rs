@@ -1,27 +1,32 @@
-//! Reads `.onnx` into a [`Graph`]: shapes made static and inferred, older opsets brought to 18.
+//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 7 to 21 are
+//! converted to 18.
 //!
-//! A file is untrusted: sizes are checked before anything is allocated, names before they are followed, and
-//! external data may lie only beside the file.
+//! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
+//! and external data must be located beside the file.
 
+mod tensor;
 mod upgrade;
 
 use crate::graph::{Attr, Attrs};
 use crate::proto::{self, attribute_type};
-use crate::write::dtype_of;
-use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
-use half::f16;
+use crate::{Builder, DType, Error, Expr, Graph, Result, Tensor};
 use prost::Message;
 use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::Path;
+use tensor::TensorReader;
 
-/// Opsets that we know how to bring to 18.
+/// Opsets that can be converted to 18.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
 
-/// A file larger than this is refused: no network of this field is near it.
+/// Larger files are refused; no network of this field comes close.
 const MAX_BYTES: u64 = 8 << 30;
 
-/// Reads a model file. Unknown input sizes (a dynamic batch, say) become 1, or what `shapes` gives by input name.
+/// Reads a model file. `shapes` gives input shapes by name; other unknown dimensions, such as a dynamic
+/// batch, become 1.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; otherwise as [`from_bytes`].
 pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     let io = |source| Error::Io { path: path.into(), doing: "reading", source };
     let metadata = std::fs::metadata(path).map_err(io)?;
@@ -39,7 +44,13 @@ pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     from_bytes(&path.display().to_string(), bytes, path.parent(), shapes)
 }
 
-/// Reads a model from memory. `name` is for messages; `folder` is where its external data lies, if it may have any.
+/// Reads a model from memory. `name` is for messages; `folder` contains its external data, if it may have
+/// any. `shapes` is as in [`from_file`].
+///
+/// # Errors
+/// [`Error::Model`] if the model is malformed, truncated or of another opset; [`Error::Unsupported`] if it
+/// uses an op or a feature that has no rule; [`Error::Limits`] if it is too large; [`Error::Io`] if external
+/// data cannot be read.
 pub fn from_bytes(
     name: &str,
     bytes: Vec<u8>,
@@ -51,8 +62,9 @@ pub fn from_bytes(
         .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
     let opset =
         model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
-    let opset =
-        opset.and_then(|o| o.version).ok_or_else(|| bad("it names no opset of the default domain".into()))?;
+    let opset = opset
+        .and_then(|o| o.version)
+        .ok_or_else(|| bad("it declares no opset of the default domain".into()))?;
     if !OPSETS.contains(&opset) {
         return Err(bad(format!(
             "opset {opset}; export it with an opset from {} to {}",
@@ -60,13 +72,14 @@ pub fn from_bytes(
             OPSETS.end()
         )));
     }
-    let graph = model.graph.ok_or_else(|| bad("it holds no graph".into()))?;
-    let reader = Reader { name, folder, opset, builder: Builder::new() };
+    let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
+    let tensors = TensorReader { name, folder };
+    let reader = Reader { name, tensors, opset, builder: Builder::new() };
     reader.read(graph, shapes)?;
     reader.builder.finish().map_err(|e| in_file(name, e))
 }
 
-/// The same error with the file's name in front.
+/// Prefixes the error with the file's name.
 fn in_file(name: &str, error: Error) -> Error {
     match error {
         Error::Model(t) => Error::Model(format!("{name}: {t}")),
@@ -79,7 +92,7 @@ fn in_file(name: &str, error: Error) -> Error {
 
 struct Reader<'a> {
     name: &'a str,
-    folder: Option<&'a Path>,
+    tensors: TensorReader<'a>,
     opset: i64,
     builder: Builder,
 }
@@ -94,8 +107,8 @@ impl<'a> Reader<'a> {
         let mut env: HashMap<String, Expr<'a>> = HashMap::new();
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
-            let value = self.tensor(tensor)?;
-            // Our own writer calls constants without a name `%…`.
+            let value = self.tensors.tensor(tensor)?;
+            // This crate's writer names unnamed constants `%…`.
             let constant = if name.starts_with('%') { b.constant(value) } else { b.weight(&name, value) };
             env.insert(name, constant);
         }
@@ -103,7 +116,7 @@ impl<'a> Reader<'a> {
             let name = input.name.clone().unwrap_or_default();
             if !env.contains_key(&name) {
                 let (shape, dtype) = self.input_type(&name, input, shapes)?;
-                env.insert(name.clone(), b.input_of(&name, &shape, dtype));
+                env.insert(name.clone(), b.typed_input(&name, &shape, dtype));
             }
         }
         for node in graph.node {
@@ -112,7 +125,7 @@ impl<'a> Reader<'a> {
         for output in &graph.output {
             let name = output.name.clone().unwrap_or_default();
             let value =
-                env.get(&name).ok_or_else(|| self.bad(format!("nothing computes the output `{name}`")))?;
+                env.get(&name).ok_or_else(|| self.bad(format!("no node computes the output `{name}`")))?;
             b.output(&name, *value);
         }
         Ok(())
@@ -127,9 +140,9 @@ impl<'a> Reader<'a> {
         let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let tensor = tensor.ok_or_else(|| self.bad(format!("the input `{name}` is not a tensor")))?;
         let code = tensor.elem_type.unwrap_or(0);
-        let dtype = dtype_of(code.into());
+        let dtype = DType::from_onnx_code(code.into());
         let dtype = dtype.ok_or_else(|| {
-            self.bad(format!("the input `{name}` has the element type {code}, which we do not read"))
+            self.bad(format!("the input `{name}` has the element type {code}, which is not supported"))
         })?;
         if let Some((_, shape)) = shapes.iter().find(|(n, _)| *n == name) {
             return Ok((shape.to_vec(), dtype));
@@ -145,14 +158,14 @@ impl<'a> Reader<'a> {
         if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
             let domain = node.domain.unwrap_or_default();
             return Err(Error::Unsupported(format!(
-                "{}: node `{label}` uses {domain}.{op}; only standard ops are read",
+                "{}: node `{label}` uses {domain}.{op}; only standard ops are supported",
                 self.name
             )));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             let missing = || {
-                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initialiser, nor computed before it"))
+                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initializer, nor the output of an earlier node"))
             };
             inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
         }
@@ -167,7 +180,7 @@ impl<'a> Reader<'a> {
         }
         let results = match (op.as_str(), attrs.0.get("value")) {
             ("Constant", _) => vec![self.constant_node(&label, &attrs)?],
-            // Weights stored as f16 keep their name as f32.
+            // Weights stored as f16 become f32 weights under the name of the Cast's output.
             ("Cast", _) if is_stored_half(inputs.first().copied().flatten(), &attrs) => {
                 vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
             }
@@ -204,7 +217,7 @@ impl<'a> Reader<'a> {
             _ => None,
         });
         let tensor =
-            tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no value that we read")))?;
+            tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no supported value")))?;
         Ok(self.builder.constant(tensor))
     }
 
@@ -222,7 +235,7 @@ impl<'a> Reader<'a> {
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
-                Attr::Tensor(self.tensor(t)?)
+                Attr::Tensor(self.tensors.tensor(t)?)
             }
             _ => {
                 let text = format!(
@@ -233,97 +246,9 @@ impl<'a> Reader<'a> {
             }
         })
     }
-
-    fn tensor(&self, t: proto::Tensor) -> Result<Tensor> {
-        let name = t.name.clone().unwrap_or_else(|| "a constant".into());
-        let code = t.data_type.unwrap_or(0);
-        let dtype = dtype_of(code.into())
-            .ok_or_else(|| self.bad(format!("`{name}` has the element type {code}, which we do not read")))?;
-        let shape: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
-        let shape = shape.ok_or_else(|| self.bad(format!("`{name}` has the shape {:?}", t.dims)))?;
-        let raw = match (t.data_location, &t.raw_data) {
-            (Some(1), _) => Some(self.external(&name, &t.external_data)?),
-            (_, Some(raw)) if !raw.is_empty() => Some(raw.clone()),
-            _ => None,
-        };
-        let data = match (raw, dtype) {
-            (Some(raw), _) => {
-                from_raw(&raw, dtype).ok_or_else(|| self.bad(format!("`{name}` holds a broken element")))?
-            }
-            (None, DType::F32) => Data::F32(t.float_data.into()),
-            (None, DType::F64) => Data::F64(t.double_data.into()),
-            (None, DType::I64) => Data::I64(t.int64_data.into()),
-            (None, DType::I32) => Data::I32(t.int32_data.into()),
-            (None, DType::Bool) => Data::Bool(t.int32_data.iter().map(|&v| v != 0).collect()),
-            (None, DType::F16) => Data::F16(t.int32_data.iter().map(|&v| f16::from_bits(v as u16)).collect()),
-        };
-        let count = data.len();
-        Tensor::new(&shape, data).ok_or_else(|| {
-            self.bad(format!(
-                "`{name}` has the shape {shape:?} and {count} elements: truncated, or inconsistent"
-            ))
-        })
-    }
-
-    fn external(&self, name: &str, entries: &[proto::Entry]) -> Result<Bytes> {
-        let get = |key: &str| {
-            entries.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
-        };
-        let (Some(folder), Some(location)) = (self.folder, get("location")) else {
-            return Err(self.bad(format!(
-                "`{name}` lies in an external file that it does not name, or that we may not read"
-            )));
-        };
-        // Only a plain file name: a model must not reach for other files of this machine.
-        let plain = Path::new(location).file_name().is_some_and(|f| f == location);
-        if !plain {
-            return Err(
-                self.bad(format!("`{name}` lies in `{location}`; external data must be beside the model"))
-            );
-        }
-        let number = |key: &str| get(key).map_or(Ok(None), |v| v.parse::<u64>().map(Some));
-        let (Ok(offset), Ok(length)) = (number("offset"), number("length")) else {
-            return Err(self.bad(format!("`{name}` has an external offset or length that is no number")));
-        };
-        let path = folder.join(location);
-        let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
-        let mut file = std::fs::File::open(&path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
-        let offset = offset.unwrap_or(0);
-        let length = length.unwrap_or(size.saturating_sub(offset));
-        if offset.checked_add(length).is_none_or(|end| end > size) {
-            return Err(self.bad(format!(
-                "`{name}` wants bytes {offset}+{length} of {}, which has {size}: truncated",
-                path.display()
-            )));
-        }
-        use std::io::{Read, Seek, SeekFrom};
-        let mut bytes = vec![0; length as usize];
-        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
-        Ok(bytes.into())
-    }
 }
 
 fn is_stored_half(input: Option<Expr<'_>>, attrs: &Attrs) -> bool {
     let constant = input.and_then(|e| e.constant());
-    constant.is_some_and(|t| t.dtype() == DType::F16)
-        && attrs.get_int("to", 0) == crate::write::onnx_type(DType::F32)
-}
-
-fn from_raw(raw: &[u8], dtype: DType) -> Option<Data> {
-    fn all<const N: usize, T>(raw: &[u8], f: fn([u8; N]) -> T) -> Option<std::sync::Arc<[T]>> {
-        let chunks = raw.chunks_exact(N);
-        if !chunks.remainder().is_empty() {
-            return None;
-        }
-        Some(chunks.map(|c| f(c.try_into().unwrap_or([0; N]))).collect())
-    }
-    Some(match dtype {
-        DType::F32 => Data::F32(all(raw, f32::from_le_bytes)?),
-        DType::F16 => Data::F16(all(raw, f16::from_le_bytes)?),
-        DType::F64 => Data::F64(all(raw, f64::from_le_bytes)?),
-        DType::I64 => Data::I64(all(raw, i64::from_le_bytes)?),
-        DType::I32 => Data::I32(all(raw, i32::from_le_bytes)?),
-        DType::Bool => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
-    })
+    constant.is_some_and(|t| t.dtype() == DType::F16) && attrs.get_int("to", 0) == DType::F32.onnx_code()
 }

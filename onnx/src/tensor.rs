@@ -6,28 +6,47 @@ use std::sync::Arc;
 /// Element type of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DType {
-    /// 32-bit float: what networks compute in.
+    /// 32-bit float: the type that networks compute in.
     F32,
-    /// 16-bit float: how weights may be stored.
+    /// 16-bit float: a storage type for weights.
     F16,
-    /// 64-bit float: accepted in files, narrowed by `Cast`.
+    /// 64-bit float: accepted in files, converted by `Cast`.
     F64,
     /// 64-bit integer: shapes, axes, indices.
     I64,
     /// 32-bit integer.
     I32,
-    /// Truth values: comparisons, `Where`.
+    /// Boolean: comparisons, the condition of `Where`.
     Bool,
 }
 
 impl DType {
-    /// Whether it is one of the float types, which alone carry gradients.
+    /// Whether this is a floating-point type. Only these carry gradients.
     pub fn is_float(self) -> bool {
         matches!(self, DType::F32 | DType::F16 | DType::F64)
     }
+
+    /// The value of `TensorProto.DataType` for this type.
+    pub(crate) fn onnx_code(self) -> i64 {
+        match self {
+            DType::F32 => 1,
+            DType::I32 => 6,
+            DType::I64 => 7,
+            DType::Bool => 9,
+            DType::F16 => 10,
+            DType::F64 => 11,
+        }
+    }
+
+    /// The type with this value of `TensorProto.DataType`, if it is supported.
+    pub(crate) fn from_onnx_code(code: i64) -> Option<DType> {
+        [DType::F32, DType::I32, DType::I64, DType::Bool, DType::F16, DType::F64]
+            .into_iter()
+            .find(|d| d.onnx_code() == code)
+    }
 }
 
-/// The elements of a [`Tensor`], row-major. Cloning shares them.
+/// The elements of a [`Tensor`], row-major. Clones share memory.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // each variant is its element type
 pub enum Data {
@@ -52,7 +71,7 @@ impl Data {
         }
     }
 
-    /// Whether there is no element.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,13 +85,13 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of `shape` over row-major `data`; `None` where the element count does not fit the shape.
+    /// A tensor of `shape` over row-major `data`; `None` if the element count does not match the shape.
     pub fn new(shape: &[usize], data: Data) -> Option<Tensor> {
         let size = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
         (size == data.len()).then(|| Tensor { shape: shape.to_vec(), data })
     }
 
-    /// f32 tensor; `None` where the element count does not fit the shape.
+    /// An f32 tensor; `None` if the element count does not match the shape.
     pub fn f32(shape: &[usize], data: Vec<f32>) -> Option<Tensor> {
         Tensor::new(shape, Data::F32(data.into()))
     }
@@ -114,12 +133,12 @@ impl Tensor {
         self.data.len()
     }
 
-    /// Whether there is no element.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The elements when they are f32.
+    /// The elements, if they are f32.
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.data {
             Data::F32(v) => Some(v),
@@ -127,7 +146,7 @@ impl Tensor {
         }
     }
 
-    /// The elements when they are i64.
+    /// The elements, if they are i64.
     pub fn as_i64(&self) -> Option<&[i64]> {
         match &self.data {
             Data::I64(v) => Some(v),
@@ -135,12 +154,12 @@ impl Tensor {
         }
     }
 
-    /// The same elements in another shape of equal size.
+    /// The same elements under another shape of equal size; `None` if the sizes differ. The memory is shared.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Tensor> {
         Tensor::new(shape, self.data.clone())
     }
 
-    /// All elements as f64: exact for every type but i64 beyond 2⁵³, which no shape or index reaches.
+    /// All elements as f64: exact for every type, except for i64 beyond 2⁵³, which no shape or index reaches.
     pub fn to_f64(&self) -> Vec<f64> {
         match &self.data {
             Data::F32(v) => v.iter().map(|&x| x.into()).collect(),
@@ -152,7 +171,8 @@ impl Tensor {
         }
     }
 
-    /// A tensor of type `dtype` from f64 elements, rounded once; `None` where the count does not fit.
+    /// A tensor of type `dtype` from f64 elements, rounded once; `None` if the count does not match the
+    /// shape.
     pub fn from_f64(shape: &[usize], values: &[f64], dtype: DType) -> Option<Tensor> {
         let data = match dtype {
             DType::F32 => Data::F32(values.iter().map(|&x| x as f32).collect()),
@@ -165,13 +185,13 @@ impl Tensor {
         Tensor::new(shape, data)
     }
 
-    /// The same values as another type.
+    /// Converts the elements to another type.
     pub fn cast(&self, dtype: DType) -> Tensor {
         if dtype == self.dtype() {
             return self.clone();
         }
         match (&self.data, dtype) {
-            // The large ones: weights stored as f16.
+            // The large tensors are weights stored as f16: convert directly.
             (Data::F16(v), DType::F32) => {
                 Tensor { shape: self.shape.clone(), data: Data::F32(v.iter().map(|x| x.to_f32()).collect()) }
             }

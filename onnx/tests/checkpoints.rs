@@ -1,4 +1,5 @@
-//! Checkpoints against what PyTorch says they hold, and hostile ones. `tests/fixtures/checkpoints.py` of the workspace wrote the files.
+//! Checkpoints compared with their contents in PyTorch, and malicious ones. `tests/fixtures/checkpoints.py` of the
+//! workspace writes the files.
 
 use gani_onnx::checkpoint::{Checkpoint, Element, Format, Setting};
 use gani_onnx::{Data, Error};
@@ -16,7 +17,7 @@ fn open(file: &str) -> Checkpoint {
     Checkpoint::read(&fixture(file)).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Shape and elements of every tensor by file and name, as PyTorch has them.
+/// Shape and elements of every tensor in PyTorch, by file and name.
 fn expected() -> BTreeMap<(String, String), (Vec<usize>, Data)> {
     let mut file = NpzReader::new(fs::File::open(fixture("expected.npz")).unwrap()).unwrap();
     let mut all = BTreeMap::new();
@@ -57,7 +58,7 @@ fn every_tensor_is_as_in_pytorch() {
 }
 
 #[test]
-fn containers_types_and_settings_are_told() {
+fn containers_types_and_settings_are_read() {
     let format = |file: &str| open(file).format();
     assert_eq!((format("zip.pt"), format("legacy.pth")), (Format::Zip, Format::Legacy));
     assert_eq!((format("nvlabs.pkl"), format("pti.pt")), (Format::Pickle, Format::Zip));
@@ -77,7 +78,7 @@ fn containers_types_and_settings_are_told() {
     assert_eq!(e4e.setting("opts.encoder_type"), Some(&Setting::Text("Encoder4Editing".into())));
     assert_eq!(e4e.setting("opts.start_from_latent_avg"), Some(&Setting::Bool(true)));
 
-    // What NVlabs's generators say of themselves only in their attributes.
+    // NVlabs' generators store this only in their attributes.
     for file in ["nvlabs.pkl", "nvlabs-3.pkl"] {
         let g = open(file);
         assert_eq!(g.setting("G_ema.synthesis.b8.conv1.conv_clamp"), Some(&Setting::Int(256)), "{file}");
@@ -89,7 +90,7 @@ fn containers_types_and_settings_are_told() {
 
 #[test]
 fn components_of_ganspace_are_orthogonal_only_with_their_strides() {
-    // Its columns are stored one after another: [5, 1, 8] with strides (1, 5, 5).
+    // The array is stored column by column: [5, 1, 8] with strides (1, 5, 5).
     let c = open("ganspace.pt");
     assert_eq!(c.shape("comp"), Some(&[5, 1, 8][..]));
     let values = c.values("comp", &[5, 1, 8]).unwrap();
@@ -98,7 +99,7 @@ fn components_of_ganspace_are_orthogonal_only_with_their_strides() {
 }
 
 #[test]
-fn what_would_run_code_is_refused_by_name() {
+fn functions_that_could_run_code_are_refused_by_name() {
     let witness = std::path::Path::new("/tmp/gani-was-here");
     let table = [
         ("hostile-system.pt", "posix.system"),
@@ -118,7 +119,7 @@ fn what_would_run_code_is_refused_by_name() {
     assert!(!witness.exists());
 }
 
-/// The refusal of these bytes.
+/// The error for these bytes.
 fn refusal(bytes: &[u8]) -> Error {
     match Checkpoint::from_bytes("hostile.pkl", bytes.to_vec()) {
         Err(error) => error,
@@ -127,13 +128,13 @@ fn refusal(bytes: &[u8]) -> Error {
 }
 
 #[test]
-fn hostile_pickles_are_refused_with_their_reason() {
+fn malicious_pickles_are_refused_with_a_reason() {
     let nested: Vec<u8> = [b"\x80\x02".to_vec(), b"(".repeat(5000)].concat();
     let lists = [b"\x80\x02".to_vec(), b"]".repeat(5000), b"a".repeat(4999), b".".to_vec()].concat();
-    // A list of twice the last list, forty times: a million million values when it is walked.
+    // A list that contains the previous list twice, forty times over: 2⁴⁰ values if it is expanded.
     let doubling = [b"\x80\x02]".to_vec(), b"2\x86".repeat(40), b".".to_vec()].concat();
     let popped = [b"\x80\x02".to_vec(), b"N0".repeat(1 << 21), b"N.".to_vec()].concat();
-    // A dict within itself.
+    // A dict that contains itself.
     let circle = b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.";
     let table: [(&[u8], &str); 16] = [
         (b"cos\nsystem\n(S'ls'\ntR.", "`os.system`"),
@@ -147,11 +148,11 @@ fn hostile_pickles_are_refused_with_their_reason() {
         (&doubling, "values in nested dicts"),
         (circle, "64 levels"),
         (&popped, "instructions"),
-        // Sizes that are not there.
+        // Sizes beyond the end of the file.
         (b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", "bytes of text"),
         (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f", "truncated"),
         (b"\x80\x02X\xff\xff\x00\x00ab", "truncated"),
-        (b"\x80\x02h\x05.", "memorised"),
+        (b"\x80\x02h\x05.", "memoized"),
         (b"\x80\x02R.", "takes more than it has"),
     ];
     for (bytes, expected) in table {
@@ -162,7 +163,7 @@ fn hostile_pickles_are_refused_with_their_reason() {
     }
 }
 
-/// A legacy stream whose main pickle is one f32 view on a storage of two elements.
+/// A legacy file whose main pickle is one f32 view of a storage of two elements.
 fn view(size: &[u8], stride: &[u8], offset: u8) -> Vec<u8> {
     let magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.";
     let start = [&magic[..], b"\x80\x02M\xe9\x03.", b"\x80\x02}."].concat();
@@ -175,7 +176,7 @@ fn view(size: &[u8], stride: &[u8], offset: u8) -> Vec<u8> {
 }
 
 #[test]
-fn views_stay_within_their_storage_and_within_reason() {
+fn views_outside_their_storage_or_of_extreme_size_are_refused() {
     let ok = Checkpoint::from_bytes("v.pth", view(b"K\x02\x85", b"K\x01\x85", 0)).unwrap();
     assert_eq!(ok.values("tensor", &[2]).unwrap(), [1.0, 2.0]);
     let huge = b"J\xff\xff\xff\x7f\x85";
@@ -190,13 +191,13 @@ fn views_stay_within_their_storage_and_within_reason() {
         let error = refusal(&view(size, stride, offset));
         assert!(error.to_string().contains("does not fit"), "{error}");
     }
-    // Two thousand million times the first element: it fits, and is not built.
+    // The first element repeated 2³¹ − 1 times: the view is inside its storage, but the tensor is not built.
     let wide = Checkpoint::from_bytes("v.pth", view(huge, b"K\x00\x85", 0)).unwrap();
     assert!(matches!(wide.get("tensor"), Err(Error::Limits(_))));
 }
 
 #[test]
-fn truncated_anywhere_they_are_refused_and_flipped_anywhere_they_do_no_harm() {
+fn truncated_files_are_refused_and_flipped_bits_do_no_harm() {
     for file in ["zip.pt", "legacy.pth", "nvlabs.pkl", "e4e.pt", "direction.pt"] {
         let whole = fs::read(fixture(file)).unwrap();
         for end in (0..whole.len()).step_by(if whole.len() > 4000 { 37 } else { 5 }) {
@@ -216,13 +217,13 @@ fn truncated_anywhere_they_are_refused_and_flipped_anywhere_they_do_no_harm() {
 }
 
 #[test]
-fn work_that_a_few_bytes_ask_for_again_and_again_is_refused() {
-    // Each of these would take minutes if its references were followed as often as they are made.
+fn repeated_references_to_large_values_are_refused() {
+    // Each of these would take minutes if every reference were followed.
     let marked = |inside: Vec<u8>| [b"\x80\x02".to_vec(), inside, b".".to_vec()].concat();
-    // A list of 200,000 numbers, a million times in another one.
+    // A list that contains a list of 200,000 numbers a million times.
     let long = [b"](".to_vec(), b"K\x01".repeat(200_000), b"eq\x00".to_vec()].concat();
     let many = marked([long.clone(), b"](".to_vec(), b"h\x00".repeat(1_000_000), b"e".to_vec()].concat());
-    // The same as the pairs of a dict, and as the state of an object of NVlabs's.
+    // The same list as the pairs of a dict, and as the state of an NVlabs object.
     let dicts = b"ccollections\nOrderedDict\nh\x00\x85R0".repeat(100_000);
     let dicts = marked([long, dicts, b"N".to_vec()].concat());
     let meta = [b"}(".to_vec(), b"K\x01N".repeat(200_000), b"uq\x00".to_vec()].concat();

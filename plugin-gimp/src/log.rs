@@ -1,26 +1,28 @@
-//! What gani's core warns of: on standard error at once, and kept to be shown to the user when the work is done.
+//! Log output: every message goes to standard error, and gani's warnings are also collected for the user.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::{Mutex, PoisonError};
 
-struct Kept(Mutex<Vec<String>>);
+struct Logger {
+    warnings: Mutex<Vec<String>>,
+}
 
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+static LOGGER: Logger = Logger { warnings: Mutex::new(Vec::new()) };
 
-/// Starts logging: warnings, or what `GANI_LOG` (error, warn, info, debug, trace) asks for.
+/// Starts logging at the level of the environment variable `GANI_LOG` (error, warn, info, debug, trace), or at warn.
 pub fn start() {
-    let wanted = std::env::var("GANI_LOG").ok().and_then(|level| level.parse().ok());
-    if log::set_logger(&KEPT).is_ok() {
-        log::set_max_level(wanted.unwrap_or(LevelFilter::Warn));
+    let level = std::env::var("GANI_LOG").ok().and_then(|level| level.parse().ok());
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(level.unwrap_or(LevelFilter::Warn));
     }
 }
 
-/// The warnings since the last call.
+/// Removes and returns the warnings and errors that gani's crates logged since the last call.
 pub fn take_warnings() -> Vec<String> {
-    std::mem::take(&mut *KEPT.0.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut *LOGGER.warnings.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl Log for Kept {
+impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
             && (metadata.target().starts_with("gani") || metadata.level() <= Level::Warn)
@@ -31,9 +33,9 @@ impl Log for Kept {
             return;
         }
         eprintln!("gani-gimp: {}: {}", record.level().as_str().to_lowercase(), record.args());
-        // Other crates' warnings are for developers.
+        // Warnings of other crates concern developers, not users.
         if record.level() <= Level::Warn && record.target().starts_with("gani") {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.args().to_string());
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(record.args().to_string());
         }
     }
 

@@ -1,18 +1,23 @@
 //! gani in GIMP 3: **Edit Face** and **Face Variations** under Filters ▸ Portrait.
 //!
-//! One executable, built with no GIMP header: libgimp is opened at run time ([`host`]). The main thread talks to GIMP,
-//! a worker computes ([`worker`]); all slow work comes before the first change of the picture, because GIMP's Cancel
-//! kills a plug-in.
+//! One executable, built without GIMP headers: it opens libgimp at run time ([`host`]). The main thread talks to GIMP
+//! and a second thread computes ([`worker`]). GIMP's Cancel kills the plug-in process, so all slow work is done before
+//! the first change to the image.
+//!
+//! Modules, each of which imports only those after it: [`procedures`], [`dialog`], [`worker`], [`engine`],
+//! [`messages`], [`settings`], [`arguments`], [`host`], [`patch`], [`pixels`], [`labels`], [`log`], [`error`].
 
+mod arguments;
 mod dialog;
-mod edit_face;
+mod engine;
+mod error;
 mod host;
 mod log;
+mod messages;
+mod patch;
 mod pixels;
-mod procedure;
+mod procedures;
 mod settings;
-mod studio;
-mod variations;
 mod worker;
 
 use std::process::ExitCode;
@@ -20,14 +25,19 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     log::start();
     let arguments: Vec<String> = std::env::args().collect();
-    let at = |i: usize| arguments.get(i).map(String::as_str).unwrap_or_default();
-    let mode = |text: &str| matches!(text, "-query" | "-init" | "-run");
-    let served = match (at(1), at(4), at(5)) {
-        ("-gimp", _, five) if mode(five) => host::serve(arguments),
-        ("-gimp", four, _) if mode(four) => Err("this is GIMP 2; gani's plug-in is for GIMP 3.0 and later".into()),
-        _ => Err("this is a plug-in: `gani plugin install gimp` puts it where GIMP finds it, under Filters, Portrait".into()),
+    let argument = |i: usize| arguments.get(i).map(String::as_str).unwrap_or_default();
+    let is_mode = |text: &str| matches!(text, "-query" | "-init" | "-run");
+    // GIMP 3 starts a plug-in with `-gimp PROTOCOL READ_FD WRITE_FD MODE`, GIMP 2 without the protocol version.
+    let exit_code = match (argument(1), argument(4), argument(5)) {
+        ("-gimp", _, mode) if is_mode(mode) => host::serve(arguments, &procedures::ALL),
+        ("-gimp", mode, _) if is_mode(mode) => {
+            Err("this is GIMP 2; the gani plug-in requires GIMP 3.0 or later".into())
+        }
+        _ => Err("this executable is a GIMP plug-in; install it with `gani plugin install gimp`, then GIMP lists it under \
+             Filters, Portrait"
+            .into()),
     };
-    match served {
+    match exit_code {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(text) => {
             eprintln!("gani-gimp: {text}");

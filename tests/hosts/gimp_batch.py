@@ -1,6 +1,6 @@
-"""Runs inside gimp-console, through python-fu-eval: calls gani's procedures and checks pixels. `cargo xtask test-hosts`.
+"""Calls gani's procedures and checks pixels. Runs in gimp-console through python-fu-eval, from `cargo xtask test-hosts`.
 
-Prints `PASS name` or `FAIL name: why` for each check. Files lie where `xtask/src/hosts.rs` puts them.
+Prints `PASS name` or `FAIL name: why` for each check. `xtask/src/hosts.rs` puts the files in place.
 """
 import glob
 import os
@@ -12,32 +12,32 @@ import time
 from gi.repository import Gimp
 
 sys.path.append("/w")
-from gimp_processes import plug_ins, worked
-from gimp_tools import EDIT, VARIATIONS, call, check, fails, load, pixels, rows_that_differ, success
+from gimp_processes import cpu_seconds, plug_ins
+from gimp_tools import EDIT, VARIATIONS, call, check, fails, load, pixels, differing_pixels, success
 
-LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back
+LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back by a test
 CACHE = "/w/home/.cache/gani/inversions"
-INNER = (150, 0, 170, 190)  # x, y, width, height well inside the astronaut's face square
+INNER = (150, 0, 170, 190)  # x, y, width, height: inside the square of the astronaut's face
 
 
-def described():
+def menu_entries():
     for name, label in ((EDIT, "Edit Face"), (VARIATIONS, "Variations")):
         procedure = Gimp.get_pdb().lookup_procedure(name)
         good = procedure is not None and procedure.get_menu_paths() == ["<Image>/Filters/Portrait"]
         check(f"{label} is in Filters, Portrait", good and label in procedure.get_menu_label().replace("_", ""))
 
 
-def mistakes():
-    """Messages that need no inversion."""
+def error_messages():
+    """Errors that occur before an inversion starts."""
     image = load()
     before = pixels(image.get_layers()[0])
-    fails("a missing model says how to get it", call(image, model="ffhq-1024"), "gani models fetch ffhq-1024")
-    fails("an unknown model names those that there are", call(image, model="faces"), "ffhq-64")
-    fails("a face that is not there", call(image, face="8"), "only one face")
-    fails("an edit that is none", call(image, more="smile"), "NAME=SIGMA")
+    fails("a missing model: the message says how to get it", call(image, model="ffhq-1024"), "gani models fetch ffhq-1024")
+    fails("an unknown model: the message lists the installed ones", call(image, model="faces"), "ffhq-64")
+    fails("a face number that does not exist", call(image, face="8"), "only one face")
+    fails("an invalid edit", call(image, more="smile"), "NAME=SIGMA")
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 450, 60, 60)
     fails("a selection without a face", call(image), "selection")
-    check("mistakes change nothing", pixels(image.get_layers()[0]) == before and len(image.get_layers()) == 1)
+    check("errors change nothing", pixels(image.get_layers()[0]) == before and len(image.get_layers()) == 1)
     for width, height, word in ((1, 1, "no face was found"), (20000, 20000, "too large")):
         image = Gimp.Image.new(width, height, Gimp.ImageBaseType.RGB)
         layer = Gimp.Layer.new(image, "picture", width, height, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)
@@ -50,27 +50,27 @@ def mistakes():
     os.rename(LIBRARY + ".away", LIBRARY)
 
 
-def killed():
-    """The plug-in dies in mid-run: GIMP and the picture stay."""
+def killed_during_inversion():
+    """If the plug-in process is killed, GIMP keeps running and the picture is unchanged."""
     image = load()
     layer = image.get_layers()[0]
     before = pixels(layer)
-    shot = []
+    victims = []
 
     def kill():
-        # By then it inverts: finding the face takes half a second of the processor, inverting it minutes.
+        # Finding the face takes half a second of CPU time and the inversion takes minutes. After 3 seconds it is inverting.
         deadline = time.time() + 300
-        while time.time() < deadline and not any(worked(process) > 3 for process in plug_ins()):
+        while time.time() < deadline and not any(cpu_seconds(process) > 3 for process in plug_ins()):
             time.sleep(0.05)
         for process in plug_ins():
             os.kill(process, signal.SIGKILL)
-            shot.append(process)
+            victims.append(process)
 
     thread = threading.Thread(target=kill)
     thread.start()
     status, _, _ = call(image, preset="best", smile=2, output="drawable")
     thread.join()
-    check("it was killed in mid-run", len(shot) == 1 and status != Gimp.PDBStatusType.SUCCESS, f"{shot} {status}")
+    check("the plug-in was killed during the inversion", len(victims) == 1 and status != Gimp.PDBStatusType.SUCCESS, f"{victims} {status}")
     check("a kill changes nothing", pixels(layer) == before and len(image.get_layers()) == 1)
     check("a kill leaves nothing in the cache", not os.path.isdir(CACHE) or not os.listdir(CACHE))
 
@@ -85,78 +85,78 @@ def new_layer():
     if not success("the first run", answer):
         return
     layer, cached = answer[2]
-    check("it was not cached", not cached)
-    check("a layer appears above", image.get_layers()[0].get_id() == layer.get_id() and len(image.get_layers()) == 2)
-    check("its name says what it is", layer.get_name() == "Edit Face: smile +2", layer.get_name())
-    check("the layer below is as it was", pixels(base) == before)
+    check("the first run does not use the cache", not cached)
+    check("a layer appears above the selected one", image.get_layers()[0].get_id() == layer.get_id() and len(image.get_layers()) == 2)
+    check("its name lists the edits", layer.get_name() == "Edit Face: smile +2", layer.get_name())
+    check("the layer below is unchanged", pixels(base) == before)
     _, x, y = layer.get_offsets()
     check("it covers the face only", layer.get_width() < base.get_width() and y >= 0, f"{x},{y} {layer.get_width()}")
-    # The corner of the layer lies outside the turned square of the face: nothing is seen there.
+    # The square of the face is rotated, so the corner of the layer is outside it.
     check("it is transparent outside the face", layer.get_pixel(0, layer.get_height() - 1).get_rgba().alpha == 0)
     started = time.time()
     answer = call(image, smile=2.0)
     again = time.time() - started
     if success("the second run", answer):
-        check("it is served from the cache", answer[2][1] and again < first, f"{first:.1f} s, {again:.1f} s")
+        check("the second run uses the cache", answer[2][1] and again < first, f"{first:.1f} s, {again:.1f} s")
     print(f"TIME first {first:.1f} s, cached {again:.1f} s", flush=True)
 
 
 def selected():
-    """Selection and drawable: nothing changes outside of either, bit for bit."""
+    """An edit changes no pixel outside the selection."""
     image = load()
     layer = image.get_layers()[0]
     before = pixels(layer)
     image.select_rectangle(Gimp.ChannelOps.REPLACE, *INNER)
-    if not success("a run in the layer itself", call(image, age=2.0, output="drawable")):
+    if not success("output: the selected layer", call(image, age=2.0, output="drawable")):
         return
     x, y, width, height = INNER
-    changed = rows_that_differ(before, pixels(layer), layer.get_width(), layer.get_height(), layer.get_bpp())
+    changed = differing_pixels(before, pixels(layer), layer.get_width(), layer.get_height(), layer.get_bpp())
     outside = [p for p in changed if not (x <= p[0] < x + width and y <= p[1] < y + height)]
-    check("the selection is filled", len(changed) > width * height / 4, f"{len(changed)} pixels changed")
+    check("pixels in the selection change", len(changed) > width * height / 4, f"{len(changed)} pixels changed")
     check("nothing changes outside the selection", not outside, f"{outside[:3]}")
     image = load()
     image.select_rectangle(Gimp.ChannelOps.REPLACE, *INNER)
     answer = call(image, age=2.0)
     if success("a new layer from a selection", answer):
-        check("it gets the selection as its mask", answer[2][0].get_mask() is not None)
+        check("the selection becomes its mask", answer[2][0].get_mask() is not None)
 
 
-def changes_the_face_alone(name, image):
-    """Runs in the image's layer; its bytes before and after, or None."""
+def changes_only_the_face(name, image):
+    """Edits the image's bottom layer in place. Returns its bytes before and after, or None after a failure."""
     layer = image.get_layers()[-1]
     before, pixel, width = pixels(layer), layer.get_bpp(), layer.get_width()
-    if not success(f"{name}: a run in the layer", call(image, smile=-2.0, output="drawable")):
+    if not success(f"{name}: output: the selected layer", call(image, smile=-2.0, output="drawable")):
         return None
     after = pixels(layer)
-    changed = rows_that_differ(before, after, width, layer.get_height(), pixel)
-    # The astronaut's face square lies in the upper half.
+    changed = differing_pixels(before, after, width, layer.get_height(), pixel)
+    # The square of the astronaut's face is in the upper half.
     outside = [p for p in changed if not (90 <= p[0] < 370 and p[1] < 280)]
-    check(f"{name}: the face changes and nothing else", len(changed) > 5000 and not outside,
+    check(f"{name}: only the face changes", len(changed) > 5000 and not outside,
           f"{len(changed)} changed, outside {outside[:3]}")
     return before, after
 
 
 def precisions():
-    """Every kind of layer: the face changes, all else keeps its bits."""
+    """In layers of every precision, an edit changes only the face."""
     precision = Gimp.Precision
     cases = [("16-bit", precision.U16_NON_LINEAR), ("32-bit", precision.U32_LINEAR), ("float", precision.FLOAT_NON_LINEAR),
-             ("grey half", precision.HALF_LINEAR)]
+             ("gray half", precision.HALF_LINEAR)]
     for name, kind in cases:
         image = load()
-        if name.startswith("grey"):
+        if name.startswith("gray"):
             image.convert_grayscale()
         image.convert_precision(kind)
         answer = call(image, smile=-2.0)
-        if success(f"{name}: a new layer", answer) and not name.startswith("grey"):
-            check(f"{name}: it is the face that is known", answer[2][1])
-        changes_the_face_alone(name, image)
+        if success(f"{name}: a new layer", answer) and not name.startswith("gray"):
+            check(f"{name}: the cache has this face", answer[2][1])
+        changes_only_the_face(name, image)
 
 
 def without_cache():
-    """A layer with a hole in its face, and a folder for the cache that is none: alpha keeps its bits, the edit is made."""
+    """The layer has a hole in the face, and the cache folder is a file: the edit succeeds and alpha is unchanged."""
     os.rename(CACHE, CACHE + ".away")
     with open(CACHE, "w") as file:
-        file.write("no folder")
+        file.write("not a folder")
     image = load()
     layer = image.get_layers()[0]
     layer.add_alpha()
@@ -164,9 +164,9 @@ def without_cache():
     image.get_selection().feather(image, 40)
     layer.edit_clear()
     image.get_selection().none(image)
-    bytes_of = changes_the_face_alone("alpha, unwritable cache", image)
+    bytes_of = changes_only_the_face("alpha, unwritable cache", image)
     if bytes_of:
-        check("alpha is kept", bytes_of[0][3::4] == bytes_of[1][3::4] and len(set(bytes_of[0][3::4])) > 2)
+        check("alpha is unchanged", bytes_of[0][3::4] == bytes_of[1][3::4] and len(set(bytes_of[0][3::4])) > 2)
     os.remove(CACHE)
     os.rename(CACHE + ".away", CACHE)
 
@@ -178,16 +178,16 @@ def variations():
         return
     group = answer[2][0]
     names = [layer.get_name() for layer in group.get_children()]
-    check("a layer for each strength", names == ["age +2", "age +1", "age 0", "age −1"], names)
-    check("only the strongest is visible", [layer.get_visible() for layer in group.get_children()] == [True, False, False, False])
+    check("one layer for each strength", names == ["age +2", "age +1", "age 0", "age −1"], names)
+    check("only the last layer is visible", [layer.get_visible() for layer in group.get_children()] == [True, False, False, False])
 
 
-described()
-mistakes()
-killed()
+menu_entries()
+error_messages()
+killed_during_inversion()
 new_layer()
 selected()
 precisions()
 variations()
 without_cache()
-check("GIMP is alive", True)
+check("GIMP is running", True)

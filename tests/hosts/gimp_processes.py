@@ -1,9 +1,9 @@
-"""For both of GIMP's tests: processes of gani's plug-in."""
+"""Finds the processes of the plug-in. Used by the GIMP tests with and without windows."""
 import os
 
 
 def plug_ins():
-    """Their numbers."""
+    """The IDs of all running gani-gimp processes."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -14,8 +14,8 @@ def plug_ins():
     return found
 
 
-def worked(process):
-    """Processor seconds that a process has used; 0 for one that is gone."""
+def cpu_seconds(process):
+    """The CPU seconds that a process has used; 0 if it has ended."""
     try:
         with open(f"/proc/{process}/stat") as file:
             return sum(map(int, file.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")

@@ -1,6 +1,7 @@
-"""Runs inside a GIMP with windows, through python-fu-eval: does what `gimp_window.py`, outside, asks for with files.
+"""Executes the requests of `gimp_window.py` inside a GIMP with windows. Runs through python-fu-eval.
 
-A request is a file /w/ask.py; its `answer` comes back, as JSON, in /w/answer.json. GIMP's windows stay alive meanwhile.
+A request is a Python file /w/ask.py that sets the variable `answer`, which is returned as JSON in /w/answer.json. GIMP's windows
+keep responding meanwhile.
 """
 import json
 import os
@@ -16,7 +17,7 @@ def image():
 
 
 def state():
-    """Names of layers from the top, and a hash of the bottom layer's bytes."""
+    """The names of the layers from top to bottom, and a hash of the bottom layer's bytes."""
     layers = image().get_layers()
     base = layers[-1]
     area = Gegl.Rectangle.new(0, 0, base.get_width(), base.get_height())
@@ -25,7 +26,7 @@ def state():
 
 
 def call(name):
-    """Runs a procedure interactively, with what its dialog was last left with; returns its status when it ends."""
+    """Runs a procedure interactively with the last values of its dialog. Returns its status when it ends."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)

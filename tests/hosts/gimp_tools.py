@@ -1,4 +1,4 @@
-"""For GIMP's tests without windows, inside python-fu-eval: calls of gani's procedures, pixels, PASS and FAIL lines."""
+"""Helpers of the GIMP tests without windows: calls of gani's procedures, pixel access, PASS and FAIL lines."""
 from gi.repository import Gegl, Gimp, Gio
 
 PHOTO = "/w/astronaut.png"
@@ -14,7 +14,7 @@ def load():
 
 
 def call(image, procedure=EDIT, **arguments):
-    """The status, the message and the results of a call."""
+    """Calls a procedure. Returns its status, error message and return values."""
     procedure = Gimp.get_pdb().lookup_procedure(procedure)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
@@ -29,13 +29,13 @@ def call(image, procedure=EDIT, **arguments):
 
 
 def pixels(drawable):
-    """All bytes of a layer in its own format."""
+    """All bytes of a layer, in the layer's own format."""
     buffer, width, height = drawable.get_buffer(), drawable.get_width(), drawable.get_height()
     return bytes(buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, None, Gegl.AbyssPolicy.NONE))
 
 
-def rows_that_differ(before, after, width, height, pixel):
-    """Columns and rows of the pixels that differ."""
+def differing_pixels(before, after, width, height, pixel):
+    """The (column, row) of each pixel that differs."""
     found = []
     for y in range(height):
         a, b = before[y * width * pixel:(y + 1) * width * pixel], after[y * width * pixel:(y + 1) * width * pixel]

@@ -1,7 +1,7 @@
-"""Runs beside GIMP in the Debian root: a virtual screen, a GIMP with windows, keys pressed as a user would.
+"""Controls a GIMP with windows on a virtual screen, by keyboard and mouse. Runs next to GIMP in the Debian root.
 
-`cargo xtask test-hosts` starts it after `gimp_batch.py`, so that the face is in the cache. Prints `PASS`/`FAIL` lines; the
-screenshots stay in /w/shots.
+`cargo xtask test-hosts` starts this after `gimp_batch.py`, which leaves the face in the cache. Prints `PASS` and `FAIL` lines and
+saves screenshots in /w/shots.
 """
 import json
 import os
@@ -13,9 +13,9 @@ from PIL import ImageGrab
 from gimp_processes import plug_ins
 
 SCREEN = ":87"
-BAR = (0, 930, 1500, 70)  # of the screen: where GIMP's status bar is
+BAR = (0, 930, 1500, 70)  # x, y, width, height of GIMP's status bar on the screen
 EDIT = "plug-in-gani-edit-face"
-LIMIT = 300  # seconds for anything that is waited for: the machine may be busy
+LIMIT = 300  # seconds to wait for any condition; high, because the machine may be busy
 os.environ["DISPLAY"] = SCREEN
 os.makedirs("/w/shots", exist_ok=True)
 
@@ -46,7 +46,7 @@ def shot(name):
 
 
 def until(condition):
-    """What the condition returns once it holds, or at last."""
+    """Waits until the condition is true, at most LIMIT seconds. Returns its last value."""
     deadline = time.time() + LIMIT
     while not (value := condition()) and time.time() < deadline:
         time.sleep(0.2)
@@ -54,49 +54,52 @@ def until(condition):
 
 
 def window(title):
-    """The window with this title, once it is there."""
+    """Waits for a window with this title. Returns its ID or None."""
     found = until(lambda: quiet("xdotool", "search", "--onlyvisible", "--name", title).split())
     return found[0] if found else None
 
 
 def windows():
-    """All that are seen, menus too."""
+    """The IDs of all visible windows, including menus."""
     return set(quiet("xdotool", "search", "--onlyvisible", "--name", ".*").split())
 
 
 def seen(left, top, width, height):
-    """The pixels of a part of the screen."""
+    """The pixels of a rectangle of the screen."""
     return ImageGrab.grab(bbox=(left, top, left + width, top + height), xdisplay=SCREEN).tobytes()
 
 
 def place(of):
-    """Left, top, width and height of a window."""
+    """The left edge, top edge, width and height of a window."""
     lines = quiet("xdotool", "getwindowgeometry", "--shell", of).splitlines()
     numbers = dict(line.split("=") for line in lines)
     return [int(numbers[name]) for name in ("X", "Y", "WIDTH", "HEIGHT")]
 
 
-def settled(part, unlike=b"", colours=0):
-    """A part of the screen once it differs from what it was, has enough colours, and keeps still for a while; None if it never does."""
+def settled(part, unlike=b"", colors=0):
+    """Waits until a rectangle of the screen differs from `unlike`, has at least `colors` colors, and has not changed for 1.5 s.
+
+    Returns its pixels, or None after LIMIT seconds.
+    """
     last = [b"", time.time()]
 
     def still():
         now = seen(*part)
         if now != last[0]:
             last[:] = now, time.time()
-        return now != unlike and len(set(zip(*[iter(now)] * 3))) >= colours and time.time() - last[1] > 1.5
+        return now != unlike and len(set(zip(*[iter(now)] * 3))) >= colors and time.time() - last[1] > 1.5
 
     return last[0] if until(still) else None
 
 
 def preview(dialog):
-    """Where a dialog shows the face: the middle of its left column."""
+    """The rectangle in which a dialog shows the face: the middle of its left column."""
     left, top, _, _ = place(dialog)
     return left + 60, top + 60, 280, 280
 
 
 def ask(code):
-    """Has code run in GIMP's session; `answer()` waits for what it says."""
+    """Starts code in GIMP's session. `answer()` waits for its result."""
     for name in ("answer.json", "ask.part"):
         if os.path.exists(f"/w/{name}"):
             os.remove(f"/w/{name}")
@@ -113,20 +116,20 @@ def answer():
 
 
 def state():
-    """Layers and pixels of the picture, as the session tells them."""
+    """The layers and pixels of the picture, from the session."""
     ask("answer = state()")
     return answer()
 
 
-def opened():
-    """Edit Face… from the menu, as its user opens it."""
+def open_dialog():
+    """Opens Edit Face… from the menu. Returns the dialog's window or None."""
     main = window("astronaut")
     if not check("GIMP opens the picture", main):
         return None
     quiet("xdotool", "windowsize", "--sync", main, "1480", "960")
     quiet("xdotool", "windowactivate", "--sync", main)
     settled(place(main))
-    for keys in (["alt+r"], ["Up", "Right"]):  # Portrait is the last entry
+    for keys in (["alt+r"], ["Up", "Right"]):  # Portrait is the last entry of Filters
         before = windows()
         press(*keys)
         check(f"{keys[-1]} opens a menu", until(lambda: windows() - before))
@@ -138,26 +141,26 @@ def opened():
 
 def edited():
     before = state()
-    dialog = opened()
+    dialog = open_dialog()
     if not dialog:
         return
     part = preview(dialog)
-    plain = settled(part, colours=1000)
+    plain = settled(part, colors=1000)
     check("the dialog shows the face", plain)
     shot("dialog")
     smile = ["alt+m", "ctrl+a", "2", "Tab"]
     press(*smile)
-    smiling = settled(part, unlike=plain, colours=1000)
+    smiling = settled(part, unlike=plain, colors=1000)
     shot("smile")
     press("alt+m", "ctrl+a", "minus", "2", "Tab")
     check("the picture follows the slider", settled(part, unlike=smiling))
     press(*smile)
-    check("and comes back with it", until(lambda: seen(*part) == smiling))
+    check("the old slider value restores the old picture", until(lambda: seen(*part) == smiling))
     press("alt+o")
     after = until(lambda: (now := state()) != before and now)
     check("OK makes a layer", after and len(after.get("layers", [])) == 2, f"{before} {after}")
-    check("the layer below is as it was", after and after.get("base") == before.get("base"), f"{before} {after}")
-    check("the dialog is gone", until(lambda: dialog not in windows()))
+    check("the layer below is unchanged", after and after.get("base") == before.get("base"), f"{before} {after}")
+    check("the dialog closes", until(lambda: dialog not in windows()))
     settled(place(window("astronaut")))
     shot("layer")
     press("ctrl+z")
@@ -166,7 +169,7 @@ def edited():
 
 
 def cancelled():
-    """Cancel in the dialog, and in mid-run."""
+    """Cancel in the dialog, and in the status bar during an inversion."""
     before = state()
     ask(f"answer = call({EDIT!r})")
     if check("the dialog opens again", window("Edit Face")):
@@ -177,18 +180,18 @@ def cancelled():
     dialog = window("Edit Face")
     if not check("the dialog opens a third time", dialog):
         return
-    ready = settled(preview(dialog), colours=1000)
-    press("alt+q", "Down", "alt+u", "Down")  # Best, in which this face is new; Change this layer
-    check("the dialog shows the new face", settled(preview(dialog), unlike=ready, colours=1000))
+    ready = settled(preview(dialog), colors=1000)
+    press("alt+q", "Down", "alt+u", "Down")  # select Best, for which the cache has no inversion of this face, and Change this layer
+    check("the dialog shows the new face", settled(preview(dialog), unlike=ready, colors=1000))
     shot("new-face")
     idle = seen(*BAR)
     press("alt+o")
-    check("the dialog is gone in mid-run", until(lambda: dialog not in windows()))
+    check("the dialog closes before the inversion", until(lambda: dialog not in windows()))
     looks = set()
     check("the status bar shows progress", until(lambda: looks.add(seen(*BAR)) or len(looks) > 3), len(looks))
     shot("progress")
-    check("it works in the background", plug_ins(), "no plug-in runs")
-    # The status bar's Cancel is what has appeared farthest to the right.
+    check("the plug-in runs in the background", plug_ins(), "no plug-in runs")
+    # The Cancel button is the rightmost new item in the status bar.
     now, width = seen(*BAR), BAR[2]
     new = [divmod(i // 3, width) for i in range(len(now)) if now[i] != idle[i]]
     edge = max(x for _, x in new)
@@ -206,14 +209,14 @@ def cancelled():
 
 def main():
     start("Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp")
-    check("the screen is there", until(lambda: quiet("xdotool", "getmouselocation")))
+    check("the virtual screen is ready", until(lambda: quiet("xdotool", "getmouselocation")))
     start("openbox")
     gimp = start("dbus-run-session", "--", "gimp-3.0", "--no-splash", "/w/astronaut.png", "--batch-interpreter=python-fu-eval",
                  "-b", 'exec(open("/w/gimp_session.py").read())', log="/w/window.log")
     try:
         edited()
         cancelled()
-        check("GIMP is alive", gimp.poll() is None, gimp.poll())
+        check("GIMP is running", gimp.poll() is None, gimp.poll())
     finally:
         shot("end")
         open("/w/stop", "w").close()

@@ -1,6 +1,5 @@
-//! Editing directions of a bundle: named ones and principal components of W.
+//! Editing directions of a bundle: named attributes and principal components of W.
 
-use crate::edit::Direction;
 use crate::{Error, Result};
 use gani_onnx::{Builder, Graph};
 use ndarray::{Array0, Array1, Array2, arr0, aview1};
@@ -8,12 +7,23 @@ use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
 use std::path::Path;
 
+/// A direction in W: a unit vector, and the standard deviation of w along it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Direction {
+    /// `smile`, `pca.3`, `sefa.0`.
+    pub name: String,
+    /// Unit vector, `[512]`.
+    pub unit: Vec<f32>,
+    /// Standard deviation of w along it: the unit of edit strengths.
+    pub sigma: f32,
+}
+
 /// The directions of a bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Directions {
     /// Named attributes: smile, age, …
     pub named: Vec<Direction>,
-    /// Principal components of W, `pca.0` first, by falling σ.
+    /// Principal components of W by decreasing σ, `pca.0` first.
     pub pca: Vec<Direction>,
 }
 
@@ -21,10 +31,10 @@ impl Directions {
     /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
     ///
     /// # Errors
-    /// [`Error::Model`] where an array is missing or misshaped; [`Error::Io`] where the file cannot be opened.
+    /// [`Error::Model`] for a missing array or a wrong shape; [`Error::Io`].
     pub fn read(path: &Path) -> Result<Directions> {
         let bad = |what: &str, e: &dyn std::fmt::Display| {
-            Error::Model(format!("{}: {what}: {e}; get the file again", path.display()))
+            Error::Model(format!("{}: {what}: {e}; restore the file", path.display()))
         };
         let file = File::open(path).map_err(Error::io("reading", path))?;
         let mut npz = NpzReader::new(file).map_err(|e| bad("not an .npz file", &e))?;
@@ -56,19 +66,19 @@ impl Directions {
     /// The direction called `name`.
     ///
     /// # Errors
-    /// [`Error::Input`] with names near it.
+    /// [`Error::Input`] with similar names.
     pub fn get(&self, name: &str) -> Result<&Direction> {
         let found = self.named.iter().chain(&self.pca).find(|d| d.name == name);
         found.ok_or_else(|| {
             let known: Vec<&str> = self.named.iter().map(|d| &*d.name).chain(["pca.0"]).collect();
-            crate::edit::unknown_direction(name, &known)
+            unknown_direction(name, &known)
         })
     }
 
     /// Writes the `.npz` that [`Directions::read`] reads.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written.
+    /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let failed =
             |e: &dyn std::fmt::Display| Error::io("writing", path)(std::io::Error::other(e.to_string()));
@@ -89,8 +99,8 @@ impl Directions {
         npz.finish().map(drop).map_err(|e| failed(&e))
     }
 
-    /// A stand-in for a mapping network: `z` `[1, k]` → `w` = w̄ + Σ z_k σ_k c_k, as w is distributed where it is normal.
-    /// `None` without principal components.
+    /// A substitute for a mapping network: `z` `[1, k]` → `w` = w̄ + Σ z_k σ_k c_k, which has the distribution of w if that is
+    /// normal. `None` without principal components.
     pub(super) fn sampler(&self, w_avg: &Array1<f32>) -> Result<Option<Graph>> {
         if self.pca.is_empty() {
             return Ok(None);
@@ -107,5 +117,47 @@ impl Directions {
     pub fn sigma_of(&self, unit: &[f32]) -> f32 {
         let along = |d: &Direction| d.sigma * d.unit.iter().zip(unit).map(|(a, b)| a * b).sum::<f32>();
         self.pca.iter().map(|d| along(d).powi(2)).sum::<f32>().sqrt()
+    }
+}
+
+/// The error for an unknown direction. Suggests a similar name.
+fn unknown_direction(name: &str, known: &[&str]) -> Error {
+    let mut similar: Vec<_> =
+        known.iter().map(|k| (distance(name, k), *k)).filter(|(d, k)| *d <= 1 + k.len() / 3).collect();
+    similar.sort();
+    let hint = match similar.first() {
+        Some((_, k)) => format!("did you mean `{k}`? "),
+        None => String::new(),
+    };
+    Error::Input(format!(
+        "unknown direction `{name}`; {hint}the directions are {}, pca.0 … and sefa.0 …",
+        known.join(", ")
+    ))
+}
+
+/// Levenshtein distance of two names.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = change.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_direction_suggests_a_similar_one() {
+        let text = unknown_direction("smle", &["age", "smile", "yaw"]).to_string();
+        assert!(text.contains("did you mean `smile`"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use super::make::replace;
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, Store, describe, search};
-use crate::files::write_whole;
+use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::networks::mobilestylegan;
 use gani_onnx::{Builder, Graph, openvino};
@@ -39,7 +39,7 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     mean_of_w(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
     let manifest = Manifest {
         title: "Faces, 1024 px: MobileStyleGAN".into(),
-        size: made.size,
+        resolution: made.resolution,
         licence: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
         provenance: "PyPI random-face 2021.7.21.1, converted by gani".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },

@@ -5,45 +5,21 @@
 mod directions;
 mod generator;
 mod networks;
+mod options;
+mod source;
+mod work;
+
+pub use options::ImportOptions;
+use work::Work;
 
 use super::make::{describe, replace};
-use super::manifest::{Face, Manifest, Mapping, Source, VERSION};
-use super::{Bundle, DESCRIPTION, search, sha256};
+use super::manifest::{Face, Manifest, Mapping, VERSION};
+use super::{Bundle, DESCRIPTION, search};
 use crate::runtime::{Cancel, Runtime};
-use crate::{Error, Result, domain};
+use crate::settings::domain;
+use crate::{Error, Result};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-/// What to import.
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    /// The generator: a StyleGAN2 checkpoint, or any network ws → image as `.onnx`.
-    pub generator: PathBuf,
-    /// Which weights of an `.onnx` generator are tuned: names of convolution weights, with `*` and `?`.
-    pub tunable: Option<String>,
-    /// The mapping network of an `.onnx` generator, z → w, as `.onnx`.
-    pub mapping: Option<PathBuf>,
-    /// Samples of w, `.npy` `[n, 512]`, where there is no mapping network.
-    pub latents: Option<PathBuf>,
-    /// The encoder: a checkpoint of e4e or of HyperStyle's W encoder, or an `.onnx` network image → w.
-    pub encoder: Option<PathBuf>,
-    /// LPIPS: AlexNet and its heads, two checkpoints or one that holds both, or an `.onnx` network image → features.
-    pub lpips: Vec<PathBuf>,
-    /// Identity: ArcFace for the loss, CurricularFace for evaluation, or an `.onnx` network image → features for the loss.
-    pub identity: Vec<PathBuf>,
-    /// Face parsing: CelebAMask-HQ's U-Net, or an `.onnx` network image → features.
-    pub parsing: Option<PathBuf>,
-    /// MoCo's ResNet-50, in the place of identity where pictures are not of faces.
-    pub moco: Option<PathBuf>,
-    /// Editing directions by name: `.pt` or `.npy` vectors, GANSpace's `.pt`, `.npz` of a bundle.
-    pub directions: Vec<(String, PathBuf)>,
-    /// Row of Table 1.
-    pub domain: String,
-    /// The weights' licence, for the bundle's description.
-    pub licence: Option<String>,
-    /// Replace a bundle that is there.
-    pub force: bool,
-}
+use std::path::Path;
 
 /// A bundle and how it came about.
 #[derive(Debug)]
@@ -54,17 +30,6 @@ pub struct Imported {
     pub recognised: Vec<[String; 3]>,
     /// What the bundle lacks and what follows from that.
     pub missing: Vec<[String; 2]>,
-}
-
-/// The bundle under construction.
-struct Work<'a> {
-    options: &'a ImportOptions,
-    folder: &'a Path,
-    runtime: &'a Runtime,
-    cancel: &'a Cancel,
-    manifest: Manifest,
-    recognised: Vec<[String; 3]>,
-    missing: Vec<[String; 2]>,
 }
 
 /// Makes the bundle `target`, a folder, whole or not at all. `watch` hears of each file before it is read.
@@ -79,7 +44,7 @@ pub fn import(
     cancel: &Cancel,
     mut watch: impl FnMut(&str, &Path),
 ) -> Result<Imported> {
-    domain::domain(&options.domain)?;
+    domain(&options.domain)?;
     let name = free_name(target, options.force)?;
     let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
@@ -144,18 +109,6 @@ fn empty(name: &str, options: &ImportOptions) -> Manifest {
 }
 
 impl Work<'_> {
-    /// Notes that `path` was read for `role` and found to be `text`.
-    fn read(&mut self, role: &str, path: &Path, text: &str) -> Result<()> {
-        let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        self.recognised.push([role.into(), file.clone(), text.into()]);
-        self.manifest.sources.push(Source { role: role.into(), file, sha256: sha256(path)? });
-        self.cancel.check()
-    }
-
-    fn missing(&mut self, what: &str, consequence: &str) {
-        self.missing.push([what.into(), consequence.into()]);
-    }
-
     /// Networks that find faces, from the installed models: copies, for a bundle may lie anywhere.
     fn faces(&mut self, watch: &mut dyn FnMut(&str, &Path)) -> Result<()> {
         if self.options.domain != "celeba-hq" {

@@ -2,7 +2,7 @@
 
 use super::manifest::{FileEntry, Manifest};
 use super::{Bundle, DESCRIPTION, sha256};
-use crate::files::write_whole;
+use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use gani_onnx::write::{WriteOptions, to_file};

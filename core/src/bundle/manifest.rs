@@ -1,6 +1,6 @@
 //! `bundle.toml`: what a model bundle says of itself.
 
-use crate::objective::Distance;
+use crate::loss::similarity::Distance;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
@@ -18,10 +18,11 @@ pub struct Manifest {
     pub name: String,
     /// One line for people.
     pub title: String,
-    /// Row of Table 1, see [`crate::domain`].
+    /// Row of Table 1, see [`crate::settings::domain`].
     pub domain: String,
-    /// Edge of the generator's image in pixels; its width where it is not square.
-    pub size: usize,
+    /// Resolution of the generator's image: its width in pixels.
+    #[serde(alias = "size")]
+    pub resolution: usize,
     /// Height of the generator's image where that is not its width (cars: 384 of 512).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
@@ -92,8 +93,12 @@ pub struct Loss {
     pub output: Option<String>,
     /// `squared`: Σ over channels of the mean over positions of (a − b)²; `cosine`: Σ over outputs of 1 − cos.
     pub distance: Distance,
-    /// Edge of the image that the network is made for; the others take any.
-    pub size: Option<usize>,
+    /// Resolution that the network requires; networks without one accept any.
+    #[serde(alias = "size")]
+    pub resolution: Option<usize>,
+    /// λ of this term, for terms that Table 1 does not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f32>,
 }
 
 /// Networks that find faces, and one that recognises them for evaluation.
@@ -175,14 +180,15 @@ impl Manifest {
             file: common(file),
             output: None,
             distance,
-            size: None,
+            resolution: None,
+            lambda: None,
         };
         Manifest {
             version: VERSION,
             name: name.into(),
             title: String::new(),
             domain: "celeba-hq".into(),
-            size: 0,
+            resolution: 0,
             height: None,
             licence: "non-commercial: derived from NVIDIA's StyleGAN2-FFHQ".into(),
             provenance: String::new(),
@@ -193,7 +199,8 @@ impl Manifest {
                 loss("lpips", "lpips.onnx", Distance::Squared),
                 Loss {
                     output: Some("identity".into()),
-                    size: Some(256),
+                    resolution: Some(256),
+                    lambda: None,
                     ..loss("identity", "encoder.onnx", Distance::Cosine)
                 },
                 loss("parsing", "parsing.onnx", Distance::Cosine),

@@ -1,7 +1,8 @@
 //! Where bundles lie: beside the program, in the user's data folder, in the checkout it was built from.
 
 use super::{Bundle, DESCRIPTION};
-use crate::{Error, Result, place};
+use crate::util::paths;
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Bundles that can be fetched, for messages.
@@ -19,7 +20,7 @@ pub fn preferred() -> &'static str {
 
 /// Folders that may hold bundles, in the order in which they are searched; they need not exist.
 pub fn model_folders() -> Vec<PathBuf> {
-    let file = place::own_file().and_then(|p| p.canonicalize().ok());
+    let file = paths::own_file().and_then(|p| p.canonicalize().ok());
     folders(file.as_deref(), user_folder().as_deref())
 }
 

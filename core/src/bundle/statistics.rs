@@ -1,6 +1,6 @@
 //! How w is distributed: its mean, its principal components and its spread along a direction, from samples.
 
-use crate::edit::Direction;
+use super::Direction;
 use crate::runtime::{Cancel, Runtime};
 use crate::{Error, Result};
 use gani_onnx::read;

@@ -4,7 +4,8 @@ use image::DynamicImage;
 use ndarray::{ArrayView4, ArrayViewD};
 use std::path::Path;
 
-use crate::photo::{FaceFinder, Photo, image_from_crop};
+use crate::face::FaceFinder;
+use crate::photo::{Photo, image_from_crop};
 use crate::runtime::{Cancel, Session};
 use crate::{Error, Result};
 

@@ -38,7 +38,8 @@ impl Photo {
     /// # Errors
     /// [`Error::Input`] for what is not such a picture, is truncated or has no pixels; [`Error::Limits`] beyond 20,000
     /// pixels a side or 512 MiB; [`Error::Io`].
-    pub fn load(path: &Path) -> Result<Photo> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Photo> {
+        let path = path.as_ref();
         let bytes = read_file(path)?;
         let mut reader = ImageReader::new(Cursor::new(&bytes))
             .with_guessed_format()
@@ -86,44 +87,9 @@ impl Photo {
         self.pixels.height()
     }
 
-    /// The photo itself as a crop `[1,3,R,R]` in `[-1,1]`, for one that is already aligned like FFHQ.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where it is not square within 2 %.
-    pub fn as_aligned_crop(&self, size: usize) -> Result<Array4<f32>> {
-        let (w, h) = (self.width() as f64, self.height() as f64);
-        if (w / h - 1.0).abs() > 0.02 {
-            return Err(Error::Input(format!(
-                "{} is {w} × {h} pixels: an aligned crop is square. Leave --aligned out to have the face aligned",
-                self.path.display()
-            )));
-        }
-        super::Alignment { quad: [[0.0, 0.0], [0.0, h], [w, h], [w, 0.0]] }.crop(self, size)
-    }
-
-    /// The photo itself as a crop `[1,3,h,w]` in `[-1,1]` for a generator whose pictures are not square.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where its sides are not as h to w within 2 %.
-    pub fn as_crop(&self, [h, w]: [usize; 2]) -> Result<Array4<f32>> {
-        if h == w {
-            return self.as_aligned_crop(w);
-        }
-        let (has, wants) = (f64::from(self.width()) / f64::from(self.height()), w as f64 / h as f64);
-        if (has / wants - 1.0).abs() > 0.02 {
-            return Err(Error::Input(format!(
-                "{} is {} × {} pixels; this model's pictures are {w} × {h}: crop the photo to that shape",
-                self.path.display(),
-                self.width(),
-                self.height()
-            )));
-        }
-        Ok(crate::metrics::resize(crop_from_image(&self.pixels).view(), h, w))
-    }
-
     /// Pixels from (`left`, `top`) on as RGB in `[-1,1]`; each of `width` × `height` results is the mean of `shrink` ×
     /// `shrink` pixels of the photo, which `border` extends beyond its edges. Alpha is passed over, grey repeated.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         [left, top]: [i64; 2],
         [width, height]: [usize; 2],
@@ -160,7 +126,7 @@ impl Photo {
     }
 
     /// `size` × `size` pixels, each looked up through `map` (from their pixels to the photo's) without aliasing.
-    pub(super) fn warped(&self, map: &Affine, size: usize, border: Border) -> Raster {
+    pub(crate) fn warped(&self, map: &Affine, size: usize, border: Border) -> Raster {
         let stretch = map.stretch().into_iter().fold(1.0, f64::max);
         // Averaging to at most four times the wanted density first keeps the cubic's reach short on large photos.
         let shrink = ((stretch / 2.0) as usize).max(1);

@@ -22,7 +22,8 @@ impl Photo {
     ///
     /// # Errors
     /// [`Error::Input`] for another ending, [`Error::Io`].
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
         let format = ImageFormat::from_path(path).ok().filter(|f| f.can_write()).ok_or_else(|| {
             Error::Input(format!("{}: name the picture .png, .jpg, .webp, .tif or .bmp", path.display()))
         })?;

@@ -1,4 +1,4 @@
-//! Photos without networks: reading, choosing, cropping, pasting.
+//! Reading and writing of photos.
 
 use std::fs;
 use std::path::Path;
@@ -18,14 +18,6 @@ fn picture(width: u32, height: u32) -> RgbImage {
 
 fn photo(pixels: impl Into<DynamicImage>) -> Photo {
     Photo::from_pixels(Path::new("test.png"), pixels.into())
-}
-
-/// A square turned a little, inside a picture of at least 200 × 200.
-fn tilted() -> Alignment {
-    let (right, down) = ([96.0, 20.0], [-20.0, 96.0]);
-    let origin = [60.0, 40.0];
-    let at = |r: f64, d: f64| [0, 1].map(|i: usize| origin[i] + r * right[i] + d * down[i]);
-    Alignment { quad: [at(0.0, 0.0), at(0.0, 1.0), at(1.0, 1.0), at(1.0, 0.0)] }
 }
 
 #[test]
@@ -54,12 +46,12 @@ fn unreadable_files_are_named_with_their_cause() {
     ] {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let text = Photo::load(&path).map(|p| p.pixels.color()).unwrap_err().to_string();
+        let text = Photo::open(&path).map(|p| p.pixels.color()).unwrap_err().to_string();
         assert!(text.contains(name) && text.contains(word), "{name}: {text}");
     }
-    assert!(matches!(Photo::load(&dir.path().join("huge.bmp")), Err(Error::Limits(_))));
-    assert!(matches!(Photo::load(&dir.path().join("absent.png")), Err(Error::Io { .. })));
-    assert!(Photo::load(dir.path()).unwrap_err().to_string().contains("folder"));
+    assert!(matches!(Photo::open(&dir.path().join("huge.bmp")), Err(Error::Limits(_))));
+    assert!(matches!(Photo::open(&dir.path().join("absent.png")), Err(Error::Io { .. })));
+    assert!(Photo::open(dir.path()).unwrap_err().to_string().contains("folder"));
     assert!(photo(picture(4, 4)).save(&dir.path().join("x.gani")).unwrap_err().to_string().contains(".png"));
 }
 
@@ -78,7 +70,7 @@ fn every_depth_survives_a_round_trip() {
         let mut written = photo(pixels);
         written.icc_profile = Some(b"not a real profile, kept as it is".to_vec());
         written.save(&path).unwrap();
-        let read = Photo::load(&path).unwrap();
+        let read = Photo::open(&path).unwrap();
         assert_eq!(read.pixels, written.pixels);
         assert_eq!(read.icc_profile, written.icc_profile);
     }
@@ -93,130 +85,9 @@ fn orientation_is_applied_once() {
     turned.exif =
         Some([&b"II*\0\x08\0\0\0\x01\0"[..], &[0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0], &[0; 4]].concat());
     turned.save(&path).unwrap();
-    let upright = Photo::load(&path).unwrap();
+    let upright = Photo::open(&path).unwrap();
     assert_eq!((upright.width(), upright.height()), (20, 40));
     upright.save(&path).unwrap();
-    let again = Photo::load(&path).unwrap();
+    let again = Photo::open(&path).unwrap();
     assert_eq!((again.width(), again.height()), (20, 40));
-}
-
-#[test]
-fn faces_are_chosen_by_number() {
-    let face = |size: f64| {
-        let quad = [[0.0, 0.0], [0.0, size], [size, size], [size, 0.0]];
-        let detection = Detection { rect: [0.0; 4], keypoints: [[0.0; 2]; 6], score: 1.0 };
-        let landmarks = Landmarks { points: Vec::new(), presence: 1.0 };
-        Face { detection, landmarks, alignment: Alignment { quad } }
-    };
-    let (photo, faces) = (photo(picture(8, 8)), [face(50.0), face(80.0), face(60.0)]);
-    let numbers = |choice: &str| -> Vec<usize> {
-        let chosen = choice.parse::<FaceChoice>().unwrap().pick(&photo, &faces).unwrap();
-        chosen.iter().map(|(n, _)| *n).collect()
-    };
-    assert_eq!(numbers("largest"), [2]);
-    assert_eq!(numbers("3"), [3]);
-    assert_eq!(numbers("all"), [1, 2, 3]);
-    for bad in ["0", "-1", "left", ""] {
-        assert!(matches!(bad.parse::<FaceChoice>(), Err(Error::Input(_))), "{bad}");
-    }
-    let text = FaceChoice::Nth(4).pick(&photo, &faces).unwrap_err().to_string();
-    assert!(text.contains("3 faces") && text.contains("test.png"), "{text}");
-    let text = FaceChoice::All.pick(&photo, &[]).unwrap_err().to_string();
-    assert!(text.contains("no face was found"), "{text}");
-}
-
-#[test]
-fn a_crop_of_the_whole_is_the_photo() {
-    let photo = photo(picture(96, 96));
-    let crop = photo.as_aligned_crop(96).unwrap();
-    assert_eq!(image_from_crop(crop.view()), picture(96, 96));
-    assert_eq!(crop, crop_from_image(&photo.pixels));
-    let text = super::tests::photo(picture(96, 60)).as_aligned_crop(96).unwrap_err().to_string();
-    assert!(text.contains("square"), "{text}");
-}
-
-/// Cut out and put back, nothing changes visibly, at sizes above and below the square's own; nothing at all outside.
-#[test]
-fn pasting_the_crop_back_restores_the_photo() {
-    let before = photo(picture(220, 200));
-    for (size, tolerance) in [(64, 4), (98, 3), (256, 2)] {
-        let crop = tilted().crop(&before, size).unwrap();
-        let mut after = before.clone();
-        paste(&mut after, crop.view(), &tilted(), &PasteOptions::default()).unwrap();
-        let (before, after) = (before.pixels.to_rgb8(), after.pixels.to_rgb8());
-        let worst = before.iter().zip(after.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-        assert!(worst <= tolerance, "{size}: {worst}");
-    }
-}
-
-#[test]
-fn only_the_square_changes_and_the_edge_is_smooth() {
-    let before = photo(picture(220, 200));
-    let white = Array4::ones((1, 3, 128, 128));
-    let plain = PasteOptions { match_border: false, ..PasteOptions::default() };
-    let mut after = before.clone();
-    paste(&mut after, white.view(), &tilted(), &plain).unwrap();
-    let (old, new) = (before.pixels.to_rgb8(), after.pixels.to_rgb8());
-    let to_crop = tilted().map(&before, 1).unwrap().inverse().unwrap();
-    let mut changed = 0;
-    for (x, y, pixel) in new.enumerate_pixels() {
-        let place = to_crop.apply([f64::from(x) + 0.5, f64::from(y) + 0.5]);
-        if place.iter().any(|v| *v <= 0.0 || *v >= 1.0) {
-            assert_eq!(pixel, old.get_pixel(x, y), "{x},{y} lies outside");
-        }
-        if place.iter().all(|v| (0.1..=0.9).contains(v)) {
-            assert_eq!(pixel, &Rgb([255; 3]), "{x},{y} lies inside");
-        }
-        changed += usize::from(pixel != old.get_pixel(x, y));
-    }
-    assert!(changed > 6_000, "{changed}");
-
-    // With a mask of zeros nothing happens; with a mask of another size it is refused.
-    let mut masked = before.clone();
-    let (fitting, turned) = (Array2::zeros((200, 220)), Array2::zeros((220, 200)));
-    let masked_by = |mask| PasteOptions { mask: Some(mask), ..plain.clone() };
-    paste(&mut masked, white.view(), &tilted(), &masked_by(fitting.view())).unwrap();
-    assert_eq!(masked.pixels, before.pixels);
-    assert!(paste(&mut masked, white.view(), &tilted(), &masked_by(turned.view())).is_err());
-}
-
-#[test]
-fn alpha_depth_and_grey_are_kept() {
-    let color = Array4::from_shape_fn((1, 3, 64, 64), |(_, c, ..)| [1.0, -1.0, -1.0][c]);
-    let options = PasteOptions { match_border: false, ..PasteOptions::default() };
-    let mut translucent = photo(ImageBuffer::from_pixel(220, 200, Rgba([10u16, 20, 30, 40_000])));
-    paste(&mut translucent, color.view(), &tilted(), &options).unwrap();
-    let pixels = translucent.pixels.as_rgba16().unwrap();
-    assert_eq!(pixels.get_pixel(98, 98), &Rgba([65535, 0, 0, 40_000]));
-    assert_eq!(pixels.get_pixel(2, 2), &Rgba([10, 20, 30, 40_000]));
-
-    let mut grey = photo(GrayImage::from_pixel(220, 200, Luma([100])));
-    paste(&mut grey, color.view(), &tilted(), &options).unwrap();
-    assert_eq!(grey.pixels.as_luma8().unwrap().get_pixel(98, 98), &Luma([54])); // 0.2126 · 255
-}
-
-#[test]
-fn border_matching_takes_a_tint_out_near_the_edge_only() {
-    let before = photo(picture(220, 200));
-    let mut crop = tilted().crop(&before, 128).unwrap();
-    crop.mapv_inplace(|v| v + 0.15);
-    let mut after = before.clone();
-    paste(&mut after, crop.view(), &tilted(), &PasteOptions::default()).unwrap();
-    let (old, new) = (before.pixels.to_rgb8(), after.pixels.to_rgb8());
-    let change = |x, y| i32::from(new.get_pixel(x, y)[0]) - i32::from(old.get_pixel(x, y)[0]);
-    assert!((change(98, 98) - 19).abs() <= 2, "{}", change(98, 98)); // 0.15 · 127.5, kept in the middle
-    assert!(change(60, 90).abs() <= 12, "{}", change(60, 90)); // gone towards the left edge
-}
-
-#[test]
-fn alignments_of_another_photo_are_refused() {
-    let photo = photo(picture(50, 50));
-    let nan = Alignment { quad: [[f64::NAN; 2]; 4] };
-    let flat = Alignment { quad: [[0.0, 0.0], [0.0, 1.0], [50.0, 1.0], [50.0, 0.0]] };
-    for bad in [tilted(), nan, flat, Alignment { quad: [[10.0; 2]; 4] }] {
-        assert!(
-            matches!(bad.crop(&photo, 64), Err(Error::Input(text)) if text.contains("test.png")),
-            "{bad:?}"
-        );
-    }
 }

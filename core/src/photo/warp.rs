@@ -4,7 +4,7 @@ use ndarray::{Array4, ArrayView4};
 
 /// RGB pixels in `[-1,1]`, row by row.
 #[derive(Debug, Clone)]
-pub(super) struct Raster {
+pub(crate) struct Raster {
     pub width: usize,
     pub height: usize,
     pub data: Vec<[f32; 3]>,
@@ -12,7 +12,7 @@ pub(super) struct Raster {
 
 /// What lies beyond a picture's edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Border {
+pub(crate) enum Border {
     /// The picture mirrored, edge pixel included: … 1 0 | 0 1 2 …
     Reflect,
     /// Black: nothing that could be taken for a second face.
@@ -114,7 +114,7 @@ impl Raster {
 }
 
 /// Reads a raster between its pixels.
-pub(super) struct Sampler<'r> {
+pub(crate) struct Sampler<'r> {
     raster: &'r Raster,
     stretch: [f64; 2],
     /// Of the last point looked up, along x and y.
@@ -199,7 +199,7 @@ fn cubic(t: f64) -> f64 {
 
 /// x' = a·x + b·y + c, y' = d·x + e·y + f.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Affine {
+pub(crate) struct Affine {
     pub x: [f64; 3],
     pub y: [f64; 3],
 }

@@ -20,9 +20,9 @@ type Slot = Arc<Mutex<Tensor<f32>>>;
 /// The inputs and outputs of one session, kept where it runs.
 ///
 /// ```text
-/// modules.share(…)            θ' goes from one graph to the next on the device
-/// loss.share("theta", &modules, "theta_tuned")?;
-/// loop { modules.run(&cancel)?; loss.run(&cancel)?; let l = loss.with("loss", |v| v[0])?; }
+/// modules.alias_input(…)            θ' goes from one graph to the next on the device
+/// loss.alias_input("theta", &modules, "theta_tuned")?;
+/// loop { modules.run(&cancel)?; loss.run(&cancel)?; let l = loss.with_data("loss", |v| v[0])?; }
 /// ```
 ///
 /// On a GPU the second run is recorded as a CUDA graph, and later ones play that: one launch instead of one for each node.
@@ -127,7 +127,7 @@ impl Binding {
     ///
     /// # Errors
     /// [`Error::Input`] where a name is unknown, shapes or devices differ, or `port` is an input not yet set.
-    pub fn share(&mut self, input: &str, from: &Binding, port: &str) -> Result<()> {
+    pub fn alias_input(&mut self, input: &str, from: &Binding, port: &str) -> Result<()> {
         let index = self.session.find(self.session.inputs(), "input", input)?;
         let (slot, shape) = from.slot(port)?;
         self.session.check_shape(&self.session.inputs()[index], shape)?;
@@ -147,12 +147,12 @@ impl Binding {
     }
 
     /// [`share`](Binding::share)s all inputs whose names start with `prefix` with the ports of `from` that are called the same.
-    pub fn share_all(&mut self, from: &Binding, prefix: &str) -> Result<()> {
+    pub fn alias_inputs(&mut self, from: &Binding, prefix: &str) -> Result<()> {
         let wanted: Vec<String> = self.session.inputs().iter().map(|port| port.name.clone()).collect();
         wanted
             .iter()
             .filter(|name| name.starts_with(prefix))
-            .try_for_each(|name| self.share(name, from, name))
+            .try_for_each(|name| self.alias_input(name, from, name))
     }
 
     /// Makes the output `output` the very tensor that the set input `input` is: a run writes over what it has read. Right where
@@ -160,7 +160,7 @@ impl Binding {
     ///
     /// # Errors
     /// [`Error::Input`] where a name is unknown, shapes differ, or `input` is not yet set.
-    pub fn in_place(&mut self, output: &str, input: &str) -> Result<()> {
+    pub fn alias_output(&mut self, output: &str, input: &str) -> Result<()> {
         let index = self.session.find(self.session.outputs(), "output", output)?;
         let (slot, shape) = self.slot(input)?;
         self.session.check_shape(&self.session.outputs()[index], shape)?;
@@ -263,7 +263,7 @@ impl Binding {
     /// Looks at an output (or a set input) without copying it, where the device is the processor. Row-major.
     ///
     /// Only what is asked for is read: outputs nobody looks at never leave a GPU.
-    pub fn with<T>(&self, name: &str, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    pub fn with_data<T>(&self, name: &str, look: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let (slot, _) = self.slot(name)?;
         let _shared = shared(); // before the tensor's own lock, as everywhere
         let tensor = lock(slot);
@@ -277,7 +277,7 @@ impl Binding {
     /// A copy of an output (or a set input).
     pub fn get(&self, name: &str) -> Result<ArrayD<f32>> {
         let (_, shape) = self.slot(name)?;
-        let data = self.with(name, <[f32]>::to_vec)?;
+        let data = self.with_data(name, <[f32]>::to_vec)?;
         ArrayD::from_shape_vec(IxDyn(shape), data)
             .map_err(|e| Error::Runtime(format!("{}: {name}: {e}", self.session.name())))
     }

@@ -6,7 +6,8 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result, place};
+use crate::util::paths;
+use crate::{Error, Result};
 
 /// The oldest minor version of 1.x that has the API gani is built against.
 const OLDEST: u32 = 23;
@@ -44,7 +45,7 @@ pub(super) fn find(wanted: Option<&Path>) -> Result<Found> {
             }
         };
     }
-    find_in(&folders(place::own_file().as_deref(), data_folder().as_deref()), reporting_is_off)
+    find_in(&folders(paths::own_file().as_deref(), data_folder().as_deref()), reporting_is_off)
 }
 
 /// What a user does when there is no library; the end of every message about it.

@@ -14,14 +14,14 @@ use crate::{Error, Result};
 
 /// One input or output of a network: f32, of this fixed shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
+pub struct TensorInfo {
     /// The name in the graph.
     pub name: String,
     /// The sizes of its axes; empty for a scalar.
     pub shape: Vec<usize>,
 }
 
-impl Port {
+impl TensorInfo {
     /// How many numbers it holds.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -40,8 +40,8 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     name: String,
     device: Device,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
     session: Mutex<ort::session::Session>,
     /// Whether a binding may record its run as a CUDA graph.
     cuda_graph: bool,
@@ -76,14 +76,14 @@ impl Session {
         cuda_graph: bool,
         memory: Option<Session>,
     ) -> Result<Session> {
-        let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<Port>> {
+        let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<TensorInfo>> {
             outlets.iter().map(|outlet| port(name, outlet)).collect()
         };
         // Of a graph of ours, ONNX Runtime does not know the sizes of the inputs.
         let inputs = match graph {
             Some(graph) => {
                 let infos = graph.inputs().iter().map(|&v| graph.info(v));
-                infos.map(|i| Port { name: i.name.clone(), shape: i.shape.clone() }).collect()
+                infos.map(|i| TensorInfo { name: i.name.clone(), shape: i.shape.clone() }).collect()
             }
             None => ports(session.inputs())?,
         };
@@ -105,12 +105,12 @@ impl Session {
     }
 
     /// Inputs in the graph's order.
-    pub fn inputs(&self) -> &[Port] {
+    pub fn inputs(&self) -> &[TensorInfo] {
         &self.0.inputs
     }
 
     /// Outputs in the graph's order.
-    pub fn outputs(&self) -> &[Port] {
+    pub fn outputs(&self) -> &[TensorInfo] {
         &self.0.outputs
     }
 
@@ -189,14 +189,14 @@ impl Session {
     }
 
     /// The index of the port called `name`.
-    pub(super) fn find(&self, ports: &[Port], kind: &str, name: &str) -> Result<usize> {
+    pub(super) fn find(&self, ports: &[TensorInfo], kind: &str, name: &str) -> Result<usize> {
         ports.iter().position(|port| port.name == name).ok_or_else(|| {
             let known: Vec<_> = ports.iter().take(20).map(|port| port.name.as_str()).collect();
             Error::Input(format!("{} has no {kind} \"{name}\", it has {}", self.name(), known.join(", ")))
         })
     }
 
-    pub(super) fn check_shape(&self, port: &Port, shape: &[usize]) -> Result<()> {
+    pub(super) fn check_shape(&self, port: &TensorInfo, shape: &[usize]) -> Result<()> {
         if port.shape == shape {
             return Ok(());
         }
@@ -204,7 +204,7 @@ impl Session {
     }
 }
 
-fn port(network: &str, outlet: &ort::value::Outlet) -> Result<Port> {
+fn port(network: &str, outlet: &ort::value::Outlet) -> Result<TensorInfo> {
     let name = outlet.name().to_owned();
     let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
         return Err(Error::Unsupported(format!(
@@ -213,7 +213,7 @@ fn port(network: &str, outlet: &ort::value::Outlet) -> Result<Port> {
         )));
     };
     let shape: Option<Vec<usize>> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
-    shape.map(|shape| Port { name: name.clone(), shape }).ok_or_else(|| {
+    shape.map(|shape| TensorInfo { name: name.clone(), shape }).ok_or_else(|| {
         Error::Unsupported(format!("{network}: the shape of {name} is not fixed; export it with fixed sizes"))
     })
 }

@@ -31,7 +31,7 @@ fn devices_are_parsed() {
 #[test]
 fn runs_arrays_by_name() {
     let session = runtime().session("double", DOUBLE).unwrap();
-    assert_eq!(session.inputs(), [Port { name: "x".into(), shape: vec![2, 3] }]);
+    assert_eq!(session.inputs(), [TensorInfo { name: "x".into(), shape: vec![2, 3] }]);
     let x = arr2(&[[1., 2., 3.], [4., 5., 6.]]).into_dyn();
     let out = session.run(&[("x", x.view())], &Cancel::new()).unwrap();
     assert_eq!(out[0], &x * 2.0);
@@ -72,8 +72,8 @@ fn bindings_share_without_a_copy() {
     let mut double = runtime.session("double", DOUBLE).unwrap().bind().unwrap();
     let mut affine = runtime.session("affine", AFFINE).unwrap().bind().unwrap();
     double.set("x", &[1., 2., 3., 4., 5., 6.]).unwrap();
-    affine.share("a", &double, "y").unwrap();
-    affine.share("b", &double, "x").unwrap();
+    affine.alias_input("a", &double, "y").unwrap();
+    affine.alias_input("b", &double, "x").unwrap();
     for scale in [1.0, 10.0] {
         let x: Vec<f32> = (1..=6).map(|i| i as f32 * scale).collect();
         double.set("x", &x).unwrap();
@@ -81,8 +81,8 @@ fn bindings_share_without_a_copy() {
         affine.run(&cancel).unwrap();
         let z: Vec<f32> = x.iter().map(|x| 2.0 * x * x + x).collect();
         assert_eq!(affine.get("z").unwrap().into_raw_vec_and_offset().0, z);
-        assert_eq!(double.with("sum", |v| v[0]).unwrap(), 42.0 * scale);
-        let address = |binding: &Binding, name: &str| binding.with(name, |v| v.as_ptr().addr()).unwrap();
+        assert_eq!(double.with_data("sum", |v| v[0]).unwrap(), 42.0 * scale);
+        let address = |binding: &Binding, name: &str| binding.with_data(name, |v| v.as_ptr().addr()).unwrap();
         assert_eq!(address(&affine, "a"), address(&double, "y"));
     }
     // Set again, the input is its own and the other binding's output is left alone.

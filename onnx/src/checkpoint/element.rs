@@ -1,4 +1,4 @@
-//! The element types that PyTorch stores, and how their bytes become ours.
+//! The element types of PyTorch storages, and their conversion to this crate's types.
 
 use crate::Data;
 use half::{bf16, f16};
@@ -20,8 +20,8 @@ pub enum Element {
 }
 
 impl Element {
-    /// From the name of a storage class, `FloatStorage`.
-    pub(super) fn of_storage(class: &str) -> Option<Element> {
+    /// From the name of a storage class, such as `FloatStorage`.
+    pub(super) fn from_storage(class: &str) -> Option<Element> {
         Some(match class {
             "DoubleStorage" => Element::F64,
             "FloatStorage" => Element::F32,
@@ -37,8 +37,8 @@ impl Element {
         })
     }
 
-    /// From the name of a torch dtype, `float32`.
-    pub(super) fn of_dtype(name: &str) -> Option<Element> {
+    /// From the name of a torch dtype, such as `float32`.
+    pub(super) fn from_dtype(name: &str) -> Option<Element> {
         Some(match name {
             "float64" => Element::F64,
             "float32" => Element::F32,
@@ -54,7 +54,7 @@ impl Element {
         })
     }
 
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     pub fn size(self) -> usize {
         match self {
             Element::F64 | Element::I64 => 8,
@@ -64,7 +64,7 @@ impl Element {
         }
     }
 
-    /// Whether it is a floating-point type, read as f32; the others are read as i64.
+    /// Whether this is a floating-point type, which is read as f32; others are read as i64.
     pub fn is_float(self) -> bool {
         matches!(self, Element::F64 | Element::F32 | Element::F16 | Element::BF16)
     }
@@ -87,7 +87,7 @@ impl std::fmt::Display for Element {
     }
 }
 
-/// Elements in memory: all floats as f32, all else as i64.
+/// Elements in memory: floats as f32, everything else as i64.
 pub(super) enum Values {
     Floats(Vec<f32>),
     Ints(Vec<i64>),
@@ -101,7 +101,7 @@ impl Values {
         }
     }
 
-    /// Appends the elements in `bytes`, little-endian.
+    /// Appends the elements in `bytes`, which are little-endian.
     pub fn extend(&mut self, element: Element, bytes: &[u8]) {
         fn each<const N: usize, T>(to: &mut Vec<T>, bytes: &[u8], f: impl Fn([u8; N]) -> T) {
             to.extend(bytes.as_chunks::<N>().0.iter().map(|&c| f(c)));

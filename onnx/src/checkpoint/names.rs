@@ -1,39 +1,52 @@
-//! Names of what a checkpoint holds: keys of nested dicts, lists and modules, joined with dots.
+//! Names the contents of a checkpoint: the keys of nested dicts, lists and modules, joined by dots.
 
 use super::pickle::{Id, Node, Pickle, View};
 use super::source::Source;
-use super::{SINGLE, Setting};
 use crate::Result;
 use std::collections::BTreeMap;
 
-/// How deep dicts may nest.
+/// The tensor's name if the file contains a single tensor.
+pub const SINGLE: &str = "tensor";
+
+/// Maximum nesting depth of dicts.
 const MAX_DEPTH: usize = 64;
-/// Bytes of a name.
+/// Maximum length of a name in bytes.
 const MAX_NAME: usize = 1024;
-/// Tensors, and settings, of one file.
+/// Maximum number of tensors, and of settings, in one file.
 const MAX_COUNT: usize = 1 << 16;
-/// Values that are looked at: those that several names share count as often as they are met.
+/// Maximum number of values visited. A value under several names counts once for each name.
 const MAX_VISITS: usize = 1 << 21;
-/// A text longer than this is no setting, and lists longer than [`MAX_LIST`] are data.
+/// Longer texts are not settings; lists longer than [`MAX_LIST`] are data.
 const MAX_TEXT: usize = 1024;
 const MAX_LIST: usize = 16;
 
-/// What a checkpoint holds, by name.
+/// A value of a checkpoint that is not a tensor: a training option, or an attribute of a module.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(missing_docs)] // each variant is its Python type
+pub enum Setting {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// The contents of a checkpoint by name.
 #[derive(Default)]
 pub(super) struct Contents {
     pub views: BTreeMap<String, View>,
     pub settings: BTreeMap<String, Setting>,
 }
 
-/// Names everything that a pickle holds.
+/// Names everything in a pickle.
 pub(super) fn contents(source: &Source, pickle: &Pickle) -> Result<Contents> {
-    let mut walk =
-        Walk { source, pickle, path: String::new(), depth: 0, visits: 0, found: Contents::default() };
-    walk.value(pickle.root)?;
-    Ok(walk.found)
+    let mut visitor =
+        Visitor { source, pickle, path: String::new(), depth: 0, visits: 0, found: Contents::default() };
+    visitor.value(pickle.root)?;
+    Ok(visitor.found)
 }
 
-struct Walk<'p> {
+struct Visitor<'p> {
     source: &'p Source,
     pickle: &'p Pickle,
     path: String,
@@ -42,7 +55,7 @@ struct Walk<'p> {
     found: Contents,
 }
 
-impl<'p> Walk<'p> {
+impl<'p> Visitor<'p> {
     fn node(&self, id: Id) -> &'p Node {
         &self.pickle.nodes[id as usize]
     }
@@ -55,14 +68,14 @@ impl<'p> Walk<'p> {
             }
             Node::Dict(pairs) => self.pairs(pairs)?,
             Node::List(items) => {
-                self.visit(items.len())?;
+                self.charge(items.len())?;
                 for (i, &item) in items.iter().enumerate() {
                     let scalar = !matches!(
                         self.node(item),
                         Node::Tensor(_) | Node::Dict(_) | Node::List(_) | Node::Object(_)
                     );
                     if !scalar || items.len() <= MAX_LIST {
-                        self.within(&i.to_string(), item)?;
+                        self.visit_child(&i.to_string(), item)?;
                     }
                 }
             }
@@ -80,7 +93,7 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    fn visit(&mut self, count: usize) -> Result<()> {
+    fn charge(&mut self, count: usize) -> Result<()> {
         self.visits += count;
         match self.visits > MAX_VISITS {
             true => Err(self.source.limit(format!("more than {MAX_VISITS} values in nested dicts"))),
@@ -88,8 +101,8 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// The value `id` under `key`.
-    fn within(&mut self, key: &str, id: Id) -> Result<()> {
+    /// Visits the value `id` under `key`.
+    fn visit_child(&mut self, key: &str, id: Id) -> Result<()> {
         let outside = self.path.len();
         if !self.path.is_empty() {
             self.path.push('.');
@@ -109,29 +122,29 @@ impl<'p> Walk<'p> {
     }
 
     fn pairs(&mut self, pairs: &[(Id, Id)]) -> Result<()> {
-        self.visit(pairs.len())?;
+        self.charge(pairs.len())?;
         for &(key, value) in pairs {
             match self.node(key) {
-                Node::Text(key) => self.within(key, value)?,
-                Node::Int(key) => self.within(&key.to_string(), value)?,
+                Node::Text(key) => self.visit_child(key, value)?,
+                Node::Int(key) => self.visit_child(&key.to_string(), value)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// A module's parameters, buffers and parts by their own names, as in `state_dict()`; its public attributes as
-    /// settings; the arguments that NVlabs's classes were made with.
+    /// A module's parameters, buffers and submodules under their own names, as in `state_dict()`; its public
+    /// attributes as settings; and the constructor arguments of NVlabs' classes.
     fn object(&mut self, state: Id) -> Result<()> {
         let Node::Dict(attributes) = self.node(state) else { return Ok(()) };
-        self.visit(attributes.len())?;
+        self.charge(attributes.len())?;
         for &(key, value) in attributes {
             let Node::Text(key) = self.node(key) else { continue };
             match (&key[..], self.node(value)) {
                 ("_parameters" | "_buffers" | "_modules", Node::Dict(pairs)) => self.pairs(pairs)?,
-                ("_init_args" | "_init_kwargs", _) => self.within(key, value)?,
+                ("_init_args" | "_init_kwargs", _) => self.visit_child(key, value)?,
                 (private, _) if private.starts_with('_') || private == "training" => {}
-                _ => self.within(key, value)?,
+                _ => self.visit_child(key, value)?,
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint, in a file or in memory, read only where they are wanted.
+//! Random access to the bytes of a checkpoint, in a file or in memory.
 
 use crate::{Error, Result};
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -10,7 +10,7 @@ impl<T: Read + Seek + Send> Bytes for T {}
 
 /// A file, or bytes in memory.
 pub(super) struct Source {
-    /// For messages.
+    /// The file's name, for messages.
     pub name: String,
     pub len: u64,
     reader: Mutex<Box<dyn Bytes>>,
@@ -49,30 +49,30 @@ impl Source {
         read.map_err(|source| Error::Io { path: PathBuf::from(&self.name), doing: "reading", source })
     }
 
-    /// `N` bytes from `at` on.
+    /// Reads `N` bytes from `at` on.
     pub fn array<const N: usize>(&self, at: u64) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.read_at(at, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// [`Error::Model`] with the file's name in front.
+    /// An [`Error::Model`], prefixed with the file's name.
     pub fn bad(&self, reason: impl std::fmt::Display) -> Error {
         Error::Model(format!("{}: {reason}", self.name))
     }
 
-    /// [`Error::Limits`] with the file's name in front.
+    /// An [`Error::Limits`], prefixed with the file's name.
     pub fn limit(&self, reason: impl std::fmt::Display) -> Error {
         Error::Limits(format!("{}: {reason}", self.name))
     }
 
-    /// [`Error::Unsupported`] with the file's name in front.
+    /// An [`Error::Unsupported`], prefixed with the file's name.
     pub fn unsupported(&self, reason: impl std::fmt::Display) -> Error {
         Error::Unsupported(format!("{}: {reason}", self.name))
     }
 
-    /// The file ends, or a part of it does, where more was announced.
+    /// The error for a file, or a part of it, that ends before the announced size.
     pub fn truncated(&self, at: u64) -> Error {
-        self.bad(format!("truncated: more is announced at byte {at} than there is; get the whole file"))
+        self.bad(format!("truncated: the data announced at byte {at} is missing; get the whole file"))
     }
 }

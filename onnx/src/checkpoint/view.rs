@@ -1,29 +1,32 @@
-//! A tensor of a checkpoint: checked when the file is opened, read when it is asked for.
+//! A tensor of a checkpoint: checked when the file is opened, read on first access.
 
 use super::element::{Element, Values};
-use super::pickle::{Pickle, Place, View};
+use super::pickle::{Location, Pickle, View};
 use super::source::Source;
 use crate::{Result, Tensor};
 
-/// Bytes that are converted at once.
+/// Bytes that are converted at a time.
 const BLOCK: usize = 64 << 10;
 
-/// Where a tensor lies in the file. All of it is inside: [`Stored::new`] has checked that.
+/// The location of a tensor in the file. [`Stored::new`] has checked that it is inside the file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub element: Element,
     pub shape: Vec<usize>,
     strides: Vec<usize>,
-    /// The byte of its first element.
+    /// Byte offset of its first element in the file.
     at: u64,
     /// Number of elements.
     pub count: usize,
-    /// Elements from the first to the last, with those between that belong to others.
+    /// Number of elements from the first to the last, including those in between that do not belong to it.
     span: usize,
 }
 
 impl Stored {
     /// Checks a view against its storage, and the storage against the file.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) if either does not fit.
     pub fn new(source: &Source, name: &str, view: &View, pickle: &Pickle) -> Result<Stored> {
         let inconsistent = || {
             source.bad(format!(
@@ -32,7 +35,7 @@ impl Stored {
             ))
         };
         let storage = &pickle.storages[view.storage];
-        let Place::At(begin) = storage.place else { return Err(inconsistent()) };
+        let Location::At(begin) = storage.place else { return Err(inconsistent()) };
         if view.shape.len() != view.strides.len() {
             return Err(inconsistent());
         }
@@ -43,16 +46,17 @@ impl Stored {
         let last = last.filter(|_| count > 0);
         let span =
             if count == 0 { 0 } else { last.and_then(|l| l.checked_add(1)).ok_or_else(inconsistent)? };
-        // In bytes, of which the storage may count in elements of its own.
+        // In bytes: the element sizes of view and storage may differ.
         let size = view.element.size() as u64;
         let held = storage.count.checked_mul(storage.element.map_or(1, Element::size) as u64);
         let from = view.offset.checked_mul(size).ok_or_else(inconsistent)?;
-        let behind =
+        let end_in_storage =
             view.offset.checked_add(span).and_then(|n| n.checked_mul(size)).ok_or_else(inconsistent)?;
-        if storage.element.is_some_and(|e| e != view.element) || held.is_none_or(|held| behind > held) {
+        if storage.element.is_some_and(|e| e != view.element) || held.is_none_or(|held| end_in_storage > held)
+        {
             return Err(inconsistent());
         }
-        if begin.checked_add(behind).is_none_or(|end| end > source.len) {
+        if begin.checked_add(end_in_storage).is_none_or(|end| end > source.len) {
             return Err(source.truncated(begin));
         }
         let strides = view.strides.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<_>>();
@@ -66,12 +70,12 @@ impl Stored {
         })
     }
 
-    /// Elements that reading it takes.
+    /// Number of elements that are read to load it.
     pub fn cost(&self) -> u64 {
         self.count.max(self.span) as u64
     }
 
-    /// Reads it, row-major.
+    /// Reads the tensor, row-major.
     pub fn read(&self, source: &Source) -> Result<Tensor> {
         let size = self.element.size();
         let mut values = Values::with_capacity(self.element, self.span);
@@ -87,7 +91,7 @@ impl Stored {
             values = values.gather(offsets(&self.shape, &self.strides, self.count));
         }
         let tensor = Tensor::new(&self.shape, values.into_data());
-        tensor.ok_or_else(|| source.bad("a tensor does not fill its shape"))
+        tensor.ok_or_else(|| source.bad("a tensor does not match its shape"))
     }
 
     fn is_row_major(&self) -> bool {
@@ -106,7 +110,7 @@ fn offsets<'v>(shape: &'v [usize], strides: &'v [usize], count: usize) -> impl I
     let mut offset = 0;
     (0..count).map(move |_| {
         let now = offset;
-        // The next index: the last axis runs fastest.
+        // Advance to the next index; the last axis varies fastest.
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             offset += strides[axis];

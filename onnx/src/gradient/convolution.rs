@@ -1,52 +1,53 @@
-//! Convolution and its transpose. How each gradient is lowered was measured, see [`crate::gradient`] and
-//! `docs/performance.md`: dX of a stride-1 convolution is a convolution with flipped, swapped weights; dW is one matrix
-//! product for each tap of the kernel, with the input as that tap sees it.
+//! Convolution and transposed convolution. The forms were chosen by measurement; see `docs/performance.md`.
+//! ∂x of a stride-1 convolution is a convolution with the flipped, transposed weight. ∂w is one matrix
+//! product for each kernel tap, with the input as that tap sees it.
 
+mod weight;
+
+use super::context::{Grads, MAX_TAPS, VjpContext};
 use super::layout::flip;
-use super::{Grads, MAX_TAPS, Site};
-use crate::expr::ConvAttrs;
-use crate::ops::{Geometry, taps};
-use crate::{Attrs, Error, Expr, Result};
+use crate::ConvAttrs;
+use crate::ops::Geometry;
+use crate::{Error, Expr, Result};
+use weight::weight_gradient;
 
-/// Elements of a band of rows, see [`banded`].
-const BAND: usize = 1 << 22;
-
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let transposed = match s.op() {
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let transposed = match ctx.op() {
         "Conv" => false,
         "ConvTranspose" => true,
         _ => return Ok(None),
     };
-    let (x, w, g) = (s.x(0), s.x(1), s.g());
+    let (x, w, g) = (ctx.x(0), ctx.x(1), ctx.g());
     let d = x.shape().len() - 2;
-    let geometry = Geometry::of(s.attrs(), &w.shape()[2..], &x.shape()[2..]).map_err(Error::Model)?;
-    if s.wants(1) {
-        s.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
+    let geometry = Geometry::new(ctx.attrs(), &w.shape()[2..], &x.shape()[2..]).map_err(Error::Model)?;
+    if ctx.needs_grad(1) {
+        ctx.limit("kernel sizes", &geometry.kernel, MAX_TAPS)?;
     }
     let conv = ConvAttrs {
         strides: geometry.strides.clone(),
         dilations: geometry.dilations.clone(),
         pads: geometry.pads.clone(),
-        group: s.attrs().get_int("group", 1),
+        group: ctx.attrs().get_int("group", 1),
     };
     let group = conv.group as usize;
     let spatial: Vec<usize> = (2..d + 2).collect();
-    let dx = s
-        .wants(0)
+    let dx = ctx
+        .needs_grad(0)
         .then(|| if transposed { g.conv(w, &conv) } else { input_gradient(x, w, g, &geometry, &conv) });
-    let dw = s.wants(1).then(|| {
+    let dw = ctx.needs_grad(1).then(|| {
         if transposed {
-            // y[o, s·h + d·i − p] += x[c, h] w[c, o, i]: the roles of x and g are swapped
+            // y[o, s·h + d·i − p] += x[c, h] w[c, o, i]: the roles of x and g are swapped.
             weight_gradient(g, x, &geometry, group).reshape(&w.shape())
         } else {
             weight_gradient(x, g, &geometry, group).reshape(&w.shape())
         }
     });
-    let db = s.input(2).map(|_| g.sum(&[&[0], &spatial[..]].concat(), false));
+    let db = ctx.input(2).map(|_| g.sum(&[&[0], &spatial[..]].concat(), false));
     Ok(Some(vec![dx, dw, db]))
 }
 
-/// `y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i]`;  dx is g run through the same taps backwards.
+/// The gradient of `y[o, h] = Σ x[c, s·h + d·i − p] w[o, c, i]` with respect to x: g goes back through the
+/// same taps.
 fn input_gradient<'g>(
     x: Expr<'g>,
     w: Expr<'g>,
@@ -56,33 +57,33 @@ fn input_gradient<'g>(
 ) -> Expr<'g> {
     let d = geometry.kernel.len();
     let size = x.shape();
-    // Distance from the last tap to either border: the pads of the flipped convolution.
-    let flipped: Vec<i64> = (0..2 * d).map(|i| geometry.reach(i % d) - 1 - geometry.pads[i]).collect();
+    // Distance from the last tap to either border: the padding of the flipped convolution.
+    let flipped: Vec<i64> = (0..2 * d).map(|i| geometry.extent(i % d) - 1 - geometry.pads[i]).collect();
     if geometry.strides.iter().all(|&s| s == 1) && flipped.iter().all(|&p| p >= 0) {
         let back = ConvAttrs { pads: flipped, ..conv.clone() };
-        return g.conv(swapped(w, conv.group as usize), &back);
+        return g.conv(flip_and_transpose(w, conv.group as usize), &back);
     }
-    // The windows may not reach the last rows of x: output_padding restores them.
+    // If the windows do not reach the last rows of x, output_padding restores them.
     let extra: Vec<i64> = (0..d)
         .map(|i| {
-            let covered = (g.dim(2 + i) as i64 - 1) * geometry.strides[i] + geometry.reach(i);
+            let covered = (g.dim(2 + i) as i64 - 1) * geometry.strides[i] + geometry.extent(i);
             size[2 + i] as i64 + geometry.pads[i] + geometry.pads[d + i] - covered
         })
         .collect();
-    // CUDA has no kernel for pads that differ at the two ends: what both ends share is padding, the rest is cut off.
+    // CUDA has no kernel for asymmetric padding: pad by the smaller of both ends, and crop the rest.
     let shared: Vec<i64> = (0..2 * d).map(|i| conv.pads[i].min(conv.pads[(i + d) % (2 * d)])).collect();
     let cut: Vec<i64> = shared.iter().zip(&conv.pads).map(|(shared, pad)| shared - pad).collect();
-    let wide = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
-    wide.pad(&[&[0; 2], &cut[..d]].concat(), &[&[0; 2], &cut[d..]].concat())
+    let full = g.conv_transpose(w, &ConvAttrs { pads: shared, ..conv.clone() }, &extra);
+    full.pad(&[&[0; 2], &cut[..d]].concat(), &[&[0; 2], &cut[d..]].concat())
 }
 
 /// `[O, C/g, k…]` → `[C, O/g, k…]` with every spatial axis reversed.
-fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
+fn flip_and_transpose<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
     let shape = w.shape();
     let (o, c, kernel) = (shape[0], shape[1], &shape[2..]);
     let rank = shape.len();
-    let turned = if o == group && c == 1 {
-        w // depthwise: nothing to swap
+    let transposed = if o == group && c == 1 {
+        w // depthwise: there is nothing to transpose
     } else if group == 1 {
         w.transpose(&[1, 0].into_iter().chain(2..rank).collect::<Vec<_>>())
     } else {
@@ -91,112 +92,5 @@ fn swapped<'g>(w: Expr<'g>, group: usize) -> Expr<'g> {
         grouped.transpose(&perm).reshape(&[&[group * c, o / group], kernel].concat())
     };
     let axes: Vec<usize> = (2..rank).filter(|&i| shape[i] > 1).collect();
-    flip(turned, &axes)
-}
-
-/// `dw[o, c, i] = Σₙₕ g[n, o, h] · x[n, c, s·h + d·i − p]`, as `[G·O/g, C/g, k…]` flattened: for each tap a matrix product
-/// that sums over n and h. All taps side by side in one matrix would need it as many times over.
-///
-/// On a processor, bands of rows of a large picture make a sum: what is padded and cut out for one of them is let go of before the next.
-///
-/// What a tap sees of x is one range of x's numbers: rows of g are made as long as those of the padded x, and zeros are
-/// multiplied with what then lies between two rows. Of stride s, that holds in each of the s phases of x.
-fn weight_gradient<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Expr<'g> {
-    let d = geometry.kernel.len();
-    let (n, channels, outputs) = (x.dim(0), x.dim(1), g.dim(1));
-    let Geometry { strides, pads, .. } = geometry;
-    let offsets = taps(geometry);
-    let taps = offsets.len();
-    if let (2.., Some(sum)) = (taps, banded(x, g, geometry, group)) {
-        return sum;
-    }
-
-    // A phase of x is as large as its last tap needs. The first axis has a row more where taps end behind its last one.
-    // Sizes beyond all measure saturate, and are refused where a value would have them.
-    let positions: Vec<i64> = g.shape()[2..].iter().map(|&n| n as i64).collect();
-    let shift = |i: usize| (geometry.reach(i) - 1) / strides[i];
-    let mut phase: Vec<i64> = (0..d).map(|i| positions[i] + shift(i)).collect();
-    phase[0] += i64::from((1..d).any(|i| shift(i) > 0));
-    // Numbers from one position of axis i to the next.
-    let row = |i: usize| phase[i + 1..].iter().fold(1, |n: i64, &p| n.saturating_mul(p));
-    let length = positions[0].saturating_mul(row(0));
-
-    // `length` of the `size` numbers that each sample and channel has, as [C, N·length].
-    let flat = |e: Expr<'g>, c: usize, size: i64, from: i64| {
-        let (e, axis) = match n {
-            1 => (e.reshape(&[c, size as usize]), 1),
-            _ => (e.reshape(&[n, c, size as usize]).transpose(&[1, 0, 2]), 2),
-        };
-        let range = e.slice(&[axis], &[from], &[from.saturating_add(length)], &[1]);
-        range.reshape(&[c, n.saturating_mul(length as usize)])
-    };
-    let all: Vec<i64> = (0..d).map(|i| phase[i].saturating_mul(strides[i])).collect();
-    let after = (0..d).map(|i| (all[i] - pads[i] - x.dim(2 + i) as i64).max(0));
-    let padded = x.pad(&[&[0; 2], &pads[..d]].concat(), &[0; 2].into_iter().chain(after).collect::<Vec<_>>());
-    // Of a picture, all phases at once, one after the other as channels: Slice would copy them number by number.
-    let block = match strides[..] {
-        [s, t] if s == t && s > 1 => Some(s),
-        _ => None,
-    };
-    let axes: Vec<usize> = (2..d + 2).collect();
-    let phases = block.map(|s| {
-        let exact = padded.slice(&axes, &[0, 0], &all, &[1, 1]);
-        x.builder().op("SpaceToDepth", &[Some(exact)], Attrs::new().int("blocksize", s))[0]
-    });
-    let tap = |at: &Vec<i64>| {
-        let from: Vec<i64> = (0..d).map(|i| at[i] % strides[i]).collect();
-        let first = (0..d).map(|i| (at[i] / strides[i]).saturating_mul(row(i))).fold(0, i64::saturating_add);
-        let size = phase[0].saturating_mul(row(0));
-        let seen = match (phases, block) {
-            (Some(phases), Some(s)) => {
-                let channel = (from[0] * s + from[1]) * channels as i64;
-                phases.slice(&[1], &[channel], &[channel + channels as i64], &[1])
-            }
-            _ => padded.slice(&axes, &from, &all, strides),
-        };
-        flat(seen, channels, size, first)
-    };
-    let between: Vec<i64> = (0..d).map(|i| if i == 0 { 0 } else { phase[i] - positions[i] }).collect();
-    let g = flat(g.pad(&vec![0; d + 2], &[&[0; 2], &between[..]].concat()), outputs, length, 0);
-
-    let b = x.builder();
-    if group == 1 {
-        let products: Vec<_> = offsets.iter().map(|at| g.gemm(tap(at), false, true)).collect();
-        return match taps {
-            1 => products[0],
-            _ => b.concat(&products, 0).reshape(&[taps, outputs, channels]).transpose(&[1, 2, 0]),
-        };
-    }
-    // Grouped: one product for each group, batched, with the taps side by side.
-    let (cg, og, numbers) = (channels / group, outputs / group, n.saturating_mul(length as usize));
-    let split: Vec<_> = offsets.iter().map(|at| tap(at).reshape(&[group, cg, numbers])).collect();
-    let seen = b.concat(&split, 1).transpose(&[0, 2, 1]); // [G, n·length, taps·C/g]
-    g.reshape(&[group, og, numbers]).matmul(seen).reshape(&[group, og, taps, cg]).transpose(&[0, 1, 3, 2])
-}
-
-/// [`weight_gradient`] as a sum over bands of rows, where x and g are large pictures and a processor computes.
-fn banded<'g>(x: Expr<'g>, g: Expr<'g>, geometry: &Geometry, group: usize) -> Option<Expr<'g>> {
-    let [_, _, height, _] = *x.shape() else { return None };
-    let (height, rows) = (height as i64, g.dim(2) as i64);
-    if !x.builder().with(|graph| graph.for_processor) {
-        return None;
-    }
-    let bands = (x.size().max(g.size()) / BAND) as i64;
-    let rows_of_band = (rows + bands - 1) / bands.max(1);
-    if bands < 2 || rows_of_band < geometry.reach(0) {
-        return None;
-    }
-    let starts = (0..rows).step_by(usize::try_from(rows_of_band).ok()?);
-    let parts = starts.map(|from| {
-        let to = rows.min(from + rows_of_band);
-        // The rows of x that these rows of g see, some of which may be padding.
-        let first = from * geometry.strides[0] - geometry.pads[0];
-        let end = (to - 1) * geometry.strides[0] + geometry.reach(0) - geometry.pads[0];
-        let (above, below) = ((-first).max(0), (end - height).max(0));
-        let pads = [above, geometry.pads[1], below, geometry.pads[3]].to_vec();
-        let seen = x.slice(&[2], &[first.max(0)], &[end.min(height)], &[1]);
-        let part = Geometry { pads, ..geometry.clone() };
-        weight_gradient(seen, g.slice(&[2], &[from], &[to], &[1]), &part, group)
-    });
-    parts.reduce(|sum, part| sum + part)
+    flip(transposed, &axes)
 }

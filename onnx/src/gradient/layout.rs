@@ -1,54 +1,55 @@
-//! Ops that move elements: the gradient moves back.
+//! Ops that rearrange elements: the rule applies the inverse rearrangement.
 
-use super::{Grads, MAX_CONSTANT, Site, unbroadcast};
+use super::context::{Grads, MAX_CONSTANT, VjpContext, unbroadcast};
 use crate::graph::Attrs;
 use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{Error, Expr, Result, Tensor};
 
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let Some(x) = s.input(0) else { return Ok(None) };
-    let (g, shape) = (s.g(), x.shape());
-    Ok(Some(match s.op() {
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => s.one(g.reshape(&shape)),
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = ctx.input(0) else { return Ok(None) };
+    let (g, shape) = (ctx.g(), x.shape());
+    Ok(Some(match ctx.op() {
+        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => ctx.single(g.reshape(&shape)),
         "Transpose" => {
             let mut inverse = vec![0; shape.len()];
-            permutation(s.attrs(), shape.len()).iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
-            s.one(g.transpose(&inverse))
+            permutation(ctx.attrs(), shape.len()).iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
+            ctx.single(g.transpose(&inverse))
         }
         "Concat" => {
-            let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
+            let along = axis(ctx.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
             let mut start = 0;
             let piece = |i: usize| {
-                let end = start + s.x(i).dim(along) as i64;
-                let piece = s.wants(i).then(|| g.slice(&[along], &[start], &[end], &[1]));
+                let end = start + ctx.x(i).dim(along) as i64;
+                let piece = ctx.needs_grad(i).then(|| g.slice(&[along], &[start], &[end], &[1]));
                 start = end;
                 piece
             };
-            (0..s.node.inputs.len()).map(piece).collect()
+            (0..ctx.node.inputs.len()).map(piece).collect()
         }
         "Split" => {
-            let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
-            // Pieces that carry no gradient count as zeros.
+            let along = axis(ctx.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
+            // Pieces without a gradient count as zeros.
             let piece = |(i, g): (usize, &Option<Expr<'g>>)| {
-                let shape = s.builder.expr(s.node.outputs[i]).shape();
-                g.unwrap_or_else(|| s.builder.scalar(0.0).expand(&shape))
+                let shape = ctx.builder.expr(ctx.node.outputs[i]).shape();
+                g.unwrap_or_else(|| ctx.builder.scalar(0.0).expand(&shape))
             };
-            let pieces: Vec<_> = s.g.iter().enumerate().map(piece).collect();
-            s.one(s.builder.concat(&pieces, along))
+            let pieces: Vec<_> = ctx.g.iter().enumerate().map(piece).collect();
+            ctx.single(ctx.builder.concat(&pieces, along))
         }
-        "Slice" => s.one(slice(s, g)?),
-        "Expand" => s.one(unbroadcast(g, &shape)),
-        "Tile" => s.one(tile(s, g)?),
-        "Pad" => s.one(pad(s, g)?),
-        "Gather" => s.one(gather(s, g)?),
+        "Slice" => ctx.single(slice(ctx, g)?),
+        "Expand" => ctx.single(unbroadcast(g, &shape)),
+        "Tile" => ctx.single(tile(ctx, g)?),
+        "Pad" => ctx.single(pad(ctx, g)?),
+        "Gather" => ctx.single(gather(ctx, g)?),
         _ => return Ok(None),
     }))
 }
 
-/// Slice: the gradient goes back to where the elements came from, zeros elsewhere.
-fn slice<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
-    let x = s.x(0).shape();
-    let constants: Vec<Option<Tensor>> = (0..s.node.inputs.len()).map(|i| s.input(i)?.constant()).collect();
+/// Slice: the gradient goes back to the positions that were read; the rest is zero.
+fn slice<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
+    let x = ctx.x(0).shape();
+    let constants: Vec<Option<Tensor>> =
+        (0..ctx.node.inputs.len()).map(|i| ctx.input(i)?.constant()).collect();
     let mut args: Vec<Option<Arg<'_>>> = constants
         .iter()
         .map(|t| t.as_ref().map(|t| Arg { shape: t.shape(), dtype: t.dtype(), constant: Some(t) }))
@@ -57,9 +58,9 @@ fn slice<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let (mut out, mut before, mut after) = (g, vec![0; x.len()], vec![0; x.len()]);
     for (i, r) in slice_ranges(&Args(&args)).map_err(Error::Model)? {
         if r.count == 0 {
-            return Ok(s.builder.scalar(0.0).expand(&x));
+            return Ok(ctx.builder.scalar(0.0).expand(&x));
         }
-        // A negative step reads backwards: flip, then go on as for a positive one.
+        // A negative step reads backwards: flip, then proceed as for a positive step.
         let (first, step) = if r.step < 0 {
             out = flip(out, &[i]);
             (r.start + (r.count as i64 - 1) * r.step, -r.step)
@@ -79,7 +80,7 @@ pub(super) fn flip<'g>(e: Expr<'g>, axes: &[usize]) -> Expr<'g> {
     if n == 0 { e } else { e.slice(axes, &vec![-1; n], &vec![i64::MIN; n], &vec![-1; n]) }
 }
 
-/// Puts `step − 1` zeros behind each element of an axis.
+/// Inserts `step − 1` zeros after each element of an axis.
 pub(super) fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
     if step == 1 || e.dim(axis) == 1 {
         return e;
@@ -93,11 +94,11 @@ pub(super) fn dilate<'g>(e: Expr<'g>, axis: usize, step: i64) -> Expr<'g> {
     e.reshape(&wide).pad(&vec![0; wide.len()], &after).reshape(&flat)
 }
 
-/// Tile: sum over the copies.
-fn tile<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
-    let shape = s.x(0).shape();
-    let repeats = s.ints(1).ok_or_else(|| s.refuse("its repeats are not constant"))?;
-    // [r₀, d₀, r₁, d₁, …] where r > 1, summed over every r
+/// Tile: sums over the copies.
+fn tile<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
+    let shape = ctx.x(0).shape();
+    let repeats = ctx.ints(1).ok_or_else(|| ctx.unsupported("its repeats are not constant"))?;
+    // [r₀, d₀, r₁, d₁, …] with the rᵢ > 1 only, summed over every r.
     let (mut split, mut copies) = (vec![], vec![]);
     for (&r, &d) in repeats.iter().zip(&shape) {
         if r != 1 {
@@ -109,15 +110,15 @@ fn tile<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(g.reshape(&split).sum(&copies, false))
 }
 
-/// Pad: constant mode cuts the border off; reflect and edge add it back to the elements that were repeated.
-fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
-    let shape = s.x(0).shape();
+/// Pad: constant mode crops the border; reflect and edge add it to the elements that were repeated.
+fn pad<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
+    let shape = ctx.x(0).shape();
     let rank = shape.len();
-    let pads = s.ints(1).ok_or_else(|| s.refuse("its pads are not constant"))?;
-    let mode = s.attrs().get_str("mode", "constant").to_string();
+    let pads = ctx.ints(1).ok_or_else(|| ctx.unsupported("its pads are not constant"))?;
+    let mode = ctx.attrs().get_str("mode", "constant").to_string();
     if mode == "constant" {
-        if s.wants(2) {
-            return Err(s.refuse("its fill value carries no gradient"));
+        if ctx.needs_grad(2) {
+            return Err(ctx.unsupported("its fill value carries no gradient"));
         }
         let back: Vec<i64> = pads.iter().map(|&p| -p).collect();
         return Ok(g.pad(&back[..rank], &back[rank..]));
@@ -135,7 +136,7 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         let (head, tail) = ((p > 0).then(|| part(0, p)), (q > 0).then(|| part(p + n, p + n + q)));
         match mode.as_str() {
             "reflect" => {
-                // Padding mirrors around the first and the last element, which are not repeated.
+                // Reflection is about the first and the last element, which are not repeated.
                 sum = head.map_or(sum, |h| sum + placed(flip(h, &[i]), 1));
                 sum = tail.map_or(sum, |t| sum + placed(flip(t, &[i]), n - 1 - q));
             }
@@ -143,40 +144,41 @@ fn pad<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
                 sum = head.map_or(sum, |h| sum + placed(h.sum(&[i], true), 0));
                 sum = tail.map_or(sum, |t| sum + placed(t.sum(&[i], true), n - 1));
             }
-            other => return Err(s.refuse(&format!("the mode `{other}` has no rule"))),
+            other => return Err(ctx.unsupported(&format!("the mode `{other}` has no rule"))),
         }
         out = sum;
     }
     Ok(out)
 }
 
-/// Gather with constant indices along an axis: every slice of g goes back to, or is added at, its index.
-fn gather<'g>(s: &Site<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
-    let shape = s.x(0).shape();
-    let along = axis(s.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
-    let indices = s.ints(1).ok_or_else(|| s.refuse("its indices are not constant"))?;
+/// Gather with constant indices along one axis: each slice of g is added at its index.
+fn gather<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
+    let shape = ctx.x(0).shape();
+    let along = axis(ctx.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
+    let indices = ctx.ints(1).ok_or_else(|| ctx.unsupported("its indices are not constant"))?;
     let (n, k) = (shape[along], indices.len());
     let wrap = |&i: &i64| usize::try_from(if i < 0 { i + n as i64 } else { i }).ok().filter(|&i| i < n);
     let indices: Option<Vec<usize>> = indices.iter().map(wrap).collect();
-    let indices = indices.ok_or_else(|| s.refuse("an index is out of range"))?;
+    let indices = indices.ok_or_else(|| ctx.unsupported("an index is out of range"))?;
     let (before, after) = (shape[..along].iter().product(), shape[along + 1..].iter().product());
     let g = g.reshape(&[before, k, after]);
 
-    // One index: put it back between zeros.
+    // A single index: pad with zeros on both sides.
     if let [i] = indices[..] {
         return Ok(g.pad(&[0, i as i64, 0], &[0, (n - 1 - i) as i64, 0]).reshape(&shape));
     }
-    // Another order: the inverse order.
+    // A permutation: gather with its inverse.
     let mut inverse = vec![usize::MAX; k];
     indices.iter().enumerate().filter(|(_, i)| **i < k).for_each(|(position, &i)| inverse[i] = position);
     if k == n && !inverse.contains(&usize::MAX) {
         let inverse = Tensor::ints(&inverse.iter().map(|&i| i as i64).collect::<Vec<_>>());
-        let back = s.builder.op1("Gather", &[g, s.builder.constant(inverse)], Attrs::new().int("axis", 1));
+        let back =
+            ctx.builder.op1("Gather", &[g, ctx.builder.constant(inverse)], Attrs::new().int("axis", 1));
         return Ok(back.reshape(&shape));
     }
     // dX = Sᵀ·G with the 0/1 selection matrix S [indices, axis].
-    s.limit("indices and axis", &[k as i64, n as i64], MAX_CONSTANT as i64)?;
+    ctx.limit("indices and axis", &[k as i64, n as i64], MAX_CONSTANT as i64)?;
     let mut selection = vec![0.0; n * k];
     indices.iter().enumerate().for_each(|(position, &i)| selection[i * k + position] = 1.0);
-    Ok(s.builder.values(&[n, k], &selection).matmul(g).reshape(&shape))
+    Ok(ctx.builder.values(&[n, k], &selection).matmul(g).reshape(&shape))
 }

@@ -1,23 +1,23 @@
-//! Normalisation layers and Softmax.
+//! Normalization layers and Softmax.
 
-use super::{Grads, Site, unbroadcast};
+use super::context::{Grads, VjpContext, unbroadcast};
 use crate::ops::axis;
 use crate::{Error, Expr, Result};
 
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let Some(x) = s.input(0) else { return Ok(None) };
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = ctx.input(0) else { return Ok(None) };
     let rank = x.shape().len();
-    Ok(match s.op() {
-        "BatchNormalization" => Some(batch(s)),
-        "InstanceNormalization" => Some(normalized(s, &(2..rank).collect::<Vec<_>>(), true)),
+    Ok(match ctx.op() {
+        "BatchNormalization" => Some(batch(ctx)),
+        "InstanceNormalization" => Some(normalized(ctx, &(2..rank).collect::<Vec<_>>(), true)),
         "LayerNormalization" => {
-            let first = axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?;
-            Some(normalized(s, &(first..rank).collect::<Vec<_>>(), false))
+            let first = axis(ctx.attrs().get_int("axis", -1), rank).map_err(Error::Model)?;
+            Some(normalized(ctx, &(first..rank).collect::<Vec<_>>(), false))
         }
         "Softmax" | "LogSoftmax" => {
-            let along = [axis(s.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
-            let (g, y) = (s.g(), s.y());
-            Some(s.one(if s.op() == "Softmax" {
+            let along = [axis(ctx.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
+            let (g, y) = (ctx.g(), ctx.y());
+            Some(ctx.single(if ctx.op() == "Softmax" {
                 // yᵢ = e^xᵢ/Σe^x;  dx = y ⊙ (g − Σ g⊙y)
                 y * (g - (g * y).sum(&along, true))
             } else {
@@ -36,39 +36,39 @@ fn per_channel<'g>(v: Expr<'g>, rank: usize) -> Expr<'g> {
     v.reshape(&shape)
 }
 
-/// Inference: y = γ (x − μ)/√(σ² + ε) + β with stored μ, σ².
-fn batch<'g>(s: &Site<'_, 'g>) -> Grads<'g> {
-    let (x, g) = (s.x(0), s.g());
+/// Inference mode: y = γ (x − μ)/√(σ² + ε) + β with the stored μ and σ².
+fn batch<'g>(ctx: &VjpContext<'_, 'g>) -> Grads<'g> {
+    let (x, g) = (ctx.x(0), ctx.g());
     let rank = x.shape().len();
-    let [gamma, _beta, mean, var] = [1, 2, 3, 4].map(|i| per_channel(s.x(i), rank));
-    let inv = (var + s.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
-    let sum = |e: Expr<'g>, i: usize| unbroadcast(e, &gamma.shape()).reshape(&s.x(i).shape());
-    let centred = x - mean;
+    let [gamma, _beta, mean, var] = [1, 2, 3, 4].map(|i| per_channel(ctx.x(i), rank));
+    let inv = (var + ctx.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
+    let sum = |e: Expr<'g>, i: usize| unbroadcast(e, &gamma.shape()).reshape(&ctx.x(i).shape());
+    let centered = x - mean;
     vec![
         Some(g * gamma * inv),
-        Some(sum(g * centred * inv, 1)),
+        Some(sum(g * centered * inv, 1)),
         Some(sum(g, 2)),
         Some(sum(-(g * gamma * inv), 3)),
         // dσ² = Σ g γ (x − μ) · −½ (σ² + ε)^(−3/2)
-        Some(sum(g * gamma * centred * inv * inv * inv * -0.5, 4)),
+        Some(sum(g * gamma * centered * inv * inv * inv * -0.5, 4)),
     ]
 }
 
-/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β, where γ and β are per channel, or stand at the last axes:
-/// dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
-fn normalized<'g>(s: &Site<'_, 'g>, axes: &[usize], channels: bool) -> Grads<'g> {
-    let (x, g, scale) = (s.x(0), s.g(), s.x(1));
+/// x̂ = (x − mean)/√(var + ε) over `axes`, y = γ x̂ + β. γ and β are per channel if `channels`, else they
+/// have the shape of the last axes. dx = (ĝ − mean(ĝ) − x̂ mean(ĝ ⊙ x̂))/√(var + ε) with ĝ = γ g.
+fn normalized<'g>(ctx: &VjpContext<'_, 'g>, axes: &[usize], channels: bool) -> Grads<'g> {
+    let (x, g, scale) = (ctx.x(0), ctx.g(), ctx.x(1));
     let rank = x.shape().len();
     let gamma = if channels { per_channel(scale, rank) } else { scale };
-    let centred = x - x.mean(axes, true);
-    let var = (centred * centred).mean(axes, true);
-    let inv = (var + s.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
-    let hat = centred * inv;
+    let centered = x - x.mean(axes, true);
+    let var = (centered * centered).mean(axes, true);
+    let inv = (var + ctx.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
+    let hat = centered * inv;
     let gh = g * gamma;
     let dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
     let sum = |e: Expr<'g>, i: usize| {
-        let shape = s.x(i).shape();
+        let shape = ctx.x(i).shape();
         if channels { unbroadcast(e, &gamma.shape()).reshape(&shape) } else { unbroadcast(e, &shape) }
     };
-    vec![Some(dx), Some(sum(g * hat, 1)), s.input(2).map(|_| sum(g, 2))]
+    vec![Some(dx), Some(sum(g * hat, 1)), ctx.input(2).map(|_| sum(g, 2))]
 }

@@ -1,31 +1,31 @@
-//! Resize, DepthToSpace, SpaceToDepth.
+//! Resize, DepthToSpace and SpaceToDepth.
 
-use super::{Grads, MAX_CONSTANT, Site};
+use super::context::{Grads, MAX_CONSTANT, VjpContext};
 use crate::{Attrs, Expr, Result};
 
-pub(super) fn vjp<'g>(s: &Site<'_, 'g>) -> Result<Option<Grads<'g>>> {
-    let Some(x) = s.input(0) else { return Ok(None) };
-    Ok(match s.op() {
-        "Resize" => Some(s.one(resize(s, x)?)),
-        "DepthToSpace" => Some(s.one(rearrange(s, x, true))),
-        "SpaceToDepth" => Some(s.one(rearrange(s, x, false))),
+pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
+    let Some(x) = ctx.input(0) else { return Ok(None) };
+    Ok(match ctx.op() {
+        "Resize" => Some(ctx.single(resize(ctx, x)?)),
+        "DepthToSpace" => Some(ctx.single(rearrange(ctx, x, true))),
+        "SpaceToDepth" => Some(ctx.single(rearrange(ctx, x, false))),
         _ => None,
     })
 }
 
-/// Depth and space trade places back: a reshape, a transpose, a reshape.
-fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
-    let block = s.attrs().get_int("blocksize", 1) as usize;
-    let g = s.g();
+/// The inverse rearrangement between channels and space: reshape, transpose, reshape.
+fn rearrange<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
+    let block = ctx.attrs().get_int("blocksize", 1) as usize;
+    let g = ctx.g();
     if !to_space {
         // SpaceToDepth is the inverse of DepthToSpace in DCR mode.
         let attrs = Attrs::new().int("blocksize", block as i64).str("mode", "DCR");
-        return s.builder.op1("DepthToSpace", &[g], attrs);
+        return ctx.builder.op1("DepthToSpace", &[g], attrs);
     }
     let shape = x.shape();
     let (n, c, h, w) = (shape[0], shape[1] / (block * block), shape[2], shape[3]);
     let six = g.reshape(&[n, c, h, block, w, block]);
-    let perm: &[usize] = match s.attrs().get_str("mode", "DCR") {
+    let perm: &[usize] = match ctx.attrs().get_str("mode", "DCR") {
         "CRD" => &[0, 1, 3, 5, 2, 4], // channels, then rows and columns of the block
         _ => &[0, 3, 5, 1, 2, 4],     // rows and columns of the block, then channels
     };
@@ -33,36 +33,37 @@ fn rearrange<'g>(s: &Site<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<'g> {
 }
 
 /// Resize is linear and separable: y = A·x along each axis, so dx = Aᵀ·g.
-fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
-    let (from, to) = (x.shape(), s.y().shape());
-    let scales = s.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
-    // Axes whose elements are all repeated alike: summed over the copies, in one go.
-    let (mut apart, mut copies, mut g) = (vec![], vec![], s.g());
-    let mut rest = vec![];
+fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
+    let (from, to) = (x.shape(), ctx.y().shape());
+    let scales =
+        ctx.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
+    // Axes on which every element is repeated equally often are summed over the copies, all at once.
+    let (mut split_shape, mut copies, mut g) = (vec![], vec![], ctx.g());
+    let mut interpolated = vec![];
     for axis in 0..from.len() {
         let (n, m) = (from[axis], to[axis]);
-        // Sizes given: the scale is their ratio.
+        // If sizes are given, the scale is their ratio.
         let scale = scales.as_ref().map_or(m as f32 / n as f32, |v| v[axis] as f32);
-        apart.push(n);
+        split_shape.push(n);
         if n == m && scale == 1.0 {
             continue;
         }
-        s.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
-        let weights = interpolation(s, n, m, scale)?;
+        ctx.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
+        let weights = interpolation(ctx, n, m, scale)?;
         let repeated =
             |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);
         if m % n == 0 && weights.iter().enumerate().all(repeated) {
-            copies.push(apart.len());
-            apart.push(m / n);
+            copies.push(split_shape.len());
+            split_shape.push(m / n);
         } else {
-            apart[axis + copies.len()] = m;
-            rest.push((axis, weights));
+            split_shape[axis + copies.len()] = m;
+            interpolated.push((axis, weights));
         }
     }
     if !copies.is_empty() {
-        g = g.reshape(&apart).sum(&copies, false);
+        g = g.reshape(&split_shape).sum(&copies, false);
     }
-    for (axis, weights) in rest.into_iter().rev() {
+    for (axis, weights) in interpolated.into_iter().rev() {
         let (n, m, mut shape) = (from[axis], to[axis], g.shape());
         let (before, after): (usize, usize) =
             (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
@@ -73,41 +74,41 @@ fn resize<'g>(s: &Site<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
             row.iter().for_each(|&(i, w)| matrix[if after == 1 { o * n + i } else { i * m + o }] += w);
         }
         let product = match after {
-            1 => g.reshape(&[before, m]).matmul(s.builder.values(&[m, n], &matrix)),
-            _ => s.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
+            1 => g.reshape(&[before, m]).matmul(ctx.builder.values(&[m, n], &matrix)),
+            _ => ctx.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
         };
         g = product.reshape(&shape);
     }
     Ok(g)
 }
 
-/// For each of m outputs along an axis the inputs, of n, that it reads, and their weights. In f32, as ONNX Runtime
-/// computes it: a tie must fall on the same side.
-fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
-    let attrs = s.attrs();
+/// For each of m outputs along an axis, the indices of the inputs (of n) that it reads, and their weights.
+/// Computed in f32, as in ONNX Runtime: ties must round to the same side.
+fn interpolation(ctx: &VjpContext<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
+    let attrs = ctx.attrs();
     let mode = attrs.get_str("mode", "nearest");
-    let place = attrs.get_str("coordinate_transformation_mode", "half_pixel");
-    let rounding = attrs.get_str("nearest_mode", "round_prefer_floor");
+    let transform = attrs.get_str("coordinate_transformation_mode", "half_pixel");
+    let nearest_mode = attrs.get_str("nearest_mode", "round_prefer_floor");
     if attrs.get_int("antialias", 0) != 0 {
-        return Err(s.refuse("antialias has no rule"));
+        return Err(ctx.unsupported("antialias has no rule"));
     }
     let last = (n - 1) as f32;
     let read = |o: usize| {
-        let x = match place {
+        let x = match transform {
             "pytorch_half_pixel" | "align_corners" if m == 1 => 0.0,
             "half_pixel" | "pytorch_half_pixel" => (o as f32 + 0.5) / scale - 0.5,
             "asymmetric" => o as f32 / scale,
             "align_corners" => o as f32 * last / (m - 1) as f32,
-            other => return Err(s.refuse(&format!("the coordinates `{other}` have no rule"))),
+            other => return Err(ctx.unsupported(&format!("the coordinates `{other}` have no rule"))),
         };
         match mode {
             "nearest" => {
-                let i = match rounding {
+                let i = match nearest_mode {
                     "round_prefer_floor" if x == x.trunc() + 0.5 => x.floor(),
                     "round_prefer_floor" | "round_prefer_ceil" => x.round(),
                     "floor" => x.floor(),
                     "ceil" => x.ceil(),
-                    other => return Err(s.refuse(&format!("the rounding `{other}` has no rule"))),
+                    other => return Err(ctx.unsupported(&format!("the nearest_mode `{other}` has no rule"))),
                 };
                 Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
             }
@@ -116,7 +117,7 @@ fn interpolation(s: &Site<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec
                 let (low, t) = (x.floor(), x - x.floor());
                 Ok(vec![(low as usize, 1.0 - t), ((low + 1.0).min(last) as usize, t)])
             }
-            other => Err(s.refuse(&format!("the mode `{other}` has no rule"))),
+            other => Err(ctx.unsupported(&format!("the mode `{other}` has no rule"))),
         }
     };
     (0..m).map(read).collect()

@@ -1,24 +1,26 @@
-//! The encoders of e4e and of HyperStyle (its W encoder): a picture → styles, on the IR-SE50 trunk.
+//! The encoders of e4e and of HyperStyle (its W encoder): image → styles, on the IR-SE50 backbone.
 
-use super::layers::{conv, linear};
+use super::ir;
+use super::layers::{conv, linear, named_weight};
 use super::spec::Spec;
-use super::{ir, named};
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Error, Expr, Graph, Result, Tensor};
 
-/// Styles of index below these are read from the coarse map, and from the middle one.
+/// Styles with an index below COARSE are read from the coarse map, those below MIDDLE from the middle map.
 const COARSE: usize = 3;
 const MIDDLE: usize = 7;
 
-/// Slope of the heads' LeakyReLU.
+/// LeakyReLU slope of the heads.
 const SLOPE: f32 = 0.01;
 
-/// e4e's encoder. In: `image` `[1, 3, h, w]`, RGB in `[-1, 1]` (256 × 256; cars 192 × 256). Out: `ws` `[1, n, 512]`: the mean
-/// latent plus w0 plus each style's own change.
+/// e4e's encoder.
+///
+/// Input: `image` `[1, 3, h, w]`, RGB in `[-1, 1]` (256 × 256; cars 192 × 256). Output: `ws` `[1, n, 512]`:
+/// the mean latent plus w0 plus each style's offset.
 ///
 /// # Errors
-/// [`Error::Model`] naming a key that is missing or of an unexpected shape; [`Error::Input`] for a picture of a size
-/// that the heads do not bring down to one pixel.
+/// [`Error::Model`] naming a key that is missing or has an unexpected shape; [`Error::Input`] if the heads do
+/// not reduce an image of this resolution to one pixel.
 pub fn e4e(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Result<Graph> {
     let mut spec = Spec::default();
     ir::spec(&mut spec, c)?;
@@ -33,13 +35,13 @@ pub fn e4e(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Result<Gr
     spec.check(c)?;
 
     let b = Builder::new();
-    let trunk = ir::trunk(c, b.input("image", &[1, 3, h, w]))?;
+    let backbone = ir::backbone(c, b.input("image", &[1, 3, h, w]))?;
     // p2 = up(c3) + latlayer1(c2), p1 = up(p2) + latlayer2(c1)
-    let p2 = enlarged(trunk.c3, trunk.c2) + conv(c, trunk.c2, "latlayer1", 1, 0)?;
-    let p1 = enlarged(p2, trunk.c1) + conv(c, trunk.c1, "latlayer2", 1, 0)?;
+    let p2 = resize_like(backbone.c3, backbone.c2) + conv(c, backbone.c2, "latlayer1", 1, 0)?;
+    let p1 = resize_like(p2, backbone.c1) + conv(c, backbone.c1, "latlayer2", 1, 0)?;
     let head = |i: usize| {
         let map = if i < COARSE {
-            trunk.c3
+            backbone.c3
         } else if i < MIDDLE {
             p2
         } else {
@@ -57,7 +59,7 @@ pub fn e4e(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Result<Gr
     b.finish()
 }
 
-/// HyperStyle's W encoder. In: as [`e4e`]. Out: `w` `[1, 512]`, the mean latent included.
+/// HyperStyle's W encoder. Input: as for [`e4e`]. Output: `w` `[1, 512]`, with the mean latent added.
 ///
 /// # Errors
 /// As [`e4e`].
@@ -66,18 +68,18 @@ pub fn w_encoder(c: &Checkpoint, latent_avg: &Tensor, [h, w]: [usize; 2]) -> Res
     ir::spec(&mut spec, c)?;
     spec.layer("linear", "d d").check(c)?;
     let b = Builder::new();
-    let pooled = ir::trunk(c, b.input("image", &[1, 3, h, w]))?.c3.mean(&[2, 3], false); // [1, 512]
+    let pooled = ir::backbone(c, b.input("image", &[1, 3, h, w]))?.c3.mean(&[2, 3], false); // [1, 512]
     let y = equal_linear(c, pooled, "linear")?;
     b.output("w", y + mean(c, &b, latent_avg, 1, y.dim(1))?);
     b.finish()
 }
 
-/// Convolutions of head i: as many as bring its map down to one pixel, at 256 px.
+/// Number of convolutions of head i: it reduces the head's map to one pixel for an image of 256 px.
 fn convolutions(i: usize) -> usize {
     4 + usize::from(i >= COARSE) + usize::from(i >= MIDDLE)
 }
 
-/// 3×3 with stride 2 until one pixel is left, then a linear layer: `[1, 512]`.
+/// 3×3 convolutions with stride 2 down to one pixel, then a linear layer: `[1, 512]`.
 fn style<'g>(c: &Checkpoint, map: Expr<'g>, i: usize) -> Result<Expr<'g>> {
     let mut x = map;
     for k in 0..convolutions(i) {
@@ -93,28 +95,29 @@ fn style<'g>(c: &Checkpoint, map: Expr<'g>, i: usize) -> Result<Expr<'g>> {
     equal_linear(c, x.reshape(&[1, x.dim(1)]), &format!("styles.{i}.linear"))
 }
 
-/// A linear layer whose weights are stored √n times too large.
+/// An equalized linear layer: the stored weights are √n times too large.
 fn equal_linear<'g>(c: &Checkpoint, x: Expr<'g>, key: &str) -> Result<Expr<'g>> {
     linear(c, x, key, 1.0 / (x.dim(1) as f32).sqrt())
 }
 
-/// The mean latent for n styles, `[n, 512]` or `[1, 512]`: the file may hold one row, or more than are needed.
+/// The mean latent for n styles, `[n, 512]` or `[1, 512]`. The file may hold one row, or more rows than
+/// needed.
 fn mean<'g>(c: &Checkpoint, b: &'g Builder, latent: &Tensor, n: usize, width: usize) -> Result<Expr<'g>> {
     let values = latent.as_f32().unwrap_or_default();
     let rows = values.len() / width.max(1);
     let fits = values.len() == rows * width && (rows == 1 || rows >= n);
     if !fits {
         return Err(c.bad(format!(
-            "`latent_avg` has the shape {:?}; [{width}] or [{n}, {width}] was expected",
+            "`latent_avg` has the shape {:?}; expected [{width}] or [{n}, {width}]",
             latent.shape()
         )));
     }
     let rows = rows.min(n);
-    Ok(named(b, "latent_avg", &[rows, width], values[..rows * width].to_vec()))
+    Ok(named_weight(b, "latent_avg", &[rows, width], values[..rows * width].to_vec()))
 }
 
-/// Bilinear, corners aligned, to the size of `like`.
-fn enlarged<'g>(x: Expr<'g>, like: Expr<'g>) -> Expr<'g> {
+/// Bilinear resize with aligned corners to the size of `like`.
+fn resize_like<'g>(x: Expr<'g>, like: Expr<'g>) -> Expr<'g> {
     let [h, w] = [like.dim(2) as i64, like.dim(3) as i64];
     let sizes = x.builder().constant(Tensor::ints(&[1, x.dim(1) as i64, h, w]));
     let attrs = Attrs::new().str("mode", "linear").str("coordinate_transformation_mode", "align_corners");

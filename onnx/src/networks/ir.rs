@@ -1,24 +1,25 @@
-//! The improved residual trunk of InsightFace: IR-SE50 (ArcFace, e4e, pSp, HyperStyle) and IR-101 (CurricularFace).
+//! InsightFace's improved residual (IR) backbone: IR-SE50 (ArcFace, e4e, pSp, HyperStyle) and IR-101
+//! (CurricularFace).
 //!
-//! A unit: batch normalisation, 3×3, PReLU, 3×3 with the stride, batch normalisation, squeeze-and-excite (SE variants
-//! only), plus the shortcut. The stride is on the second convolution.
+//! A unit is: batch normalization, 3×3 convolution, PReLU, 3×3 convolution with the stride, batch
+//! normalization, squeeze-and-excite (SE variants only), plus the shortcut. The stride is on the second
+//! convolution.
 
-use super::layers::{BatchNorm, conv, conv_bn};
-use super::named;
+use super::layers::{BatchNorm, conv, conv_bn, named_weight};
 use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Error, Expr, Result};
 
-/// Units of each stage, by how many there are in all.
+/// Units of each stage, for the backbones of 24 and of 49 units.
 const STAGES: [[usize; 4]; 2] = [[3, 4, 14, 3], [3, 13, 30, 3]];
 
-/// What the trunk computes on the way, for an image `[1, 3, h, w]`.
-pub(super) struct Trunk<'g> {
-    /// Behind stage 2, `[1, 128, h/4, w/4]`.
+/// The backbone's feature maps for an image `[1, 3, h, w]`.
+pub(super) struct Backbone<'g> {
+    /// Output of stage 2, `[1, 128, h/4, w/4]`.
     pub c1: Expr<'g>,
-    /// Behind stage 3, `[1, 256, h/8, w/8]`.
+    /// Output of stage 3, `[1, 256, h/8, w/8]`.
     pub c2: Expr<'g>,
-    /// Behind stage 4, `[1, 512, h/16, w/16]`.
+    /// Output of stage 4, `[1, 512, h/16, w/16]`.
     pub c3: Expr<'g>,
 }
 
@@ -27,12 +28,12 @@ pub(super) fn has_se(c: &Checkpoint) -> bool {
     c.keys().any(|k| k.starts_with("body.") && k.contains(".res_layer.5."))
 }
 
-/// (first unit, units) of each stage.
+/// (first unit, number of units) of each stage.
 fn stages(c: &Checkpoint) -> Result<[(usize, usize); 4]> {
     let count = c.count("body.");
     let stages = STAGES.iter().find(|s| s.iter().sum::<usize>() == count).ok_or_else(|| {
         Error::Unsupported(format!(
-            "{}: a trunk of {count} residual units; gani knows IR-SE50 (24) and IR-101 (49)",
+            "{}: an IR backbone of {count} residual units; supported are IR-SE50 (24) and IR-101 (49)",
             c.name()
         ))
     })?;
@@ -44,7 +45,8 @@ fn stages(c: &Checkpoint) -> Result<[(usize, usize); 4]> {
     }))
 }
 
-/// Adds the trunk's keys: widths `s0` … `s2` and `d` of the stages, `r0` … `r3` inside squeeze-and-excite.
+/// Adds the backbone's keys. The widths of the stages are `s0` … `s2` and `d`; those inside
+/// squeeze-and-excite are `r0` … `r3`.
 pub(super) fn spec(spec: &mut Spec, c: &Checkpoint) -> Result<()> {
     let se = has_se(c);
     spec.tensor("input_layer.0.weight", "s0 3 3 3").batch_norm("input_layer.1", "s0");
@@ -72,8 +74,8 @@ pub(super) fn spec(spec: &mut Spec, c: &Checkpoint) -> Result<()> {
     Ok(())
 }
 
-/// Runs the trunk of a checked file on `x` `[1, 3, h, w]`, RGB in `[-1, 1]`.
-pub(super) fn trunk<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Trunk<'g>> {
+/// Runs the backbone of a checked file on `x` `[1, 3, h, w]`, RGB in `[-1, 1]`.
+pub(super) fn backbone<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Backbone<'g>> {
     let se = has_se(c);
     let mut x = prelu(c, conv_bn(c, x, "input_layer.0", "input_layer.1", 1)?, "input_layer.2")?;
     let mut ends = Vec::with_capacity(4);
@@ -83,7 +85,7 @@ pub(super) fn trunk<'g>(c: &Checkpoint, x: Expr<'g>) -> Result<Trunk<'g>> {
         }
         ends.push(x);
     }
-    Ok(Trunk { c1: ends[1], c2: ends[2], c3: ends[3] })
+    Ok(Backbone { c1: ends[1], c2: ends[2], c3: ends[3] })
 }
 
 fn unit<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize, se: bool) -> Result<Expr<'g>> {
@@ -91,25 +93,25 @@ fn unit<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize, se: bool) ->
     let y = BatchNorm::read(c, &layer(0), x.dim(1))?.apply(x, &layer(0));
     let y = prelu(c, conv(c, y, &layer(1), 1, 1)?, &layer(2))?;
     let y = conv_bn(c, y, &layer(3), &layer(4), stride)?;
-    let y = if se { excited(c, y, &layer(5))? } else { y };
+    let y = if se { squeeze_excite(c, y, &layer(5))? } else { y };
     let shortcut = format!("{name}.shortcut_layer");
     Ok(y + match (c.get(&format!("{shortcut}.0.weight")), stride) {
         (Ok(_), _) => conv_bn(c, x, &format!("{shortcut}.0"), &format!("{shortcut}.1"), stride)?,
         (Err(_), 1) => x,
-        // MaxPool(1, 2): every other pixel
+        // MaxPool(1, 2): every other pixel.
         (Err(_), _) => x.slice(&[2, 3], &[0, 0], &[i64::MAX, i64::MAX], &[2, 2]),
     })
 }
 
-/// x ⊙ sigmoid(fc2 · relu(fc1 · mean x))
-fn excited<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
+/// Squeeze-and-excite: x ⊙ sigmoid(fc2 · relu(fc1 · mean x)).
+fn squeeze_excite<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
     let y = conv(c, x.mean(&[2, 3], true), &format!("{name}.fc1"), 1, 0)?.relu();
     Ok(x * conv(c, y, &format!("{name}.fc2"), 1, 0)?.unary("Sigmoid"))
 }
 
-/// A slope per channel.
+/// PReLU with one slope for each channel.
 fn prelu<'g>(c: &Checkpoint, x: Expr<'g>, name: &str) -> Result<Expr<'g>> {
     let (n, key) = (x.dim(1), format!("{name}.weight"));
-    let slope = named(x.builder(), &key, &[n, 1, 1], c.values(&key, &[n])?.to_vec());
+    let slope = named_weight(x.builder(), &key, &[n, 1, 1], c.values(&key, &[n])?.to_vec());
     Ok(x.binary("PRelu", slope))
 }

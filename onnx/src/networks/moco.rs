@@ -1,25 +1,27 @@
-//! MoCo v2's ResNet-50: what stands for identity where pictures are not of faces (e4e's `moco_loss`).
+//! MoCo v2's ResNet-50: the identity features for images that do not show faces (e4e's `moco_loss`).
 
-use super::layers::{conv_bn, unit};
+use super::layers::{conv_bn, l2_normalize};
 use super::spec::Spec;
 use crate::checkpoint::Checkpoint;
 use crate::{Attrs, Builder, Expr, Graph, Result, Tensor};
 
-/// Units of each stage.
+/// Residual units of each stage.
 const UNITS: [usize; 4] = [3, 4, 6, 3];
 
-/// Edge of the picture that the network sees.
-const SIZE: i64 = 224;
+/// Input resolution of the network.
+const RESOLUTION: i64 = 224;
 
-/// In: `image` `[1, 3, h, w]`, RGB in `[-1, 1]`, of any size. Out: `identity`, a unit vector `[1, 2048]`, to be compared
-/// with 1 − cos. The classifier (`fc`) is left out.
+/// Builds the features, to be compared by 1 − cos. The classifier (`fc`) is omitted.
+///
+/// Input: `image` `[1, 3, h, w]`, RGB in `[-1, 1]`, of any size. Output: `identity` `[1, 2048]`, a unit
+/// vector.
 ///
 /// # Errors
-/// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.
+/// [`crate::Error::Model`] naming a key that is missing or has an unexpected shape.
 pub fn features(c: &Checkpoint, [h, w]: [usize; 2]) -> Result<Graph> {
     spec().check(c)?;
     let b = Builder::new();
-    let mut x = conv_bn(c, nearest(b.input("image", &[1, 3, h, w])), "conv1", "bn1", 2)?.relu();
+    let mut x = conv_bn(c, resize_nearest(b.input("image", &[1, 3, h, w])), "conv1", "bn1", 2)?.relu();
     let pool = Attrs::new().ints("kernel_shape", &[3, 3]).ints("strides", &[2, 2]).ints("pads", &[1; 4]);
     x = b.op("MaxPool", &[Some(x)], pool)[0];
     for (stage, units) in UNITS.into_iter().enumerate() {
@@ -28,11 +30,11 @@ pub fn features(c: &Checkpoint, [h, w]: [usize; 2]) -> Result<Graph> {
             x = bottleneck(c, x, &format!("layer{}.{i}", stage + 1), stride)?;
         }
     }
-    b.output("identity", unit(x.mean(&[2, 3], false)));
+    b.output("identity", l2_normalize(x.mean(&[2, 3], false)));
     b.finish()
 }
 
-/// torchvision's: 1×1, 3×3 with the stride, 1×1; a projection in the first unit of a stage.
+/// torchvision's bottleneck: 1×1, 3×3 with the stride, 1×1; the first unit of a stage projects the shortcut.
 fn bottleneck<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize) -> Result<Expr<'g>> {
     let layer =
         |x, n: usize, stride| conv_bn(c, x, &format!("{name}.conv{n}"), &format!("{name}.bn{n}"), stride);
@@ -46,9 +48,9 @@ fn bottleneck<'g>(c: &Checkpoint, x: Expr<'g>, name: &str, stride: usize) -> Res
     Ok((y + shortcut).relu())
 }
 
-/// `F.interpolate(x, size=224)`: pixel ⌊i·n/224⌋, no antialiasing.
-fn nearest(x: Expr<'_>) -> Expr<'_> {
-    let sizes = x.builder().constant(Tensor::ints(&[1, 3, SIZE, SIZE]));
+/// `F.interpolate(x, size=224)`: pixel ⌊i·n/224⌋, without antialiasing.
+fn resize_nearest(x: Expr<'_>) -> Expr<'_> {
+    let sizes = x.builder().constant(Tensor::ints(&[1, 3, RESOLUTION, RESOLUTION]));
     let attrs = Attrs::new()
         .str("mode", "nearest")
         .str("nearest_mode", "floor")

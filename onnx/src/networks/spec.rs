@@ -1,13 +1,15 @@
-//! What a network's checkpoint must hold: every key with its shape, where widths are the file's own.
+//! The expected contents of a network's checkpoint: every key with its shape. Channel widths are taken from
+//! the file.
 //!
-//! A shape is written as `"1 c64 c32 3 3"`: numbers are fixed, names are widths, `49*d` is a multiple of one. A width is
-//! what most tensors that mention it say, so that one tensor of a wrong shape is found out by all the others.
+//! A shape is written as `"1 c64 c32 3 3"`: numbers are fixed, names are widths, and `49*d` is a multiple of
+//! a width. The value of a width is decided by a majority of the tensors that use it, so that a single tensor
+//! of the wrong shape is detected.
 
 use crate::checkpoint::Checkpoint;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
-/// The keys of a network, in the order of the network.
+/// The keys of a network, in network order.
 #[derive(Default)]
 pub(crate) struct Spec {
     entries: Vec<(String, Vec<Dim>)>,
@@ -19,7 +21,7 @@ enum Dim {
 }
 
 impl Spec {
-    /// A key and its shape.
+    /// Adds a key and its shape.
     pub fn tensor(&mut self, key: impl Into<String>, shape: &str) -> &mut Self {
         let dim = |token: &str| match (token.parse(), token.split_once('*')) {
             (Ok(n), _) => Dim::Fixed(n),
@@ -30,28 +32,28 @@ impl Spec {
         self
     }
 
-    /// A layer's `weight` of `shape` and its `bias`, as long as the weight's first axis.
+    /// Adds a layer's `weight` of `shape`, and its `bias` with the length of the weight's first axis.
     pub fn layer(&mut self, prefix: &str, shape: &str) -> &mut Self {
         let rows = shape.split_whitespace().next().unwrap_or_default().to_owned();
         self.tensor(format!("{prefix}.weight"), shape).tensor(format!("{prefix}.bias"), &rows)
     }
 
-    /// The five tensors of a batch normalisation of `width` channels.
+    /// Adds the five tensors of a batch normalization of `width` channels.
     pub fn batch_norm(&mut self, prefix: &str, width: &str) -> &mut Self {
-        self.layer(prefix, width).statistics(prefix, width)
+        self.layer(prefix, width).batch_norm_stats(prefix, width)
     }
 
-    /// A batch normalisation without gain and shift.
-    pub fn statistics(&mut self, prefix: &str, width: &str) -> &mut Self {
+    /// Adds a batch normalization without gain and bias.
+    pub fn batch_norm_stats(&mut self, prefix: &str, width: &str) -> &mut Self {
         self.tensor(format!("{prefix}.running_mean"), width)
             .tensor(format!("{prefix}.running_var"), width)
             .tensor(format!("{prefix}.num_batches_tracked"), "")
     }
 
-    /// Compares the file with the list.
+    /// Checks that the file has every key with its shape.
     ///
     /// # Errors
-    /// [`Error::Model`] naming the first key that is missing or of another shape, and the shape that it should have.
+    /// [`Error::Model`] naming the first key that is missing or has another shape, and the expected shape.
     pub fn check(&self, file: &Checkpoint) -> Result<()> {
         let widths = self.widths(file);
         let expected = |dims: &[Dim]| -> Vec<usize> {
@@ -62,11 +64,11 @@ impl Spec {
             dims.iter().map(value).collect()
         };
         for (key, dims) in &self.entries {
-            let (shape, name) = (expected(dims), file.full(key));
+            let (shape, name) = (expected(dims), file.full_key(key));
             match file.shape(key) {
                 None => return Err(self.missing(file, &name, &shape)),
                 Some(found) if found != shape => {
-                    return Err(file.bad(format!("`{name}` has the shape {found:?}; {shape:?} was expected")));
+                    return Err(file.bad(format!("`{name}` has the shape {found:?}; expected {shape:?}")));
                 }
                 Some(_) => {}
             }
@@ -74,7 +76,7 @@ impl Spec {
         Ok(())
     }
 
-    /// What most tensors say of each width.
+    /// The value of each width, by majority.
     fn widths(&self, file: &Checkpoint) -> HashMap<&str, usize> {
         let mut votes: HashMap<&str, BTreeMap<usize, usize>> = HashMap::new();
         for (key, dims) in &self.entries {
@@ -91,16 +93,17 @@ impl Spec {
         votes.into_iter().filter_map(|(name, counts)| Some((name, most(counts)?.0))).collect()
     }
 
-    /// The refusal of a file without `name`; points at a key of that shape which the network does not have.
+    /// The error for a file without `name`. It points out a key of the same shape that does not belong to the
+    /// network.
     fn missing(&self, file: &Checkpoint, name: &str, shape: &[usize]) -> Error {
         let known = |key: &str| self.entries.iter().any(|(k, _)| k == key);
         let parent = |key: &str| key.rsplit_once('.').map_or(String::new(), |(p, _)| p.to_owned());
         let stray = file.keys().filter(|k| !known(k)).filter(|k| file.shape(k) == Some(shape));
-        // The one in the same layer is the likelier one.
-        let stray = stray.min_by_key(|k| parent(&file.full(k)) != parent(name));
+        // A key in the same layer is more likely.
+        let stray = stray.min_by_key(|k| parent(&file.full_key(k)) != parent(name));
         let hint = match stray {
             Some(key) => {
-                format!("; `{}` has that shape and is not of this network: renamed?", file.full(key))
+                format!("; `{}` has that shape but is not part of this network: renamed?", file.full_key(key))
             }
             None => ": another kind of checkpoint, or an incomplete one".into(),
         };

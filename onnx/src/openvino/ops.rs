@@ -1,9 +1,9 @@
-//! OpenVINO layers as ONNX ops.
+//! Converts OpenVINO layers to ONNX ops.
 
-use super::Layer;
+use super::layer::Layer;
 use crate::{Attrs, Builder, Error, Expr, Result, Tensor};
 
-/// The outputs of `layer` on `inputs`.
+/// Adds `layer` on `inputs` and returns its outputs.
 pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]) -> Result<Vec<Expr<'g>>> {
     let input = |i: usize| inputs.get(i).copied().ok_or_else(|| layer.bad(&format!("input {i} is missing")));
     let op = |name: &str, args: &[Expr<'g>], attrs: Attrs| {
@@ -26,7 +26,7 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
                 return Err(unsupported(layer, "transposed operands must be matrices"));
             }
         }
-        // Shape arithmetic folds away as it is added.
+        // Shape arithmetic is folded as it is added.
         "ShapeOf" => op("Shape", &[input(0)?], none()),
         "Gather" => {
             let axis = integers(layer, input(2)?)?.first().copied().unwrap_or(0);
@@ -66,14 +66,14 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
             let axis = usize::try_from(if axis < 0 { axis + x.shape().len() as i64 } else { axis })
                 .unwrap_or(usize::MAX);
             let sizes = integers(layer, input(2)?)?;
-            // One size may be -1: what is left. Sizes whose sum is no number cut nothing.
+            // One size may be -1 (the rest). Sizes whose sum overflows are invalid.
             let known = sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s));
             let size = |&s: &i64| usize::try_from(if s < 0 { x.dim(axis) as i64 - known? } else { s }).ok();
             let sizes: Vec<usize> = sizes.iter().filter_map(size).collect();
             let sum = sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s));
             if sum != Some(x.dim(axis)) || sizes.len() != layer.outputs.len() {
                 return Err(
-                    layer.bad(&format!("the sizes {sizes:?} do not cut axis {axis} of {:?}", x.shape()))
+                    layer.bad(&format!("the sizes {sizes:?} do not split axis {axis} of {:?}", x.shape()))
                 );
             }
             x.split(axis, &sizes)
@@ -81,7 +81,7 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
         "Convolution" => op("Conv", &[input(0)?, input(1)?], geometry(layer)?),
         "GroupConvolution" | "GroupConvolutionBackpropData" => {
             if inputs.len() > 2 {
-                return Err(unsupported(layer, "an explicit output shape is not read"));
+                return Err(unsupported(layer, "an explicit output shape is not supported"));
             }
             // [G, A/G, B/G, k…] → [A, B/G, k…]
             let w = input(1)?;
@@ -91,27 +91,30 @@ pub(super) fn convert<'g>(b: &'g Builder, layer: &Layer<'_>, inputs: &[Expr<'g>]
             };
             let to = [&[groups * a], rest].concat();
             let weight = match w.constant().and_then(|t| t.reshaped(&to)) {
-                Some(t) => b.weight(&b.with(|g| g.info(w.value()).name.clone()), t),
+                Some(t) => b.weight(&b.with_graph(|g| g.info(w.value()).name.clone()), t),
                 None => w.reshape(&to),
             };
             let name = if layer.op == "GroupConvolution" { "Conv" } else { "ConvTranspose" };
             op(name, &[input(0)?, weight], geometry(layer)?.int("group", *groups as i64))
         }
-        _ => return Err(unsupported(layer, "this op is not read")),
+        _ => return Err(unsupported(layer, "this op is not supported")),
     })
 }
 
 fn geometry(layer: &Layer<'_>) -> Result<Attrs> {
     let padding = layer.data.get("auto_pad").copied().unwrap_or("explicit");
     if !matches!(padding, "explicit" | "valid") {
-        return Err(unsupported(layer, &format!("auto_pad `{padding}` is not read; explicit padding is")));
+        return Err(unsupported(
+            layer,
+            &format!("auto_pad `{padding}` is not supported; use explicit padding"),
+        ));
     }
     let pads = [layer.numbers("pads_begin")?, layer.numbers("pads_end")?].concat();
     let attrs = Attrs::new().ints("strides", &layer.numbers("strides")?).ints("pads", &pads);
     Ok(attrs.ints("dilations", &layer.numbers("dilations")?))
 }
 
-/// The constant integers behind a value: axes, sizes.
+/// The integers of a constant: axes, sizes.
 fn integers(layer: &Layer<'_>, value: Expr<'_>) -> Result<Vec<i64>> {
     let tensor = value.constant().ok_or_else(|| unsupported(layer, "axes and sizes must be constants"))?;
     Ok(tensor.to_f64().into_iter().map(|v| v as i64).collect())

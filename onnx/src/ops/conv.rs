@@ -1,26 +1,26 @@
-//! Convolutions and pooling: output sizes and the geometry that gradient rules share.
+//! Convolution and pooling: output sizes, and the window geometry that the gradient rules share.
 
-use super::{Args, Inferred};
+use super::args::{Args, Inferred};
 use crate::DType;
 use crate::graph::Attrs;
 
-/// Kernel, strides, dilations and explicit pads of a windowed op over d spatial axes.
+/// Kernel, strides, dilations and explicit padding of a windowed op over d spatial axes.
 #[derive(Clone, Debug)]
 pub(crate) struct Geometry {
     pub kernel: Vec<i64>,
     pub strides: Vec<i64>,
     pub dilations: Vec<i64>,
-    /// d values before, d values after.
+    /// d values before, then d values after.
     pub pads: Vec<i64>,
 }
 
 impl Geometry {
-    /// Reads attributes; `auto_pad` becomes explicit pads for an input of spatial shape `size`.
-    pub fn of(attrs: &Attrs, kernel: &[usize], size: &[usize]) -> Result<Geometry, String> {
+    /// Reads the attributes. `auto_pad` is resolved to explicit padding for an input of spatial shape `size`.
+    pub fn new(attrs: &Attrs, kernel: &[usize], size: &[usize]) -> Result<Geometry, String> {
         let d = kernel.len();
         let list = |name: &str, default: i64, n: usize| -> Result<Vec<i64>, String> {
             let v = attrs.get_ints(name).map_or_else(|| vec![default; n], <[i64]>::to_vec);
-            if v.len() == n { Ok(v) } else { Err(format!("`{name}` has {} values, not {n}", v.len())) }
+            if v.len() == n { Ok(v) } else { Err(format!("`{name}` has {} values; expected {n}", v.len())) }
         };
         let kernel: Vec<i64> = kernel.iter().map(|&k| k as i64).collect();
         let (strides, dilations) = (list("strides", 1, d)?, list("dilations", 1, d)?);
@@ -50,21 +50,24 @@ impl Geometry {
     }
 
     /// Extent of the dilated kernel on axis `i`.
-    pub fn reach(&self, i: usize) -> i64 {
+    pub fn extent(&self, i: usize) -> i64 {
         self.dilations[i] * (self.kernel[i] - 1) + 1
     }
 
-    /// Number of windows along each axis of a spatial shape.
+    /// Number of windows along each spatial axis of an input of shape `size`. `ceil` is `ceil_mode`.
     pub fn windows(&self, size: &[usize], ceil: bool) -> Result<Vec<usize>, String> {
         let d = size.len();
         let count = |i: usize| {
             let padded = size[i] as i64 + self.pads[i] + self.pads[d + i];
-            let (room, s) = (padded - self.reach(i), self.strides[i]);
+            let (room, s) = (padded - self.extent(i), self.strides[i]);
             if room < 0 {
-                return Err(format!("the window of {} does not fit the padded size {padded}", self.reach(i)));
+                return Err(format!(
+                    "the window of {} does not fit the padded size {padded}",
+                    self.extent(i)
+                ));
             }
             let mut n = if ceil { (room + s - 1) / s + 1 } else { room / s + 1 };
-            // With ceil_mode the last window must start inside the input or its left padding.
+            // With ceil_mode, the last window must start inside the input or its left padding.
             if ceil && (n - 1) * s >= size[i] as i64 + self.pads[i] {
                 n -= 1;
             }
@@ -74,7 +77,7 @@ impl Geometry {
     }
 }
 
-/// Every tap of the window in row-major order: its offset along each axis, dilated.
+/// All taps of the window in row-major order: the dilated offset along each axis.
 pub(crate) fn taps(geometry: &Geometry) -> Vec<Vec<i64>> {
     let mut all = vec![vec![]];
     for (k, d) in geometry.kernel.iter().zip(&geometry.dilations) {
@@ -95,11 +98,11 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             let kernel = attrs.get_ints("kernel_shape").ok_or("`kernel_shape` is missing")?;
             let kernel: Vec<usize> = kernel.iter().map(|&k| k.max(0) as usize).collect();
             if kernel.len() != size.len() {
-                return Err(format!("kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
+                return Err(format!("a kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
             }
-            let geometry = Geometry::of(attrs, &kernel, size)?;
+            let geometry = Geometry::new(attrs, &kernel, size)?;
             if op == "AveragePool" && geometry.dilations.iter().any(|&d| d != 1) {
-                return Err("no rule for dilations: AveragePool has them from opset 19 on only".into());
+                return Err("no rule for dilations: AveragePool has them only from opset 19 on".into());
             }
             let shape = [vec![*n, *c], geometry.windows(size, attrs.get_int("ceil_mode", 0) != 0)?].concat();
             if op == "MaxPool" && outputs == 2 {
@@ -114,15 +117,17 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
                 return Err("the weight must be [O, C/group, …]".into());
             };
             if kernel.len() != size.len() {
-                return Err(format!("kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
+                return Err(format!("a kernel of rank {} on {} spatial axes", kernel.len(), size.len()));
             }
-            let geometry = Geometry::of(attrs, kernel, size)?;
+            let geometry = Geometry::new(attrs, kernel, size)?;
             let (inputs, channels) = if op == "Conv" { (w1 * group, *w0) } else { (*w0, w1 * group) };
             if inputs != *c || w0 % group != 0 {
-                return Err(format!("weight for {inputs} input channels in {group} groups, input has {c}"));
+                return Err(format!(
+                    "the weight takes {inputs} input channels in {group} groups; the input has {c}"
+                ));
             }
             if let Some(b) = args.get(2).filter(|b| b.shape != [channels]) {
-                return Err(format!("bias of shape {:?}, expected [{channels}]", b.shape));
+                return Err(format!("bias of shape {:?}; expected [{channels}]", b.shape));
             }
             let spatial = if op == "Conv" {
                 geometry.windows(size, false)?
@@ -148,7 +153,7 @@ fn transposed_size(attrs: &Attrs, g: &Geometry, size: &[usize]) -> Result<Vec<us
     }
     (0..d)
         .map(|i| {
-            let n = (size[i] as i64 - 1) * g.strides[i] + g.reach(i) + extra[i] - g.pads[i] - g.pads[d + i];
+            let n = (size[i] as i64 - 1) * g.strides[i] + g.extent(i) + extra[i] - g.pads[i] - g.pads[d + i];
             usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| format!("the output size would be {n}"))
         })
         .collect()

@@ -1,6 +1,6 @@
-//! Ops that move elements without computing: reshape, transpose, slices, padding, and their output shapes.
+//! Ops that rearrange elements without computing (reshape, transpose, slice, pad): their output shapes.
 
-use super::{Args, Inferred, axes, axis, broadcast};
+use super::args::{Args, Inferred, axes, axis, broadcast};
 use crate::DType;
 use crate::graph::{Attr, Attrs};
 
@@ -47,7 +47,7 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             let mut sorted = perm.clone();
             sorted.sort_unstable();
             if sorted != (0..rank).collect::<Vec<_>>() {
-                return Err(format!("{:?} is not an order of {rank} axes", attrs.get_ints("perm")));
+                return Err(format!("{:?} is not a permutation of {rank} axes", attrs.get_ints("perm")));
             }
             perm.iter().map(|&p| x.shape[p]).collect()
         }
@@ -78,7 +78,7 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
                 let fits = part.shape.len() == rank
                     && part.shape.iter().zip(&shape).enumerate().all(|(i, (a, b))| i == along || a == b);
                 if !fits {
-                    return Err(format!("pieces differ off axis {along}"));
+                    return Err(format!("the inputs differ outside axis {along}"));
                 }
                 shape[along] += part.shape[along];
             }
@@ -103,14 +103,14 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
         "Tile" => {
             let repeats = args.ints(1)?.ok_or("the repeats are missing")?;
             if repeats.len() != rank {
-                return Err(format!("{} repeats for rank {rank}", repeats.len()));
+                return Err(format!("{} repeats for an input of rank {rank}", repeats.len()));
             }
             x.shape.iter().zip(dims(&repeats)?).map(|(d, r)| d.saturating_mul(r)).collect()
         }
         "Pad" => {
             let pads = args.ints(1)?.ok_or("the pads are missing")?;
             if args.get(3).is_some() {
-                return Err("no rule for pads of some axes only".into());
+                return Err("no rule for Pad with `axes`".into());
             }
             if pads.len() != 2 * rank || pads.iter().any(|p| !(-1 << 40..=1 << 40).contains(p)) {
                 return Err(format!("pads {pads:?} do not fit rank {rank}"));
@@ -124,7 +124,7 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
             }
             if mode == "reflect" && (0..2 * rank).any(|i| pads[i] > 0 && pads[i] >= x.shape[i % rank] as i64)
             {
-                return Err(format!("pads {pads:?} reflect more than there is"));
+                return Err(format!("pads {pads:?} reflect more elements than the axis has"));
             }
             let size = |i: usize| {
                 let n = x.shape[i] as i64 + pads[i] + pads[rank + i];
@@ -150,7 +150,7 @@ fn split(attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
         }
     };
     if sizes.len() != outputs || sizes.iter().fold(0, |n: usize, &s| n.saturating_add(s)) != total {
-        return Err(format!("pieces {sizes:?} do not make {outputs} outputs of an axis of {total}"));
+        return Err(format!("pieces {sizes:?} do not split an axis of {total} into {outputs} outputs"));
     }
     let piece = |n: usize| {
         let mut shape = x.shape.to_vec();
@@ -160,7 +160,7 @@ fn split(attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
     Ok(sizes.into_iter().map(piece).collect())
 }
 
-/// The order of a Transpose: axis i of the result is axis `perm[i]`; reversed where it is not given.
+/// The permutation of a Transpose: axis i of the result is axis `perm[i]`. By default the axes are reversed.
 pub(crate) fn permutation(attrs: &Attrs, rank: usize) -> Vec<usize> {
     match attrs.get_ints("perm") {
         Some(p) => p.iter().map(|&p| usize::try_from(p).unwrap_or(usize::MAX)).collect(),
@@ -168,16 +168,18 @@ pub(crate) fn permutation(attrs: &Attrs, rank: usize) -> Vec<usize> {
     }
 }
 
-/// The target of a Reshape with its 0 (copy) and −1 (rest) resolved.
+/// The target of a Reshape, with 0 (copy) and −1 (infer) resolved.
 pub(crate) fn reshape_target(from: &[usize], dims: &[i64], attrs: &Attrs) -> Result<Vec<usize>, String> {
     let allow_zero = attrs.get_int("allowzero", 0) != 0;
     let total: usize = from.iter().product();
     let mut out = Vec::with_capacity(dims.len());
     for (i, &d) in dims.iter().enumerate() {
         out.push(match d {
-            0 if !allow_zero => *from.get(i).ok_or("0 copies an axis that is not there")?,
+            0 if !allow_zero => {
+                *from.get(i).ok_or("a size of 0 copies an axis that the input does not have")?
+            }
             -1 => usize::MAX,
-            d => usize::try_from(d).map_err(|_| format!("target size {d}"))?,
+            d => usize::try_from(d).map_err(|_| format!("the target size {d} is negative"))?,
         });
     }
     let known = out.iter().filter(|&&d| d != usize::MAX).try_fold(1usize, |n, &d| n.checked_mul(d));
@@ -191,7 +193,7 @@ pub(crate) fn reshape_target(from: &[usize], dims: &[i64], attrs: &Attrs) -> Res
     Ok(out)
 }
 
-/// One axis of a Slice: element `start + i·step` for i in `0..count`.
+/// One axis of a Slice: the elements `start + i·step` for i in `0..count`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SliceRange {
     pub start: i64,
@@ -199,7 +201,7 @@ pub(crate) struct SliceRange {
     pub count: usize,
 }
 
-/// ONNX Slice semantics for an axis of `size`: negative ends count from the end, then clamp.
+/// Resolves a Slice on an axis of `size`: negative bounds count from the end, then all are clamped.
 pub(crate) fn slice_range(size: usize, start: i64, end: i64, step: i64) -> Option<SliceRange> {
     let n = size as i64;
     let wrap = |v: i64| if v < 0 { v.saturating_add(n) } else { v };
@@ -214,7 +216,7 @@ pub(crate) fn slice_range(size: usize, start: i64, end: i64, step: i64) -> Optio
     Some(SliceRange { start, step, count: count as usize })
 }
 
-/// The sliced axes of a Slice node.
+/// The sliced axes of a Slice node, with their ranges.
 pub(crate) fn slice_ranges(args: &Args<'_>) -> Result<Vec<(usize, SliceRange)>, String> {
     let shape = args.need(0)?.shape;
     let starts = args.ints(1)?.ok_or("the starts are missing")?;

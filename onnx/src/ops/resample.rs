@@ -1,6 +1,6 @@
-//! Resize, DepthToSpace, SpaceToDepth: output sizes.
+//! Resize, DepthToSpace and SpaceToDepth: output sizes.
 
-use super::{Args, Inferred};
+use super::args::{Args, Inferred};
 use crate::graph::Attrs;
 
 pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
@@ -51,7 +51,7 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
         return Err(format!("scales {scales:?} do not fit rank {}", out.len()));
     }
     for (d, s) in out.iter_mut().zip(scales) {
-        *d = (s as f32 * *d as f32) as usize; // in f32, as ONNX Runtime does it
+        *d = (s as f32 * *d as f32) as usize; // in f32, as in ONNX Runtime
     }
     Ok(out)
 }

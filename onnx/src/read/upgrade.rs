@@ -1,11 +1,11 @@
-//! Brings nodes of older opsets to opset 18: mostly attributes that became inputs.
+//! Converts nodes of older opsets to opset 18. Mostly, attributes have become inputs.
 
 use crate::graph::{Attr, Attrs};
 use crate::{Builder, Error, Expr, Result, Tensor};
 
 type Inputs<'g> = Vec<Option<Expr<'g>>>;
 
-/// The same operation as opset 18 says it.
+/// The equivalent node in opset 18: op, inputs and attributes.
 pub(super) fn to_18<'g>(
     b: &'g Builder,
     opset: i64,
@@ -47,7 +47,7 @@ pub(super) fn to_18<'g>(
             resize_10(&mut inputs, &mut attrs)?;
         }
         "Resize" if opset < 11 => resize_10(&mut inputs, &mut attrs)?,
-        // Until opset 12 Softmax ran over everything from `axis` (default 1) on, flattened.
+        // Up to opset 12, Softmax flattened all axes from `axis` (default 1) on.
         "Softmax" | "LogSoftmax" if opset < 13 => {
             let shape = inputs.first().copied().flatten().map_or_else(Vec::new, Expr::shape);
             let axis = attrs.get_int("axis", 1);
@@ -56,12 +56,12 @@ pub(super) fn to_18<'g>(
                 shape.get(usize::try_from(first).unwrap_or(usize::MAX).saturating_add(1)..).unwrap_or(&[]);
             if rest.iter().any(|&d| d != 1) {
                 return Err(Error::Unsupported(format!(
-                    "{op} of opset {opset} from axis {axis} of {shape:?} on: export with opset 13 or newer"
+                    "{op} of opset {opset} over several axes, from axis {axis} of {shape:?} on: export with opset 13 or newer"
                 )));
             }
             attrs = attrs.int("axis", axis);
         }
-        // Attributes that are gone by 18, or came after it, at values that change nothing.
+        // Attributes that opset 18 no longer has, or does not have yet, at values that have no effect.
         "BatchNormalization" => {
             if attrs.get_int("spatial", 1) != 1 {
                 return Err(Error::Unsupported("BatchNormalization with spatial = 0".into()));
@@ -84,8 +84,8 @@ pub(super) fn to_18<'g>(
     Ok((op, inputs, attrs))
 }
 
-/// Resize of opset 10 and Upsample: (x, scales), corners at zero; enlarging takes the element before, reducing the
-/// one after.
+/// Resize of opset 10, and Upsample: inputs (x, scales), asymmetric coordinates. Nearest takes the floor when
+/// enlarging and the ceiling when reducing.
 fn resize_10(inputs: &mut Inputs<'_>, attrs: &mut Attrs) -> Result<()> {
     if inputs.len() == 2 {
         inputs.insert(1, None);
@@ -106,7 +106,7 @@ fn resize_10(inputs: &mut Inputs<'_>, attrs: &mut Attrs) -> Result<()> {
     Ok(())
 }
 
-/// The sizes of a Split that only says into how many pieces: equal ones, the last may be smaller.
+/// The sizes of a Split that gives only the number of pieces: equal sizes, the last piece may be smaller.
 fn equal_pieces(x: Expr<'_>, attrs: &Attrs, outputs: usize) -> Vec<i64> {
     let axis = attrs.get_int("axis", 0);
     let axis = if axis < 0 { axis + x.shape().len() as i64 } else { axis };

@@ -1,50 +1,50 @@
-//! The dialog's widgets, behind safe calls.
+//! The widgets of the dialog behind safe calls.
 
-use super::{Layout, Panel};
-use crate::host::functions::Gtk;
-use crate::host::handles::{Config, Opaque, Widget};
-use crate::host::{Host, c_text};
-use crate::procedure::{Argument, Call, Kind};
-use crate::settings::MODEL;
-use crate::worker::VIEW;
-use gani_core::bundle::{self, Bundle};
+use super::layout::Layout;
+use super::toolkit::Toolkit;
+use crate::arguments;
+use crate::host::handles::{Opaque, Widget};
+use crate::host::{Call, c_string};
+use crate::messages::PREVIEW_SIZE;
 use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{from_ref, null_mut};
 
-/// GTK, of the main thread only like [`Host`].
-pub struct Toolkit {
-    gtk: Gtk,
-    _host: Host,
-    config: Config,
+/// The button's label when it starts an inversion.
+pub const INVERT_LABEL: &CStr = c"_Invert this face";
+/// The button's label when it stops the inversion.
+pub const STOP_LABEL: &CStr = c"Sto_p";
+
+const INVERT_HELP: &CStr =
+    c"Finds the latent and the weights with which the model reproduces this face, so that the sliders can edit it. Needed once \
+      for each face, model and quality";
+
+/// Receives the signals of the dialog, on the main thread.
+pub trait Callbacks {
+    /// Called every 40 ms.
+    fn on_timer(&self);
+    /// The button below the preview was clicked.
+    fn on_button_clicked(&self);
+    /// "Show the face before" was toggled.
+    fn on_before_toggled(&self);
 }
 
-impl Toolkit {
-    /// Opens GTK and connects to the display.
-    pub fn open(host: Host, config: Config) -> Result<Toolkit, String> {
-        let gtk = host.gtk()?;
-        // SAFETY: a constant string; GIMP runs plug-ins interactively only where there is a display.
-        unsafe { (gtk.gimp_ui_init)(c"gani-gimp".as_ptr()) };
-        Ok(Toolkit { gtk, _host: host, config })
-    }
-}
-
-/// What changes while the dialog is open.
+/// The widgets that change while the dialog is open.
 pub struct Widgets {
     dialog: Widget,
-    picture: Widget,
+    image: Widget,
     before: Widget,
+    progress_bar: Widget,
     status: Widget,
-    bar: Widget,
     button: Widget,
 }
 
 impl Widgets {
-    /// Builds the dialog: none where GTK makes no widgets.
+    /// Builds the dialog; none if GTK cannot create a widget.
     pub fn build(toolkit: &Toolkit, call: &Call, layout: &Layout) -> Option<Widgets> {
         let gtk = &toolkit.gtk;
-        // SAFETY: every handle comes from the constructor before it and lives in the dialog, which is alive until `run`
-        // ends; strings are constants or live through their calls; GTK copies them.
+        // SAFETY: every widget comes from the constructor before it and belongs to the dialog, which lives until `run`
+        // destroys it. GTK copies the strings.
         unsafe {
             let dialog = (gtk.gimp_procedure_dialog_new)(call.procedure, call.config, layout.title.as_ptr())?;
             let columns = toolkit.row(18)?;
@@ -53,67 +53,65 @@ impl Widgets {
 
             let left = toolkit.column(8)?;
             (gtk.gtk_box_pack_start)(columns, left, 0, 0, 0);
-            let picture = (gtk.gtk_image_new)()?;
-            (gtk.gtk_widget_set_size_request)(picture, VIEW as c_int, VIEW as c_int);
-            let before = (gtk.gtk_check_button_new_with_mnemonic)(c"Show the face _before".as_ptr())?;
-            let bar = (gtk.gtk_progress_bar_new)()?;
-            let status = (gtk.gtk_label_new)(c"".as_ptr())?;
-            (gtk.gtk_label_set_line_wrap)(status, 1);
-            (gtk.gtk_label_set_max_width_chars)(status, 48);
-            (gtk.gtk_label_set_xalign)(status, 0.0);
-            // Room for three lines, so that nothing jumps when the text changes.
-            (gtk.gtk_widget_set_size_request)(status, VIEW as c_int, 64);
-            let button = (gtk.gtk_button_new_with_mnemonic)(c"_Invert this face".as_ptr())?;
-            let tip = c"Puts the face inside the model, so that the sliders can move it there. Done once for each face, model and quality";
-            (gtk.gtk_widget_set_tooltip_text)(button, tip.as_ptr());
-            (gtk.gtk_widget_set_sensitive)(button, 0);
-            for widget in [picture, before, bar, status, button] {
-                (gtk.gtk_box_pack_start)(left, widget, 0, 0, 0);
-            }
+            let widgets = Widgets::build_preview(toolkit, dialog, left)?;
 
             let right = toolkit.column(12)?;
             (gtk.gtk_box_pack_start)(columns, right, 1, 1, 0);
             let edits = toolkit.frame(c"Edit", right)?;
-            for argument in layout.edits.iter().copied().flatten() {
-                toolkit.argument(dialog, edits, argument)?;
+            for argument in &layout.edits {
+                toolkit.add_argument(dialog, edits, argument)?;
             }
-            let settings = toolkit.frame(c"Options", right)?;
-            toolkit.models(dialog, settings)?;
-            for argument in layout.settings.iter().copied().flatten() {
-                toolkit.argument(dialog, settings, argument)?;
+            let options = toolkit.frame(c"Options", right)?;
+            toolkit.add_models(dialog, options, &arguments::model())?;
+            for argument in &layout.options {
+                toolkit.add_argument(dialog, options, argument)?;
             }
             (gtk.gtk_widget_show_all)(columns);
-            Some(Widgets { dialog, picture, before, status, bar, button })
+            Some(widgets)
         }
     }
 
-    /// Shows the dialog until it is answered; whether by OK. The dialog is gone afterwards.
-    pub fn run(&self, toolkit: &Toolkit, panel: &Panel<'_>) -> bool {
-        const TICK: u32 = 40; // milliseconds
-        let gtk = &toolkit.gtk;
-        let data: Opaque = from_ref(panel).cast_mut().cast();
-        // SAFETY: the panel outlives the dialog's loop; timer and signals, which point to it, are gone with that.
-        // The callbacks have the signatures that GTK calls them with.
+    /// Fills the box `left` with the preview and the widgets below it.
+    fn build_preview(toolkit: &Toolkit, dialog: Widget, left: Widget) -> Option<Widgets> {
+        const STATUS_HEIGHT: c_int = 64; // three lines, so that the dialog keeps its size when the text changes
+        let (gtk, width) = (&toolkit.gtk, PREVIEW_SIZE as c_int);
+        // SAFETY: as in `build`.
         unsafe {
-            let pressed = on_pressed as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
+            let image = (gtk.gtk_image_new)()?;
+            (gtk.gtk_widget_set_size_request)(image, width, width);
+            let before = (gtk.gtk_check_button_new_with_mnemonic)(c"Show the face _before".as_ptr())?;
+            let progress_bar = (gtk.gtk_progress_bar_new)()?;
+            let status = (gtk.gtk_label_new)(c"".as_ptr())?;
+            (gtk.gtk_label_set_line_wrap)(status, 1);
+            (gtk.gtk_label_set_max_width_chars)(status, 48);
+            (gtk.gtk_label_set_xalign)(status, 0.0);
+            (gtk.gtk_widget_set_size_request)(status, width, STATUS_HEIGHT);
+            let button = (gtk.gtk_button_new_with_mnemonic)(INVERT_LABEL.as_ptr())?;
+            (gtk.gtk_widget_set_tooltip_text)(button, INVERT_HELP.as_ptr());
+            (gtk.gtk_widget_set_sensitive)(button, 0);
+            for widget in [image, before, progress_bar, status, button] {
+                (gtk.gtk_box_pack_start)(left, widget, 0, 0, 0);
+            }
+            Some(Widgets { dialog, image, before, progress_bar, status, button })
+        }
+    }
+
+    /// Runs the dialog until the user closes it, then destroys it. Returns whether the user confirmed it.
+    pub fn run(&self, toolkit: &Toolkit, callbacks: &dyn Callbacks) -> bool {
+        const INTERVAL: u32 = 40; // milliseconds
+        let gtk = &toolkit.gtk;
+        let data: Opaque = from_ref(&callbacks).cast_mut().cast();
+        // SAFETY: `data` points to a local that outlives the dialog's main loop; afterwards the timer is removed and the
+        // signals end with their widgets. The handlers have the signatures with which GTK calls them.
+        unsafe {
+            let clicked = on_clicked as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
             let toggled = on_toggled as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
-            (gtk.g_signal_connect_data)(
-                self.button.object(),
-                c"clicked".as_ptr(),
-                pressed,
-                data,
-                null_mut(),
-                0,
-            );
-            (gtk.g_signal_connect_data)(
-                self.before.object(),
-                c"toggled".as_ptr(),
-                toggled,
-                data,
-                null_mut(),
-                0,
-            );
-            let timer = (gtk.g_timeout_add)(TICK, on_tick, data);
+            let connect = |widget: Widget, signal: &CStr, handler| {
+                (gtk.g_signal_connect_data)(widget.object(), signal.as_ptr(), handler, data, null_mut(), 0)
+            };
+            connect(self.button, c"clicked", clicked);
+            connect(self.before, c"toggled", toggled);
+            let timer = (gtk.g_timeout_add)(INTERVAL, on_timer, data);
             let confirmed = (gtk.gimp_procedure_dialog_run)(self.dialog) != 0;
             (gtk.g_source_remove)(timer);
             (gtk.gtk_widget_destroy)(self.dialog);
@@ -121,166 +119,82 @@ impl Widgets {
         }
     }
 
-    /// Shows RGB pixels, [`VIEW`] by [`VIEW`].
-    pub fn picture(&self, toolkit: &Toolkit, pixels: &[u8]) {
-        let (gtk, side) = (&toolkit.gtk, VIEW as c_int);
-        if pixels.len() != 3 * VIEW * VIEW {
+    /// Shows [`PREVIEW_SIZE`]² RGB pixels.
+    pub fn set_image(&self, toolkit: &Toolkit, pixels: &[u8]) {
+        const RGB: c_int = 0; // GDK_COLORSPACE_RGB
+        let (gtk, side) = (&toolkit.gtk, PREVIEW_SIZE as c_int);
+        if pixels.len() != 3 * PREVIEW_SIZE * PREVIEW_SIZE {
             return;
         }
-        // SAFETY: the bytes are copied; the pixbuf holds a reference to the copy, the image one to the pixbuf.
+        // SAFETY: GLib copies the bytes. The pixbuf holds a reference to the copy, and the image one to the pixbuf.
         unsafe {
             let Some(bytes) = (gtk.g_bytes_new)(pixels.as_ptr(), pixels.len()) else { return };
-            if let Some(pixbuf) = (gtk.gdk_pixbuf_new_from_bytes)(bytes, 0, 0, 8, side, side, 3 * side) {
-                (gtk.gtk_image_set_from_pixbuf)(self.picture, pixbuf);
+            if let Some(pixbuf) = (gtk.gdk_pixbuf_new_from_bytes)(bytes, RGB, 0, 8, side, side, 3 * side) {
+                (gtk.gtk_image_set_from_pixbuf)(self.image, pixbuf);
                 (gtk.g_object_unref)(pixbuf.object());
             }
             (gtk.g_bytes_unref)(bytes);
         }
     }
 
-    /// Whether the face before is to be shown.
-    pub fn wants_original(&self, toolkit: &Toolkit) -> bool {
-        // SAFETY: the widget is alive while the dialog runs, here and below.
+    /// Whether "Show the face before" is checked.
+    pub fn shows_original(&self, toolkit: &Toolkit) -> bool {
+        // SAFETY: the widgets are alive while the dialog runs, here and in the methods below.
         unsafe { (toolkit.gtk.gtk_toggle_button_get_active)(self.before) != 0 }
     }
 
-    /// Says where the work is.
-    pub fn status(&self, toolkit: &Toolkit, text: &str) {
+    /// Sets the text below the progress bar.
+    pub fn set_status(&self, toolkit: &Toolkit, text: &str) {
         // SAFETY: as above.
-        unsafe { (toolkit.gtk.gtk_label_set_text)(self.status, c_text(text).as_ptr()) };
+        unsafe { (toolkit.gtk.gtk_label_set_text)(self.status, c_string(text).as_ptr()) };
     }
 
-    /// How far the work is, 0 to 1.
-    pub fn fraction(&self, toolkit: &Toolkit, fraction: f64) {
+    /// Sets the completed part of the progress bar, 0 to 1.
+    pub fn set_fraction(&self, toolkit: &Toolkit, fraction: f64) {
         // SAFETY: as above.
-        unsafe { (toolkit.gtk.gtk_progress_bar_set_fraction)(self.bar, fraction.clamp(0.0, 1.0)) };
+        unsafe { (toolkit.gtk.gtk_progress_bar_set_fraction)(self.progress_bar, fraction.clamp(0.0, 1.0)) };
     }
 
-    /// The work goes on, nobody knows how long.
+    /// Moves the progress bar while the completed part is unknown.
     pub fn pulse(&self, toolkit: &Toolkit) {
         // SAFETY: as above.
-        unsafe { (toolkit.gtk.gtk_progress_bar_pulse)(self.bar) };
+        unsafe { (toolkit.gtk.gtk_progress_bar_pulse)(self.progress_bar) };
     }
 
-    /// Labels the button and lets it be pressed, or not.
-    pub fn button(&self, toolkit: &Toolkit, label: &CStr, pressable: bool) {
+    /// Sets the button's label and whether it can be clicked.
+    pub fn set_button(&self, toolkit: &Toolkit, label: &CStr, sensitive: bool) {
         // SAFETY: as above.
         unsafe {
             (toolkit.gtk.gtk_button_set_label)(self.button, label.as_ptr());
-            (toolkit.gtk.gtk_widget_set_sensitive)(self.button, c_int::from(pressable));
+            (toolkit.gtk.gtk_widget_set_sensitive)(self.button, c_int::from(sensitive));
         }
     }
 }
 
-impl Toolkit {
-    fn row(&self, spacing: c_int) -> Option<Widget> {
-        // SAFETY: a plain constructor, here and below.
-        unsafe { (self.gtk.gtk_box_new)(0, spacing) }
-    }
-
-    fn column(&self, spacing: c_int) -> Option<Widget> {
-        // SAFETY: as above.
-        unsafe { (self.gtk.gtk_box_new)(1, spacing) }
-    }
-
-    /// A titled group of rows in `parent`.
-    fn frame(&self, title: &CStr, parent: Widget) -> Option<Widget> {
-        let rows = self.column(4)?;
-        // SAFETY: `parent` is a box of the dialog.
-        unsafe {
-            let frame = (self.gtk.gimp_frame_new)(title.as_ptr())?;
-            (self.gtk.gtk_container_add)(frame, rows);
-            (self.gtk.gtk_box_pack_start)(parent, frame, 0, 0, 0);
-        }
-        Some(rows)
-    }
-
-    /// The row that GIMP makes for an argument.
-    fn argument(&self, dialog: Widget, rows: Widget, argument: &Argument) -> Option<()> {
-        // SAFETY: `dialog` is the procedure's and keeps the widget; `rows`, a box, adds a reference of its own. GIMP's rows
-        // are grids.
-        unsafe {
-            let widget = match argument.kind {
-                Kind::Number { .. } => {
-                    (self.gtk.gimp_procedure_dialog_get_scale_entry)(dialog, argument.name.as_ptr(), 1.0)
-                }
-                _ => (self.gtk.gimp_procedure_dialog_get_widget)(dialog, argument.name.as_ptr(), G_TYPE_NONE),
-            }?;
-            // Rows with an entry have 4 pixels where all others have 6.
-            (self.gtk.gtk_grid_set_column_spacing)(widget, 6);
-            (self.gtk.gtk_box_pack_start)(rows, widget, 0, 0, 0);
-        }
-        Some(())
-    }
-
-    /// The row with the installed models.
-    fn models(&self, dialog: Widget, rows: Widget) -> Option<()> {
-        const BOTH_WAYS_AND_NOW: u32 = 1 | 2; // G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE
-        let gtk = &self.gtk;
-        let row = self.row(6)?;
-        // SAFETY: strings live through their calls; the binding ends with either of its objects.
-        unsafe {
-            let label = (gtk.gtk_label_new_with_mnemonic)(MODEL.label.as_ptr())?;
-            (gtk.gtk_label_set_xalign)(label, 0.0);
-            let combo = (gtk.gtk_combo_box_text_new)()?;
-            (gtk.gtk_label_set_mnemonic_widget)(label, combo);
-            (gtk.gtk_widget_set_tooltip_text)(combo, MODEL.help.as_ptr());
-            let best = c_text(&format!("Best installed ({})", bundle::preferred()));
-            (gtk.gtk_combo_box_text_append)(combo, c"".as_ptr(), best.as_ptr());
-            for (name, opened) in Bundle::list() {
-                let Ok(bundle) = opened else { continue };
-                let text = c_text(&format!("{name}: {} px", bundle.size()));
-                (gtk.gtk_combo_box_text_append)(combo, c_text(&name).as_ptr(), text.as_ptr());
-            }
-            let (model, active) = (MODEL.name.as_ptr(), c"active-id".as_ptr());
-            (gtk.g_object_bind_property)(
-                self.config.object(),
-                model,
-                combo.object(),
-                active,
-                BOTH_WAYS_AND_NOW,
-            );
-            // As wide as the labels of GIMP's own rows, of which the preset's is one.
-            let preset = (gtk.gimp_procedure_dialog_get_widget)(dialog, c"preset".as_ptr(), G_TYPE_NONE)?;
-            let same_width = (gtk.gtk_size_group_new)(1)?;
-            for label in [label, (gtk.gimp_labeled_get_label)(preset)?] {
-                (gtk.gtk_size_group_add_widget)(same_width, label);
-            }
-            (gtk.g_object_unref)(same_width.object());
-            (gtk.gtk_box_pack_start)(row, label, 0, 0, 0);
-            (gtk.gtk_box_pack_start)(row, combo, 1, 1, 0);
-            (gtk.gtk_box_pack_start)(rows, row, 0, 0, 0);
-        }
-        Some(())
-    }
-}
-
-/// `G_TYPE_NONE`: the widget that GIMP finds best.
-const G_TYPE_NONE: usize = 1 << 2;
-
-/// Calls the panel; a fault of ours must not unwind into GTK.
+/// Calls one of the callbacks. A panic must not unwind into GTK.
 ///
 /// # Safety
-/// `data` is the panel that [`Widgets::run`] passed, which is still there.
-unsafe fn with_panel(data: Opaque, act: impl FnOnce(&Panel<'_>)) {
-    // SAFETY: by the caller.
-    let panel = unsafe { &*data.cast::<Panel<'_>>() };
-    // What was wrong is on standard error already; the dialog stays usable or can be cancelled.
-    _ = catch_unwind(AssertUnwindSafe(|| act(panel)));
+/// `data` points to the `&dyn Callbacks` of [`Widgets::run`], which is still alive.
+unsafe fn with_callbacks(data: Opaque, call: impl FnOnce(&dyn Callbacks)) {
+    // SAFETY: guaranteed by the caller.
+    let callbacks = unsafe { *data.cast::<&dyn Callbacks>() };
+    // The panic's message is on standard error. The dialog stays open, and the user can cancel it.
+    _ = catch_unwind(AssertUnwindSafe(|| call(callbacks)));
 }
 
-unsafe extern "C" fn on_tick(data: Opaque) -> c_int {
-    // SAFETY: GLib passes what `run` gave it, until the timer is removed there.
-    unsafe { with_panel(data, |panel| panel.tick()) };
-    1 // go on
+unsafe extern "C" fn on_timer(data: Opaque) -> c_int {
+    const CONTINUE: c_int = 1; // G_SOURCE_CONTINUE
+    // SAFETY: GLib passes the data of `run`, until `run` removes the timer.
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_timer()) };
+    CONTINUE
 }
 
-unsafe extern "C" fn on_pressed(_: Opaque, data: Opaque) {
-    // SAFETY: as in `on_tick`, until the dialog is destroyed.
-    unsafe { with_panel(data, |panel| panel.pressed()) };
+unsafe extern "C" fn on_clicked(_: Opaque, data: Opaque) {
+    // SAFETY: GLib passes the data of `run`, until `run` destroys the dialog.
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_button_clicked()) };
 }
 
 unsafe extern "C" fn on_toggled(_: Opaque, data: Opaque) {
     // SAFETY: as above.
-    unsafe { with_panel(data, |panel| panel.draw()) };
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_before_toggled()) };
 }

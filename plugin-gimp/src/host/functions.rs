@@ -1,12 +1,12 @@
-//! The functions of GLib, babl, GEGL, libgimp and GTK that the plug-in calls, as their headers declare them.
+//! The C functions of GLib, babl, GEGL, libgimp and GTK that the plug-in calls, with the signatures of their headers.
 
 use super::handles::*;
 use super::library::functions;
 use std::ffi::{c_char, c_double, c_int, c_uint, c_ulong};
 
-/// Libraries of [`Gimp`].
+/// The libraries of [`GimpFunctions`].
 #[cfg(not(windows))]
-pub const GIMP: &[&str] = &[
+pub const GIMP_LIBRARIES: &[&str] = &[
     "libgimp-3.0.so.0",
     "libgegl-0.4.so.0",
     "libbabl-0.1.so.0",
@@ -14,9 +14,9 @@ pub const GIMP: &[&str] = &[
     "libgio-2.0.so.0",
     "libglib-2.0.so.0",
 ];
-/// Libraries of [`Gtk`]. GTK wants a display, so these are opened for interactive runs only.
+/// The libraries of [`GtkFunctions`]. GTK needs a display, so only interactive runs open these.
 #[cfg(not(windows))]
-pub const GTK: &[&str] = &[
+pub const GTK_LIBRARIES: &[&str] = &[
     "libgimpui-3.0.so.0",
     "libgimpwidgets-3.0.so.0",
     "libgtk-3.so.0",
@@ -24,9 +24,9 @@ pub const GTK: &[&str] = &[
     "libgobject-2.0.so.0",
     "libglib-2.0.so.0",
 ];
-/// Libraries of [`Gimp`].
+/// The libraries of [`GimpFunctions`].
 #[cfg(windows)]
-pub const GIMP: &[&str] = &[
+pub const GIMP_LIBRARIES: &[&str] = &[
     "libgimp-3.0-0.dll",
     "libgegl-0.4-0.dll",
     "libbabl-0.1-0.dll",
@@ -34,9 +34,9 @@ pub const GIMP: &[&str] = &[
     "libgio-2.0-0.dll",
     "libglib-2.0-0.dll",
 ];
-/// Libraries of [`Gtk`].
+/// The libraries of [`GtkFunctions`].
 #[cfg(windows)]
-pub const GTK: &[&str] = &[
+pub const GTK_LIBRARIES: &[&str] = &[
     "libgimpui-3.0-0.dll",
     "libgimpwidgets-3.0-0.dll",
     "libgtk-3-0.dll",
@@ -46,8 +46,8 @@ pub const GTK: &[&str] = &[
 ];
 
 functions! {
-    /// What every run needs.
-    pub struct Gimp {
+    /// The functions that every run needs.
+    pub struct GimpFunctions {
         // GLib and GObject
         g_type_register_static_simple: unsafe extern "C" fn(GType, Text, c_uint, unsafe extern "C" fn(*mut PlugInClass, Opaque), c_uint, Opaque, c_uint) -> GType,
         g_type_query: unsafe extern "C" fn(GType, *mut GTypeQuery),
@@ -91,7 +91,7 @@ functions! {
         gimp_value_array_index: unsafe extern "C" fn(Values, c_int) -> Option<Value>,
         gimp_choice_new: unsafe extern "C" fn() -> Option<Choice>,
         gimp_choice_add: unsafe extern "C" fn(Choice, Text, c_int, Text, Text),
-        // libgimp: pictures
+        // libgimp: images and layers
         gimp_item_get_name: unsafe extern "C" fn(Item) -> *mut c_char,
         gimp_item_is_layer: unsafe extern "C" fn(Item) -> c_int,
         gimp_item_is_group: unsafe extern "C" fn(Item) -> c_int,
@@ -132,8 +132,8 @@ functions! {
 }
 
 functions! {
-    /// What a dialog needs.
-    pub struct Gtk {
+    /// The functions that the dialog needs.
+    pub struct GtkFunctions {
         gimp_ui_init: unsafe extern "C" fn(Text),
         gimp_procedure_dialog_new: unsafe extern "C" fn(Procedure, Config, Text) -> Option<Widget>,
         gimp_procedure_dialog_get_scale_entry: unsafe extern "C" fn(Widget, Text, c_double) -> Option<Widget>,

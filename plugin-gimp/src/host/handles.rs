@@ -1,13 +1,14 @@
-//! The host's pointers, a type for each kind: libgimp answers a wrong one with a CRITICAL line and goes on.
+//! Pointers to objects of GIMP, one Rust type per class. libgimp only logs a CRITICAL line when it gets a pointer of the
+//! wrong class, so the compiler has to prevent that.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr::NonNull;
 
-/// A pointer that is passed on and never looked into.
+/// An untyped pointer, never dereferenced here.
 pub type Opaque = *mut c_void;
 /// A C string that the callee only reads.
 pub type Text = *const c_char;
-/// GLib's name of a class.
+/// GLib's identifier of a type.
 pub type GType = usize;
 
 macro_rules! handles {
@@ -18,8 +19,8 @@ macro_rules! handles {
         pub struct $name(NonNull<c_void>);
 
         impl $name {
-            #[allow(dead_code, reason = "only some are given to GObject")]
-            /// As the pointer that GObject's own functions take.
+            #[allow(dead_code, reason = "only some are passed to GObject functions")]
+            /// The pointer, for GObject functions.
             pub fn object(self) -> Opaque {
                 self.0.as_ptr()
             }
@@ -32,17 +33,17 @@ handles! {
     PlugIn,
     /// `GimpProcedure`.
     Procedure,
-    /// `GimpProcedureConfig`: a call's arguments.
+    /// `GimpProcedureConfig`: the arguments of a call.
     Config,
-    /// `GimpValueArray`: a call's results.
+    /// `GimpValueArray`: the return values of a call.
     Values,
-    /// `GValue` inside of an array.
+    /// `GValue`, an element of an array.
     Value,
     /// `GimpChoice`.
     Choice,
     /// `GimpImage`.
     Image,
-    /// `GimpItem`: what the Layers dialog lists.
+    /// `GimpItem`: a layer, channel or path.
     Item,
     /// `GimpDrawable`: an item with pixels.
     Drawable,
@@ -52,7 +53,7 @@ handles! {
     Mask,
     /// `GeglBuffer`.
     GeglBuffer,
-    /// `Babl`: a pixel format, a colour space or a component's type.
+    /// `Babl`: a pixel format, a color space or a component type.
     Babl,
     /// `GError`.
     GError,
@@ -65,19 +66,19 @@ handles! {
 }
 
 impl Drawable {
-    /// The same as an item, its parent class.
+    /// The drawable as its parent class.
     pub fn item(self) -> Item {
         Item(self.0)
     }
 }
 
 impl Layer {
-    /// The same as a drawable, its parent class.
+    /// The layer as its parent class.
     pub fn drawable(self) -> Drawable {
         Drawable(self.0)
     }
 
-    /// The same as an item.
+    /// The layer as an item.
     pub fn item(self) -> Item {
         Item(self.0)
     }
@@ -108,27 +109,27 @@ pub struct GList {
 /// `GTypeQuery`.
 #[repr(C)]
 pub struct GTypeQuery {
-    /// The type asked for.
+    /// The queried type.
     pub gtype: GType,
     /// Its name.
     pub name: Text,
-    /// Bytes of its class structure.
+    /// Size of its class structure in bytes.
     pub class_size: c_uint,
-    /// Bytes of an instance.
+    /// Size of an instance in bytes.
     pub instance_size: c_uint,
 }
 
-/// `GimpPlugInClass`, after `GObjectClass`, which is 17 words wherever GLib runs.
+/// `GimpPlugInClass`. It begins with `GObjectClass`, which has 17 words on every platform.
 #[repr(C)]
 pub struct PlugInClass {
     gobject: [usize; 17],
-    /// Names of all procedures.
+    /// Returns the names of all procedures.
     pub query_procedures: Option<unsafe extern "C" fn(PlugIn) -> *mut GList>,
     init_procedures: Option<unsafe extern "C" fn(PlugIn) -> *mut GList>,
-    /// Describes one of them.
+    /// Creates the procedure of this name.
     pub create_procedure: Option<unsafe extern "C" fn(PlugIn, Text) -> Option<Procedure>>,
     quit: Option<unsafe extern "C" fn(PlugIn)>,
-    /// Where translations are.
+    /// Returns the location of translations.
     pub set_i18n: Option<unsafe extern "C" fn(PlugIn, Text, *mut *mut c_char, *mut *mut c_char) -> c_int>,
     reserved: [usize; 8],
 }
@@ -137,19 +138,19 @@ pub struct PlugInClass {
 pub type RunImage =
     unsafe extern "C" fn(Procedure, c_int, Image, *mut Option<Drawable>, Config, Opaque) -> Option<Values>;
 
-/// `G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS`.
-pub const READ_WRITE: c_uint = 1 | 2 | 32 | 64 | 128;
+/// `G_PARAM_READWRITE`, without `G_PARAM_STATIC_STRINGS`: GLib copies the strings.
+pub const READ_WRITE: c_uint = 1 | 2;
 
-/// How a call ended, `GimpPDBStatusType`.
+/// `GimpPDBStatusType`: the status of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
-    /// It failed.
+    /// The call failed.
     ExecutionError = 0,
-    /// It was called wrongly.
+    /// The arguments were wrong.
     CallingError = 1,
-    /// It did what was asked.
+    /// The call succeeded.
     Success = 3,
-    /// The user stopped it.
+    /// The user canceled the call.
     Cancel = 4,
 }

@@ -1,34 +1,36 @@
-//! Opening the host's own libraries at run time, and tables of the functions in them.
+//! Opens GIMP's libraries at run time and looks up their functions.
 //!
-//! Nothing is linked: the executable builds without a GIMP header, starts everywhere, and can say what is missing.
+//! The executable links none of them, so it builds without GIMP headers and can report a missing library.
 
 use libloading::Library;
 use std::path::PathBuf;
 
-/// Opens each library, by the first of its names that works.
+/// Opens all libraries.
 ///
 /// # Errors
-/// The names tried and what the loader said.
+/// The first library that cannot be opened, with the loader's message.
 pub fn open_all(names: &[&str]) -> Result<Vec<Library>, String> {
     names.iter().map(|name| open(name)).collect()
 }
 
 fn open(name: &str) -> Result<Library, String> {
-    // SAFETY: these are libraries that the host itself runs on; their initialisers ask nothing of us.
+    // SAFETY: GIMP itself has loaded these libraries; their initializers have no preconditions.
     let first = match unsafe { Library::new(name) } {
         Ok(library) => return Ok(library),
         Err(error) => error,
     };
-    // An AppImage or Flatpak may have told the loader nothing: look where the host, our parent, has its libraries from.
+    // In an AppImage the loader's search path may lack GIMP's libraries. Use the folders from which GIMP, the parent
+    // process, loaded its own.
     for folder in host_library_folders() {
         // SAFETY: as above.
         if let Ok(library) = unsafe { Library::new(folder.join(name)) } {
             return Ok(library);
         }
     }
-    Err(format!("{name} cannot be opened: {first}. gani's plug-in is for GIMP 3.0 and later"))
+    Err(format!("cannot open {name}: {first}. The gani plug-in requires GIMP 3.0 or later"))
 }
 
+/// The folders of the GIMP and GTK libraries that the parent process has mapped.
 #[cfg(target_os = "linux")]
 fn host_library_folders() -> Vec<PathBuf> {
     const KNOWN: [&str; 4] = ["libgimpbase-", "libgegl-0.4", "libgobject-2.0", "libgtk-3"];
@@ -53,26 +55,26 @@ fn host_library_folders() -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// `functions! { pub struct Table { name: fn(A) -> B, … } }`: C functions by their own names, and `Table::load`.
+/// `functions! { pub struct Table { name: fn(A) -> B, … } }` declares a struct of C function pointers and its `load`.
 macro_rules! functions {
     ($(#[$doc:meta])* pub struct $table:ident { $( $name:ident: $signature:ty, )* }) => {
         $(#[$doc])*
-        #[allow(missing_docs, reason = "these are the host's functions, under the host's names")]
+        #[allow(missing_docs, reason = "the fields have the names of the C functions")]
         pub struct $table { $( pub $name: $signature, )* }
 
         impl $table {
-            /// Looks every name up in the libraries, in order.
+            /// Looks up each function in the libraries, in order.
             ///
             /// # Safety
-            /// The signatures are those of the host's headers, and the libraries stay open while the table is used.
+            /// The signatures must match the C headers. The libraries must stay open while the table is used.
             pub unsafe fn load(libraries: &[libloading::Library]) -> Result<Self, String> {
                 Ok($table { $( $name: {
                     let symbol = concat!(stringify!($name), "\0").as_bytes();
-                    // SAFETY: the caller vouches for the signature.
+                    // SAFETY: the caller guarantees the signature.
                     let found = libraries.iter().find_map(|l| unsafe { l.get::<$signature>(symbol) }.ok());
                     *found.ok_or(concat!(
                         "this GIMP has no function ", stringify!($name),
-                        "; gani's plug-in is for GIMP 3.0 and later"
+                        "; the gani plug-in requires GIMP 3.0 or later"
                     ))?
                 }, )* })
             }

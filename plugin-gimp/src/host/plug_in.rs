@@ -1,49 +1,56 @@
-//! The plug-in as GIMP sees it: a GObject class, its procedures described and run.
+//! The plug-in's GObject class: it lists, creates and runs the procedures.
 
-use super::functions::{GIMP, Gimp};
+use super::functions::{GIMP_LIBRARIES, GimpFunctions};
 use super::handles::*;
-use super::{Host, c_text, library};
-use crate::procedure::{Argument, Call, Done, Kind, PROCEDURES, Procedure as Description, Stop};
+use super::libgimp::{LibGimp, c_string};
+use super::library;
+use super::procedure::{ArgumentKind, ArgumentSpec, Call, Outcome, ProcedureSpec};
+use crate::error::Error;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 
-static TABLE: OnceLock<Gimp> = OnceLock::new();
+/// What the C callbacks need.
+struct PlugInState {
+    functions: GimpFunctions,
+    procedures: &'static [ProcedureSpec],
+}
 
-/// Opens libgimp and serves it until GIMP ends the session; returns the exit code.
+static STATE: OnceLock<PlugInState> = OnceLock::new();
+
+/// Opens libgimp and serves GIMP's calls of `procedures` until it ends the session. Returns the exit code.
 ///
 /// # Errors
-/// What is missing or of another kind than this plug-in knows.
-pub fn serve(arguments: Vec<String>) -> Result<i32, String> {
-    let libraries = library::open_all(GIMP)?;
-    // SAFETY: the signatures follow the headers of GIMP 3.0; the libraries are never closed.
-    let table = unsafe { Gimp::load(&libraries) }?;
+/// A missing library or function, or an incompatible class structure.
+pub fn serve(arguments: Vec<String>, procedures: &'static [ProcedureSpec]) -> Result<i32, String> {
+    let libraries = library::open_all(GIMP_LIBRARIES)?;
+    // SAFETY: the signatures follow the headers of GIMP 3.0. The libraries are never closed.
+    let functions = unsafe { GimpFunctions::load(&libraries) }?;
     std::mem::forget(libraries);
-    let gimp = TABLE.get_or_init(|| table);
-    let strings: Vec<CString> = arguments.iter().map(|a| c_text(a)).collect();
+    let gimp = &STATE.get_or_init(|| PlugInState { functions, procedures }).functions;
+    let strings: Vec<CString> = arguments.iter().map(|a| c_string(a)).collect();
     let mut argv: Vec<*mut c_char> = strings.iter().map(|s| s.as_ptr().cast_mut()).collect();
     let argc = argv.len() as c_int;
     argv.push(null_mut());
-    // SAFETY: the class is registered with the sizes that GLib reports, checked against what `class_init` writes;
-    // argv is a NULL-terminated array of strings that live through the call.
+    // SAFETY: the class has the sizes that GLib reports for its parent, and they are at least the size of the structure
+    // that `class_init` writes. argv is a NULL-terminated array of strings that live until the call returns.
     unsafe {
         let parent = (gimp.gimp_plug_in_get_type)();
-        let mut about = GTypeQuery { gtype: 0, name: null(), class_size: 0, instance_size: 0 };
-        (gimp.g_type_query)(parent, &mut about);
-        if (about.class_size as usize) < size_of::<PlugInClass>() {
+        let mut query = GTypeQuery { gtype: 0, name: null(), class_size: 0, instance_size: 0 };
+        (gimp.g_type_query)(parent, &mut query);
+        let (actual, expected) = (query.class_size as usize, size_of::<PlugInClass>());
+        if actual < expected {
             return Err(format!(
-                "this GIMP's GimpPlugInClass has {} bytes: a newer gani may know it",
-                about.class_size
+                "this GIMP's GimpPlugInClass has {actual} bytes, but at least {expected} are expected; install a newer gani"
             ));
         }
         let class = (gimp.g_type_register_static_simple)(
             parent,
             c"GaniPlugIn".as_ptr(),
-            about.class_size,
+            query.class_size,
             class_init,
-            about.instance_size,
+            query.instance_size,
             null_mut(),
             0,
         );
@@ -51,127 +58,124 @@ pub fn serve(arguments: Vec<String>) -> Result<i32, String> {
     }
 }
 
-/// The host, in callbacks: GIMP calls them on the main thread, after `serve` filled the table.
-fn host() -> Option<Host> {
-    TABLE.get().map(|gimp| Host { gimp, main_thread: PhantomData })
-}
-
 unsafe extern "C" fn class_init(class: *mut PlugInClass, _: Opaque) {
-    // SAFETY: GLib passes a class structure that is ours to fill, of at least this size.
+    // SAFETY: GLib passes a class structure to initialize, of at least this size.
     let class = unsafe { &mut *class };
-    class.query_procedures = Some(query);
-    class.create_procedure = Some(create);
-    class.set_i18n = Some(no_translations);
+    class.query_procedures = Some(query_procedures);
+    class.create_procedure = Some(create_procedure);
+    class.set_i18n = Some(disable_translations);
 }
 
-unsafe extern "C" fn no_translations(_: PlugIn, _: Text, _: *mut *mut c_char, _: *mut *mut c_char) -> c_int {
+unsafe extern "C" fn disable_translations(
+    _: PlugIn,
+    _: Text,
+    _: *mut *mut c_char,
+    _: *mut *mut c_char,
+) -> c_int {
     0
 }
 
-unsafe extern "C" fn query(plug_in: PlugIn) -> *mut GList {
-    let Some(host) = host() else { return null_mut() };
-    let gimp = host.gimp();
-    // SAFETY: the strings are constants; the list and its copies of names become libgimp's.
+unsafe extern "C" fn query_procedures(plug_in: PlugIn) -> *mut GList {
+    let Some(state) = STATE.get() else { return null_mut() };
+    let gimp = &state.functions;
+    // SAFETY: libgimp copies the strings and takes ownership of the list and of the copied names.
     unsafe {
         (gimp.gimp_plug_in_add_menu_branch)(plug_in, c"<Image>/Filters".as_ptr(), c"Po_rtrait".as_ptr());
-        PROCEDURES.iter().fold(null_mut(), |list, procedure| {
+        state.procedures.iter().fold(null_mut(), |list, procedure| {
             (gimp.g_list_append)(list, (gimp.g_strdup)(procedure.name.as_ptr()))
         })
     }
 }
 
-/// The description of a procedure by its name.
+/// The specification of a procedure.
 ///
 /// # Safety
 /// `name` is a C string.
-unsafe fn described(name: Text) -> Option<&'static Description> {
-    // SAFETY: by the caller.
+unsafe fn find_spec(state: &PlugInState, name: Text) -> Option<&'static ProcedureSpec> {
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { CStr::from_ptr(name) };
-    PROCEDURES.iter().find(|p| p.name == name)
+    state.procedures.iter().find(|p| p.name == name)
 }
 
-unsafe extern "C" fn create(plug_in: PlugIn, name: Text) -> Option<Procedure> {
-    let host = host()?;
-    let gimp = host.gimp();
-    // SAFETY: libgimp passes a valid name; all other strings are constants, as G_PARAM_STATIC_STRINGS promises.
+unsafe extern "C" fn create_procedure(plug_in: PlugIn, name: Text) -> Option<Procedure> {
+    const PLUGIN: c_int = 1; // GIMP_PDB_PROC_TYPE_PLUGIN
+    const ONE_DRAWABLE: c_int = 1; // GIMP_PROCEDURE_SENSITIVE_DRAWABLE
+    let state = STATE.get()?;
+    let gimp = &state.functions;
+    // SAFETY: libgimp passes a valid name and copies all strings.
     unsafe {
-        let about = described(name)?;
-        let plain = 1; // GIMP_PDB_PROC_TYPE_PLUGIN
-        let p = (gimp.gimp_image_procedure_new)(plug_in, name, plain, run, null_mut(), null_mut())?;
+        let spec = find_spec(state, name)?;
+        let p = (gimp.gimp_image_procedure_new)(plug_in, name, PLUGIN, run, null_mut(), null_mut())?;
         (gimp.gimp_procedure_set_image_types)(p, c"RGB*, GRAY*".as_ptr());
-        let one_drawable = 1; // GIMP_PROCEDURE_SENSITIVE_DRAWABLE
-        (gimp.gimp_procedure_set_sensitivity_mask)(p, one_drawable);
-        (gimp.gimp_procedure_set_menu_label)(p, about.menu_label.as_ptr());
+        (gimp.gimp_procedure_set_sensitivity_mask)(p, ONE_DRAWABLE);
+        (gimp.gimp_procedure_set_menu_label)(p, spec.menu_label.as_ptr());
         (gimp.gimp_procedure_add_menu_path)(p, c"<Image>/Filters/Portrait".as_ptr());
-        (gimp.gimp_procedure_set_documentation)(p, about.summary.as_ptr(), about.help.as_ptr(), name);
-        (gimp.gimp_procedure_set_attribution)(
-            p,
-            c"gani".as_ptr(),
-            c"MIT or Apache-2.0".as_ptr(),
-            c"2026".as_ptr(),
-        );
-        for argument in about.arguments.iter().copied().flatten() {
-            declare(host, p, argument);
+        (gimp.gimp_procedure_set_documentation)(p, spec.summary.as_ptr(), spec.help.as_ptr(), name);
+        let (author, license, year) = (c"gani", c"MIT or Apache-2.0", c"2026");
+        (gimp.gimp_procedure_set_attribution)(p, author.as_ptr(), license.as_ptr(), year.as_ptr());
+        for argument in (spec.arguments)() {
+            declare_argument(gimp, p, &argument);
         }
-        let (name, label, help) =
-            (c"layer", c"Layer", c"The new layer or layer group; none where the drawable was changed");
-        (gimp.gimp_procedure_add_layer_return_value)(
-            p,
-            name.as_ptr(),
-            label.as_ptr(),
-            help.as_ptr(),
-            1,
-            READ_WRITE,
-        );
-        let (name, label, help) =
-            (c"from-cache", c"From the cache", c"Whether the face had been inverted before");
-        (gimp.gimp_procedure_add_boolean_return_value)(
-            p,
-            name.as_ptr(),
-            label.as_ptr(),
-            help.as_ptr(),
-            0,
-            READ_WRITE,
-        );
+        declare_return_values(gimp, p);
         Some(p)
     }
 }
 
 /// # Safety
 /// `p` is a procedure under construction.
-unsafe fn declare(host: Host, p: Procedure, argument: &'static Argument) {
-    let gimp = host.gimp();
-    let (name, label, help) = (argument.name.as_ptr(), argument.label.as_ptr(), argument.help.as_ptr());
-    // SAFETY: by the caller; the strings are constants.
+unsafe fn declare_argument(gimp: &GimpFunctions, p: Procedure, argument: &ArgumentSpec) {
+    let [name, label, help] = [&argument.name, &argument.label, argument.help].map(c_string);
+    let (name, label, help) = (name.as_ptr(), label.as_ptr(), help.as_ptr());
+    // SAFETY: `p` is valid by the caller's guarantee. GLib and libgimp copy the strings.
     unsafe {
-        match argument.kind {
-            Kind::Number { from, to, default } => {
-                (gimp.gimp_procedure_add_double_argument)(p, name, label, help, from, to, default, READ_WRITE)
+        match &argument.kind {
+            &ArgumentKind::Double { min, max, default } => {
+                (gimp.gimp_procedure_add_double_argument)(p, name, label, help, min, max, default, READ_WRITE)
             }
-            Kind::Whole { from, to, default } => {
-                (gimp.gimp_procedure_add_int_argument)(p, name, label, help, from, to, default, READ_WRITE)
+            &ArgumentKind::Int { min, max, default } => {
+                (gimp.gimp_procedure_add_int_argument)(p, name, label, help, min, max, default, READ_WRITE)
             }
-            Kind::Text => {
+            ArgumentKind::String => {
                 (gimp.gimp_procedure_add_string_argument)(p, name, label, help, c"".as_ptr(), READ_WRITE)
             }
-            Kind::Choice(choices) => {
-                let (Some(choice), Some((first, _))) = ((gimp.gimp_choice_new)(), choices.first()) else {
+            ArgumentKind::Choice(values) => {
+                let (Some(choice), Some((first, _))) = ((gimp.gimp_choice_new)(), values.first()) else {
                     return;
                 };
-                for (id, (nick, label)) in choices.iter().enumerate() {
-                    (gimp.gimp_choice_add)(choice, nick.as_ptr(), id as c_int, label.as_ptr(), null());
+                for (id, (value, label)) in (0..).zip(values) {
+                    let (value, label) = (c_string(value), c_string(label));
+                    (gimp.gimp_choice_add)(choice, value.as_ptr(), id, label.as_ptr(), null());
                 }
+                let default = c_string(first);
                 (gimp.gimp_procedure_add_choice_argument)(
                     p,
                     name,
                     label,
                     help,
                     choice,
-                    first.as_ptr(),
+                    default.as_ptr(),
                     READ_WRITE,
                 )
             }
         }
+    }
+}
+
+/// Declares the return values after the status: `layer` and `from-cache`. [`succeed`] fills them.
+///
+/// # Safety
+/// `p` is a procedure under construction.
+unsafe fn declare_return_values(gimp: &GimpFunctions, p: Procedure) {
+    const NULL_ALLOWED: c_int = 1;
+    const DEFAULT: c_int = 0;
+    let layer = (c"layer", c"Layer", c"The new layer or layer group; NULL if the selected layer was changed");
+    let from_cache = (c"from-cache", c"From the cache", c"Whether the face had been inverted before");
+    // SAFETY: `p` is valid by the caller's guarantee. GLib copies the strings.
+    unsafe {
+        let (name, label, help) = (layer.0.as_ptr(), layer.1.as_ptr(), layer.2.as_ptr());
+        (gimp.gimp_procedure_add_layer_return_value)(p, name, label, help, NULL_ALLOWED, READ_WRITE);
+        let (name, label, help) = (from_cache.0.as_ptr(), from_cache.1.as_ptr(), from_cache.2.as_ptr());
+        (gimp.gimp_procedure_add_boolean_return_value)(p, name, label, help, DEFAULT, READ_WRITE);
     }
 }
 
@@ -183,61 +187,60 @@ unsafe extern "C" fn run(
     config: Config,
     _: Opaque,
 ) -> Option<Values> {
-    let host = host()?;
-    // SAFETY: libgimp passes the procedure's name, and a NULL-terminated array of drawables or NULL.
-    let (about, selected) = unsafe {
-        (host.gimp().gegl_init)(null_mut(), null_mut());
-        let about = described((host.gimp().gimp_procedure_get_name)(procedure))?;
+    const INTERACTIVE: c_int = 0; // GIMP_RUN_INTERACTIVE
+    const NONINTERACTIVE: c_int = 1; // GIMP_RUN_NONINTERACTIVE
+    let state = STATE.get()?;
+    let functions = &state.functions;
+    let gimp = LibGimp::new(functions);
+    // SAFETY: libgimp passes a valid procedure, and a NULL-terminated array of drawables or NULL.
+    let (spec, selected) = unsafe {
+        (functions.gegl_init)(null_mut(), null_mut());
+        let spec = find_spec(state, (functions.gimp_procedure_get_name)(procedure))?;
         let mut selected = Vec::new();
         while !drawables.is_null()
             && let Some(drawable) = *drawables.add(selected.len())
         {
             selected.push(drawable);
         }
-        (about, selected)
+        (spec, selected)
     };
     let &[drawable] = &selected[..] else {
-        return host.finish(procedure, Status::CallingError, Some("Select exactly one layer."));
+        return finish(functions, procedure, Status::CallingError, Some("Select exactly one layer."));
     };
-    let call = Call { host, procedure, interactive: run_mode == 0, image, drawable, config };
-    // Nothing may unwind into libgimp; a fault of ours becomes a message like any other failure.
-    let outcome = catch_unwind(AssertUnwindSafe(|| (about.run)(&call)));
-    if run_mode != 1 {
-        host.flush_displays();
+    let call = Call { gimp, procedure, interactive: run_mode == INTERACTIVE, image, drawable, config };
+    // A panic must not unwind into libgimp.
+    let result = catch_unwind(AssertUnwindSafe(|| (spec.run)(&call)));
+    if run_mode != NONINTERACTIVE {
+        gimp.flush_displays();
     }
-    match outcome {
-        Ok(Ok(done)) => host.succeed(procedure, &done),
-        Ok(Err(Stop::Cancelled)) => host.finish(procedure, Status::Cancel, None),
-        Ok(Err(Stop::Failed(text))) => host.finish(procedure, Status::ExecutionError, Some(&text)),
-        Err(_) => {
-            let text =
-                "gani's plug-in met an internal error; nothing was changed. Please report what its log says.";
-            host.finish(procedure, Status::ExecutionError, Some(text))
-        }
+    match result.unwrap_or_else(|_| Err(Error::internal())) {
+        Ok(outcome) => succeed(functions, procedure, &outcome),
+        Err(Error::Cancelled) => finish(functions, procedure, Status::Cancel, None),
+        Err(Error::Failed(text)) => finish(functions, procedure, Status::ExecutionError, Some(&text)),
     }
 }
 
-impl Host {
-    fn finish(self, procedure: Procedure, status: Status, text: Option<&str>) -> Option<Values> {
-        // SAFETY: the error's text is copied; the error becomes libgimp's.
-        unsafe {
-            let error = text.and_then(|text| {
-                let domain = (self.gimp.g_quark_from_static_string)(c"gani".as_ptr());
-                (self.gimp.g_error_new_literal)(domain, 0, c_text(text).as_ptr())
-            });
-            (self.gimp.gimp_procedure_new_return_values)(procedure, status as c_int, error)
-        }
+/// The return values of a call that ends with `status` and, if it failed, an error message.
+fn finish(gimp: &GimpFunctions, procedure: Procedure, status: Status, text: Option<&str>) -> Option<Values> {
+    // SAFETY: GLib copies the message. libgimp takes ownership of the error.
+    unsafe {
+        let error = text.and_then(|text| {
+            let domain = (gimp.g_quark_from_static_string)(c"gani".as_ptr());
+            (gimp.g_error_new_literal)(domain, 0, c_string(text).as_ptr())
+        });
+        (gimp.gimp_procedure_new_return_values)(procedure, status as c_int, error)
     }
+}
 
-    fn succeed(self, procedure: Procedure, done: &Done) -> Option<Values> {
-        let values = self.finish(procedure, Status::Success, None)?;
-        // SAFETY: `create` declared these two results after the status, with these types.
-        unsafe {
-            let layer = done.layer.map_or(null_mut(), Layer::object);
-            (self.gimp.g_value_set_object)((self.gimp.gimp_value_array_index)(values, 1)?, layer);
-            let from_cache = c_int::from(done.from_cache);
-            (self.gimp.g_value_set_boolean)((self.gimp.gimp_value_array_index)(values, 2)?, from_cache);
-        }
-        Some(values)
+/// The return values of a successful call.
+fn succeed(gimp: &GimpFunctions, procedure: Procedure, outcome: &Outcome) -> Option<Values> {
+    let values = finish(gimp, procedure, Status::Success, None)?;
+    // SAFETY: `declare_return_values` declared these two values with these types, after the status.
+    unsafe {
+        let layer = outcome.layer.map_or(null_mut(), Layer::object);
+        (gimp.g_value_set_object)((gimp.gimp_value_array_index)(values, 1)?, layer);
+        let from_cache = c_int::from(outcome.from_cache);
+        (gimp.g_value_set_boolean)((gimp.gimp_value_array_index)(values, 2)?, from_cache);
     }
+    Some(values)
 }

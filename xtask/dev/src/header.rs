@@ -1,34 +1,37 @@
-//! `include/gani.h`, made from the sources of `plugin-ffi` by cbindgen.
+//! Generates `include/gani.h` from the sources of `plugin-ffi` with cbindgen.
 
 use cbindgen::{Builder, Config, DocumentationStyle, ExportConfig, Language, Style};
 use gani as abi;
 use std::mem::size_of;
 use xtask::steps;
 
-/// The file, from the root.
+/// Path of the header, relative to the repository root.
 pub const PATH: &str = "include/gani.h";
 
-/// What every caller reads first.
+/// The general rules, at the top of the header.
 const CONTRACT: &str = "\
-/* gani.h - put a photographed face inside a generator and edit it there.
+/* gani.h - invert a photographed face into a generator and edit it there.
  *
- * Made from plugin-ffi/src by `cargo xtask regenerate`; do not edit. A first program is in docs/c-api.md.
+ * Generated from plugin-ffi/src by `cargo xtask regenerate`; do not edit. docs/c-api.md is an introduction.
  *
- * Calls     Functions that can fail return a gani_status; gani_last_error() has the text, with cause and fix, for the
- *           last failure on this thread. No call aborts or unwinds into the host. Callbacks must not unwind either: no
- *           C++ exception and no longjmp may leave them.
- * Handles   gani_model, gani_inversion and gani_image are handles: never look behind them. A handle that was freed, or
- *           is none, gives GANI_ERROR_MISUSE. Every handle is freed by its _free function, in any order.
- * Threads   All functions may be called from any thread at any time, with the same handles too. Calls on one image
- *           take turns; runs of one network take turns. Freeing a handle while another thread uses it is safe: what
- *           it stands for lives until that call ends. Callbacks run on the calling thread, but for the log.
- * Strings   are UTF-8 and end with NUL. Those that are given are needed during the call only.
- * Structs   that begin with struct_size: set it to sizeof. All other bytes zero are the defaults, so that
- *           `gani_invert_options options = {.struct_size = sizeof options};` is complete.
+ * Errors    Functions that can fail return a gani_status. gani_last_error() returns the message of the last failure on
+ *           the calling thread, with cause and fix. No call aborts or unwinds into the host. Callbacks must not unwind
+ *           either: no C++ exception and no longjmp may leave them.
+ * Handles   gani_model, gani_image and gani_face_session are opaque handles, not pointers to memory. Functions that
+ *           create one take a pointer to where it is stored. The caller owns it and frees it with the matching _free
+ *           function; the order does not matter. A freed or invalid handle gives GANI_ERROR_MISUSE.
+ * NULL      A NULL pointer gives GANI_ERROR_MISUSE unless the function or field says that it may be NULL.
+ * Threads   All functions may be called from any thread, also with the same handles. Calls on the same image are
+ *           serialized, and so are runs of the same network. A handle may be freed while another thread uses it: the
+ *           object lives until that call returns. Callbacks run on the calling thread, except for log messages.
+ * Strings   are UTF-8 and end with NUL. Strings passed to a function are needed only during the call.
+ * Structs   that begin with struct_size: set it to sizeof the struct. In option structs, zero selects the default for
+ *           every other field, so `gani_invert_options options = {.struct_size = sizeof options};` is complete.
  * Enums     are passed as uint32_t.
  */";
 
-/// An enum whose values are `uint32_t`, in C, C23 and C++; in place of what cbindgen repeats at each.
+/// Macros that declare an enum with underlying type `uint32_t` in C, C23 and C++. They replace the conditions that
+/// cbindgen repeats for each enum.
 const GUARD: &str = "\
 #ifndef GANI_H
 #define GANI_H
@@ -44,14 +47,14 @@ const GUARD: &str = "\
 #define GANI_ENUM(name) typedef uint32_t name;
 #endif";
 
-/// The text of the header, as the sources would have it.
+/// The header's text, generated from the current sources.
 pub fn text() -> Result<String, String> {
     let enums = [
         "gani_status",
         "gani_layout",
         "gani_sample",
         "gani_preset",
-        "gani_cache",
+        "gani_cache_mode",
         "gani_stage",
         "gani_log_level",
     ];
@@ -69,18 +72,18 @@ pub fn text() -> Result<String, String> {
         export: ExportConfig { include: enums.map(String::from).into(), ..ExportConfig::default() },
         ..Config::default()
     };
-    let made = Builder::new()
+    let bindings = Builder::new()
         .with_crate(steps::root().join("plugin-ffi"))
         .with_config(config)
         .generate()
-        .map_err(|error| format!("the header cannot be made: {error}"))?;
+        .map_err(|error| format!("cannot generate the header: {error}"))?;
     let mut bytes = Vec::new();
-    made.write(&mut bytes);
-    let made = String::from_utf8(bytes).map_err(|_| "the header is no UTF-8".to_string())?;
-    Ok(enums.iter().fold(made, |text, name| with_short_enum(&text, name)))
+    bindings.write(&mut bytes);
+    let header = String::from_utf8(bytes).map_err(|_| "the generated header is not UTF-8".to_string())?;
+    Ok(enums.iter().fold(header, |text, name| with_short_enum(&text, name)))
 }
 
-/// Puts [`GUARD`]'s macros where cbindgen writes conditions for each enum.
+/// Replaces cbindgen's conditions around the enum `name` with the macros of [`GUARD`].
 fn with_short_enum(text: &str, name: &str) -> String {
     let condition = "defined(__cplusplus) || __STDC_VERSION__ >= 202311L";
     let head = format!("enum {name}\n#if {condition}\n  : uint32_t\n#endif // {condition}\n {{");
@@ -91,13 +94,13 @@ fn with_short_enum(text: &str, name: &str) -> String {
     text.replace(&head, &format!("enum {name} GANI_U32 {{")).replace(&tail, &format!("GANI_ENUM({name})"))
 }
 
-/// Writes it.
+/// Writes the header to [`PATH`].
 pub fn write() -> Result<(), String> {
     let path = steps::root().join(PATH);
     std::fs::write(&path, text()?).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The sizes that the library has compiled in, for 64-bit systems.
+/// Static assertions that the structs have the library's sizes on 64-bit systems.
 fn assertions() -> String {
     let sizes = [
         ("gani_bundle_info", size_of::<abi::gani_bundle_info>()),
@@ -107,7 +110,7 @@ fn assertions() -> String {
         ("gani_image_desc", size_of::<abi::gani_image_desc>()),
         ("gani_invert_options", size_of::<abi::gani_invert_options>()),
         ("gani_progress", size_of::<abi::gani_progress>()),
-        ("gani_inversion_info", size_of::<abi::gani_inversion_info>()),
+        ("gani_face_session_info", size_of::<abi::gani_face_session_info>()),
         ("gani_edit", size_of::<abi::gani_edit>()),
         ("gani_rect", size_of::<abi::gani_rect>()),
     ];
@@ -116,11 +119,11 @@ fn assertions() -> String {
     };
     let lines: String = sizes.into_iter().map(line).collect();
     format!(
-        "/* The library was compiled with these sizes. */\n\
+        "/* Struct sizes that the library was compiled with. */\n\
          #if defined(__cplusplus)\n\
-         #define GANI_STATIC_ASSERT(what, text) static_assert(what, text)\n\
+         #define GANI_STATIC_ASSERT(condition, text) static_assert(condition, text)\n\
          #else\n\
-         #define GANI_STATIC_ASSERT(what, text) _Static_assert(what, text)\n\
+         #define GANI_STATIC_ASSERT(condition, text) _Static_assert(condition, text)\n\
          #endif\n\
          {lines}#undef GANI_STATIC_ASSERT"
     )
@@ -129,7 +132,7 @@ fn assertions() -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_header_is_the_one_that_the_sources_make() {
+    fn the_committed_header_is_up_to_date() {
         let committed = std::fs::read_to_string(xtask::steps::root().join(super::PATH)).unwrap_or_default();
         assert!(
             committed == super::text().unwrap(),

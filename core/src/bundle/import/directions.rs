@@ -1,7 +1,6 @@
 //! Editing directions of a new bundle: InterFaceGAN's vectors, GANSpace's components, the `.npz` of another bundle.
 
-use super::Work;
-use super::generator::Latents;
+use super::work::{Latents, Work};
 use crate::bundle::Directions;
 use crate::edit::Direction;
 use crate::{Error, Result};
@@ -95,7 +94,9 @@ fn read(path: &Path, width: usize) -> Result<Read> {
         return unit(path, &shape, values, width).map(Read::Unit);
     }
     let file = Checkpoint::read(path)?;
-    if let (Some(mean), Some(comp), Some(std)) = (file.top("mean"), file.top("comp"), file.top("std")) {
+    if let (Some(mean), Some(comp), Some(std)) =
+        (file.unscoped("mean"), file.unscoped("comp"), file.unscoped("std"))
+    {
         return components(path, [mean, comp, std], width).map(Read::Components);
     }
     let tensors: Vec<&str> = file.keys().collect();

@@ -1,6 +1,7 @@
 //! The generator of a new bundle, with what is known of the distribution of w.
 
-use super::Work;
+use super::source::{expect, is_onnx, renamed};
+use super::work::{Latents, Work};
 use crate::bundle::Store;
 use crate::bundle::statistics::Samples;
 use crate::{Error, Result};
@@ -13,16 +14,6 @@ use std::path::Path;
 
 /// Cars lie in the middle of a square picture: its rows from an eighth to seven eighths (64 to 448 of 512).
 const CARS_ROWS: [usize; 2] = [1, 7];
-
-/// What the other parts of the bundle need to know of w.
-pub(super) struct Latents {
-    /// Style layers and width of w.
-    pub shape: [usize; 2],
-    /// Mean of w.
-    pub mean: Array1<f32>,
-    /// Samples, where w can be sampled.
-    pub samples: Option<Samples>,
-}
 
 /// A generator ready to be written.
 struct Made {
@@ -44,7 +35,7 @@ impl Work<'_> {
         self.read("generator", path, &format!("{}, {} weights to tune", made.title, made.tunable.len()))?;
         Store::Full.write(&graph, &self.folder.join("generator.onnx"))?;
         self.manifest.title = format!("{} ({})", made.title, self.options.domain);
-        self.manifest.size = width;
+        self.manifest.resolution = width;
         self.manifest.height = (height != width).then_some(height);
         self.manifest.generator.file = "generator.onnx".into();
         self.manifest.generator.tunable = made.tunable;
@@ -86,7 +77,7 @@ impl Work<'_> {
             }
         }
         let file = Checkpoint::read(path)?;
-        let found = super::networks::expect(&file, "--generator", &[Network::StyleGan2])?;
+        let found = expect(&file, "--generator", &[Network::StyleGan2])?;
         let made = stylegan2::build(&file)?;
         let mean = made.w_avg.as_ref().and_then(|t| t.as_f32()).map(|w| w.iter().copied().collect());
         Ok(Made {
@@ -139,29 +130,6 @@ impl Work<'_> {
         self.read("latents", path, &format!("{rows} samples of w"))?;
         Ok(Some(Samples::new(w)?))
     }
-}
-
-pub(super) fn is_onnx(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
-}
-
-/// A network of one input, with its input and its first output called as bundles call them.
-pub(super) fn renamed(graph: &Graph, path: &Path, input: &str, output: &str) -> Result<Graph> {
-    let [x] = graph.inputs() else {
-        let names: Vec<_> = graph.inputs().iter().map(|v| graph.info(*v).name.as_str()).collect();
-        return Err(Error::Input(format!(
-            "{}: a network with one input is wanted, this one has {} ({})",
-            path.display(),
-            names.len(),
-            names.join(", ")
-        )));
-    };
-    let info = graph.info(*x);
-    let b = Builder::new();
-    let x = b.input(input, &info.shape);
-    let outputs = b.inline(graph, &[(&info.name, x)])?;
-    outputs.iter().take(1).for_each(|y| b.output(output, *y));
-    Ok(b.finish()?)
 }
 
 /// The rows that hold the car.

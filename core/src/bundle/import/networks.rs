@@ -1,12 +1,12 @@
 //! Encoder and loss networks of a new bundle.
 
-use super::Work;
-use super::generator::{Latents, is_onnx, renamed};
-use crate::bundle::{LOSS_SIZE, Loss, Network as Entry, Store};
-use crate::objective::Distance;
+use super::source::{expect, is_onnx, renamed};
+use super::work::{Latents, Work};
+use crate::bundle::{LOSS_RESOLUTION, Loss, Network as Entry, Store};
+use crate::loss::similarity::Distance;
 use crate::{Error, Result};
 use gani_onnx::checkpoint::{Checkpoint, Setting};
-use gani_onnx::networks::{Found, Network, arcface, e4e, lpips, moco, parsing, recognise};
+use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognize};
 use gani_onnx::{Graph, Tensor, read};
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,9 @@ impl Work<'_> {
             }
             let own = Tensor::f32(&[w.mean.len()], w.mean.to_vec());
             // The mean latent that it was trained with; the generator's where it has none of its own.
-            let latent = file.top("latent_avg").cloned().or(own).unwrap_or_else(|| Tensor::scalar(0.0));
-            let size = if self.options.domain == "cars" { CARS_SIZE } else { [LOSS_SIZE; 2] };
-            let inside = file.below(&found.prefix);
+            let latent = file.unscoped("latent_avg").cloned().or(own).unwrap_or_else(|| Tensor::scalar(0.0));
+            let size = if self.options.domain == "cars" { CARS_SIZE } else { [LOSS_RESOLUTION; 2] };
+            let inside = file.scoped(&found.prefix);
             let graph = match found.network {
                 Network::E4e => e4e::e4e(&inside, &latent, size)?,
                 _ => e4e::w_encoder(&inside, &latent, size)?,
@@ -80,8 +80,8 @@ impl Work<'_> {
             Some(path) => {
                 let build = |file: &Checkpoint| {
                     let found = expect(file, "--parsing", &[Network::Parsing])?;
-                    let inside = file.clone().below(&found.prefix);
-                    Ok((parsing::contracting_path(&inside, LOSS_SIZE)?, found.text))
+                    let inside = file.clone().scoped(&found.prefix);
+                    Ok((parsing::contracting_path(&inside, LOSS_RESOLUTION)?, found.text))
                 };
                 self.loss("parsing", path, Distance::Cosine, build, watch)?;
             }
@@ -112,8 +112,8 @@ impl Work<'_> {
             let heads = heads.map(|path| Checkpoint::read(path)).transpose()?;
             let heads = heads.as_ref().unwrap_or(file);
             let lin = expect(heads, "--lpips BACKBONE,HEADS", &[Network::LpipsHeads])?;
-            let (trunk, heads) = (file.clone().below(&found.prefix), heads.clone().below(&lin.prefix));
-            Ok((lpips::official(&trunk, &heads, LOSS_SIZE)?, found.text))
+            let (trunk, heads) = (file.clone().scoped(&found.prefix), heads.clone().scoped(&lin.prefix));
+            Ok((lpips::official(&trunk, &heads, LOSS_RESOLUTION)?, found.text))
         };
         self.loss("lpips", backbone, Distance::Squared, build, watch)?;
         heads.map_or(Ok(()), |path| self.read("lpips heads", path, Network::LpipsHeads.name()))
@@ -135,10 +135,10 @@ impl Work<'_> {
             [path] => {
                 let build = |file: &Checkpoint| {
                     let found = expect(file, "--identity or --moco", &[Network::ArcFace, Network::MoCo])?;
-                    let inside = file.clone().below(&found.prefix);
+                    let inside = file.clone().scoped(&found.prefix);
                     let graph = match found.network {
                         Network::ArcFace => arcface::identity(&inside)?,
-                        _ => moco::features(&inside, [LOSS_SIZE; 2])?,
+                        _ => moco::features(&inside, [LOSS_RESOLUTION; 2])?,
                     };
                     Ok((graph, found.text))
                 };
@@ -173,11 +173,18 @@ impl Work<'_> {
         Store::Full.write(&graph, &self.folder.join(&file))?;
         self.read(kind, path, &text)?;
         // Where a face lies in the picture is stated for one size; other features are taken at any that they can take.
-        let size = match (kind, self.manifest.domain.as_str()) {
+        let resolution = match (kind, self.manifest.domain.as_str()) {
             ("identity", "celeba-hq") => graph.input_shape("image")?.last().copied(),
             _ => only_size(&graph, &self.folder.join(&file)),
         };
-        self.manifest.losses.push(Loss { kind: kind.into(), file, output: None, distance, size });
+        self.manifest.losses.push(Loss {
+            kind: kind.into(),
+            file,
+            output: None,
+            distance,
+            resolution,
+            lambda: None,
+        });
         Ok(())
     }
 }
@@ -191,7 +198,7 @@ pub(super) fn evaluation(work: &mut Work<'_>, watch: Watch<'_>) -> Result<Option
         watch("evaluation", path);
         let file = Checkpoint::read(path)?;
         let found = expect(&file, "--identity", &[Network::CurricularFace])?;
-        let graph = arcface::evaluation(&file.below(&found.prefix))?;
+        let graph = arcface::evaluation(&file.scoped(&found.prefix))?;
         work.read("evaluation", path, &found.text)?;
         let to = "evaluation.onnx";
         Store::Full.write(&graph, &work.folder.join(to))?;
@@ -201,29 +208,12 @@ pub(super) fn evaluation(work: &mut Work<'_>, watch: Watch<'_>) -> Result<Option
 }
 
 fn holds(path: &Path, network: Network) -> Result<bool> {
-    Ok(recognise(&Checkpoint::read(path)?).iter().any(|f| f.network == network))
+    Ok(recognize(&Checkpoint::read(path)?).iter().any(|f| f.network == network))
 }
 
 /// What pSp's checkpoints call their encoder.
 fn psp() -> Setting {
     Setting::Text("GradualStyleEncoder".into())
-}
-
-/// The first of `wanted` that the file holds.
-pub(super) fn expect(file: &Checkpoint, option: &str, wanted: &[Network]) -> Result<Found> {
-    let found = recognise(file);
-    if let Some(good) = found.iter().find(|f| wanted.contains(&f.network)) {
-        return Ok(good.clone());
-    }
-    let names: Vec<&str> = wanted.iter().map(|n| n.name()).collect();
-    let holds = match (found.first(), file.keys().next()) {
-        (Some(other), _) => format!("that file holds {}", other.text),
-        (None, Some(key)) => {
-            format!("gani does not know the network in that file (its keys begin with `{key}`)")
-        }
-        (None, None) => "that file holds no tensors".into(),
-    };
-    Err(Error::Input(format!("{}: {option} takes {}; {holds}", file.name(), names.join(" or "))))
 }
 
 /// An `.onnx` loss network: its input called `image`, all outputs kept.

@@ -1,23 +1,23 @@
-//! A position in a pickle: reads through a small buffer, never beyond the end.
+//! A read position in a pickle: reads through a small buffer, never past the end.
 
 use crate::Result;
 use crate::checkpoint::source::Source;
 
-/// Read at once; what is longer is read as long as it is.
+/// Bytes read at a time; longer requests are read at once.
 const BLOCK: u64 = 16 << 10;
 
 pub(super) struct Cursor<'s> {
     pub source: &'s Source,
-    /// The next byte, counted in the file.
+    /// Offset of the next byte in the file.
     pub at: u64,
     end: u64,
     buffer: Vec<u8>,
-    /// Where the buffer begins.
+    /// Offset of the buffer in the file.
     begin: u64,
 }
 
 impl<'s> Cursor<'s> {
-    /// The bytes `at..end` of the source.
+    /// Reads the bytes `at..end` of the source.
     pub fn new(source: &'s Source, at: u64, end: u64) -> Cursor<'s> {
         Cursor { source, at, end, buffer: Vec::new(), begin: at }
     }
@@ -32,7 +32,7 @@ impl<'s> Cursor<'s> {
         Ok(bytes)
     }
 
-    /// The next `count` bytes; the caller limits `count`.
+    /// The next `count` bytes; the caller bounds `count`.
     pub fn take(&mut self, count: usize) -> Result<&[u8]> {
         let left = self.end.saturating_sub(self.at);
         let wanted = count as u64;
@@ -49,7 +49,7 @@ impl<'s> Cursor<'s> {
         Ok(&self.buffer[from..from + count])
     }
 
-    /// Passes over `count` bytes without reading them, and says where they begin.
+    /// Skips `count` bytes without reading them, and returns the offset of the first.
     pub fn skip(&mut self, count: u64) -> Result<u64> {
         let from = self.at;
         if count > self.end.saturating_sub(from) {
@@ -57,13 +57,13 @@ impl<'s> Cursor<'s> {
         }
         self.at += count;
         if self.at > self.begin + self.buffer.len() as u64 {
-            // The jump leaves the buffer behind.
+            // The new position is outside the buffer.
             (self.begin, self.buffer) = (self.at, Vec::new());
         }
         Ok(from)
     }
 
-    /// The text up to the next line feed, of at most `limit` bytes.
+    /// The text up to the next line feed, at most `limit` bytes.
     pub fn line(&mut self, limit: usize) -> Result<String> {
         let from = self.at;
         let mut bytes = Vec::new();
@@ -71,7 +71,9 @@ impl<'s> Cursor<'s> {
             match self.byte()? {
                 b'\n' => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
                 _ if bytes.len() == limit => {
-                    return Err(self.source.bad(format!("no pickle: byte {from} begins a name without end")));
+                    return Err(self
+                        .source
+                        .bad(format!("not a pickle: the name at byte {from} does not end")));
                 }
                 byte => bytes.push(byte),
             }

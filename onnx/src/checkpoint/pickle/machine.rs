@@ -1,7 +1,7 @@
-//! The stack machine of a pickle: reads instructions until STOP and does each one.
+//! The stack machine of a pickle: reads and executes instructions until STOP.
 
 use super::cursor::Cursor;
-use super::{Budget, Id, MAX_LINE, Node, Pickle};
+use super::value::{Budget, Id, MAX_LINE, Node, Pickle};
 use crate::Result;
 use crate::checkpoint::source::Source;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ pub(super) struct Machine<'s, 'b> {
     pub budget: &'b mut Budget,
     pub pickle: Pickle,
     pub stack: Vec<Id>,
-    /// Heights of the stack.
+    /// Stack heights at the open marks.
     pub marks: Vec<usize>,
     pub memo: HashMap<u32, Id>,
 }
@@ -27,7 +27,7 @@ impl<'s, 'b> Machine<'s, 'b> {
         loop {
             let at = self.input.at;
             let op = self.input.byte()?;
-            self.spend(1)?;
+            self.charge(1)?;
             if op == b'.' {
                 self.pickle.root = self.pop()?;
                 self.pickle.end = self.input.at;
@@ -41,7 +41,7 @@ impl<'s, 'b> Machine<'s, 'b> {
         self.input.source
     }
 
-    /// One instruction; the letters are those of Python's `pickletools`.
+    /// Executes one instruction. Opcodes are those of Python's `pickletools`.
     fn step(&mut self, op: u8, at: u64) -> Result<()> {
         match op {
             // PROTO, FRAME
@@ -59,7 +59,7 @@ impl<'s, 'b> Machine<'s, 'b> {
                 let bytes = self.input.array()?;
                 self.push(Node::Float(f64::from_be_bytes(bytes)));
             }
-            // BINUNICODE and the byte strings of Python 2, then byte strings
+            // BINUNICODE and the strings of Python 2, then byte strings
             b'X' | b'T' => self.text::<4>()?,
             0x8c | b'U' => self.text::<1>()?,
             0x8d => self.text::<8>()?,
@@ -106,7 +106,7 @@ impl<'s, 'b> Machine<'s, 'b> {
                 let items = self.pop_mark()?;
                 self.fill(items)?;
             }
-            // Memory
+            // Memo
             b'q' => self.put::<1>()?,
             b'r' => self.put::<4>()?,
             0x94 => self.remember(self.memo.len() as u32)?,
@@ -120,7 +120,7 @@ impl<'s, 'b> Machine<'s, 'b> {
                 let index = self.digits()?;
                 self.recall(index)?;
             }
-            // Classes and what is made of them
+            // Classes, and their construction
             b'c' => {
                 let (module, name) = (self.input.line(MAX_LINE)?, self.input.line(MAX_LINE)?);
                 self.global(&module, &name, at)?;
@@ -136,7 +136,7 @@ impl<'s, 'b> Machine<'s, 'b> {
             b'o' => {
                 let mut args = self.pop_mark()?;
                 if args.is_empty() {
-                    return Err(self.broken("makes an object of nothing", at));
+                    return Err(self.malformed("makes an object without a class", at));
                 }
                 let class = args.remove(0);
                 self.make(class, args, at)?;
@@ -155,7 +155,7 @@ impl<'s, 'b> Machine<'s, 'b> {
             }
             b'b' => self.build()?,
             b'Q' => self.persistent(at)?,
-            _ => return Err(self.broken(&format!("has the instruction {op:#04x}"), at)),
+            _ => return Err(self.malformed(&format!("has the instruction {op:#04x}"), at)),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! What the instructions of a pickle do to its stack, marks and memory, and what that may cost.
+//! Stack, mark and memo operations of the pickle machine, and their limits.
 
 use super::machine::Machine;
-use super::{Id, MAX_LINE, MAX_MARKS, MAX_STEPS, MAX_TEXT, Node};
+use super::value::{Id, MAX_LINE, MAX_MARKS, MAX_STEPS, MAX_TEXT, Node};
 use crate::Result;
 
 impl Machine<'_, '_> {
@@ -14,11 +14,11 @@ impl Machine<'_, '_> {
         &self.pickle.nodes[id as usize]
     }
 
-    /// Where the last `count` values begin that lie above the last mark.
+    /// Index of the first of the last `count` values, all of which must be above the last mark.
     pub(super) fn height(&self, count: usize) -> Result<usize> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let from = self.stack.len().checked_sub(count).filter(|&from| from >= floor);
-        from.ok_or_else(|| self.broken("takes more than it has", self.input.at))
+        from.ok_or_else(|| self.malformed("takes more than it has", self.input.at))
     }
 
     pub(super) fn top(&self) -> Result<Id> {
@@ -40,26 +40,29 @@ impl Machine<'_, '_> {
     }
 
     pub(super) fn pop_mark(&mut self) -> Result<Vec<Id>> {
-        let mark =
-            self.marks.pop().ok_or_else(|| self.broken("ends what it has not begun", self.input.at))?;
+        let mark = self
+            .marks
+            .pop()
+            .ok_or_else(|| self.malformed("closes a mark that is not open", self.input.at))?;
         Ok(self.stack.split_off(mark))
     }
 
-    /// The items of the tuple on top.
+    /// Pops a tuple and returns its items.
     pub(super) fn pop_list(&mut self, at: u64) -> Result<Vec<Id>> {
         let args = self.pop()?;
         match self.node(args) {
             Node::List(items) => {
                 let items = items.clone();
-                self.spend(items.len())?;
+                self.charge(items.len())?;
                 Ok(items)
             }
-            _ => Err(self.broken("calls something without a tuple of arguments", at)),
+            _ => Err(self.malformed("calls something without a tuple of arguments", at)),
         }
     }
 
-    /// Instructions, and copies of items, which cost as much as what made them.
-    pub(super) fn spend(&mut self, count: usize) -> Result<()> {
+    /// Charges `count` steps: an instruction, or copied items, which count like the instructions that made
+    /// them.
+    pub(super) fn charge(&mut self, count: usize) -> Result<()> {
         let left = self.budget.steps.checked_sub(u32::try_from(count).unwrap_or(u32::MAX));
         self.budget.steps = left.ok_or_else(|| {
             self.source().limit(format!("its pickles have more than {MAX_STEPS} instructions"))
@@ -67,16 +70,16 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// Adds to the list or dict on top.
+    /// Adds items to the list or dict on top of the stack.
     pub(super) fn fill(&mut self, items: Vec<Id>) -> Result<()> {
         let (top, at) = (self.top()?, self.input.at);
         let even = items.len().is_multiple_of(2);
         match &mut self.pickle.nodes[top as usize] {
             Node::List(list) => list.extend(items),
             Node::Dict(dict) if even => dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
-            // A subclass of list or dict that is only state to us.
+            // A subclass of list or dict of which only the state is read.
             Node::Object(_) | Node::Opaque => {}
-            _ => return Err(self.broken("fills something that is no list and no dict", at)),
+            _ => return Err(self.malformed("fills a value that is neither a list nor a dict", at)),
         }
         Ok(())
     }
@@ -87,7 +90,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// LONG1: two's complement of up to 255 bytes, of which 8 fit.
+    /// LONG1: two's complement of up to 255 bytes; values beyond 8 bytes are opaque.
     pub(super) fn long(&mut self) -> Result<()> {
         let count = self.input.byte()?.into();
         let bytes = self.input.take(count)?;
@@ -112,13 +115,13 @@ impl Machine<'_, '_> {
 
     pub(super) fn text<const N: usize>(&mut self) -> Result<()> {
         let size = self.size::<N>()?;
-        self.spend_text(size)?;
+        self.charge_text(size)?;
         let text = String::from_utf8_lossy(self.input.take(size as usize)?).into_owned();
         self.push(Node::Text(text));
         Ok(())
     }
 
-    pub(super) fn spend_text(&mut self, size: u64) -> Result<()> {
+    pub(super) fn charge_text(&mut self, size: u64) -> Result<()> {
         let left = usize::try_from(size).ok().and_then(|size| self.budget.text.checked_sub(size));
         self.budget.text = left.ok_or_else(|| {
             self.source().limit(format!("its pickles hold more than {MAX_TEXT} bytes of text"))
@@ -135,7 +138,10 @@ impl Machine<'_, '_> {
 
     pub(super) fn digits(&mut self) -> Result<u32> {
         let at = self.input.at;
-        self.input.line(MAX_LINE)?.parse().map_err(|_| self.broken("has an index that is no number", at))
+        self.input
+            .line(MAX_LINE)?
+            .parse()
+            .map_err(|_| self.malformed("has an index that is not a number", at))
     }
 
     pub(super) fn put<const N: usize>(&mut self) -> Result<()> {
@@ -156,12 +162,13 @@ impl Machine<'_, '_> {
 
     pub(super) fn recall(&mut self, index: u32) -> Result<()> {
         let id = self.memo.get(&index).copied();
-        let id = id.ok_or_else(|| self.broken("recalls what it has not memorised", self.input.at))?;
+        let id =
+            id.ok_or_else(|| self.malformed("recalls a value that it has not memoized", self.input.at))?;
         self.stack.push(id);
         Ok(())
     }
 
-    pub(super) fn broken(&self, what: &str, at: u64) -> crate::Error {
+    pub(super) fn malformed(&self, what: &str, at: u64) -> crate::Error {
         self.source().bad(format!("not a checkpoint, or damaged: its pickle {what} (byte {at})"))
     }
 }

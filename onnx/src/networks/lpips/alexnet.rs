@@ -1,16 +1,16 @@
-//! LPIPS v0.1 as published: torchvision's AlexNet and the heads of `lpips/weights/v0.1/alex.pth`.
+//! LPIPS v0.1 as published: torchvision's AlexNet and the linear heads of `lpips/weights/v0.1/alex.pth`.
 
-use super::phi;
+use super::features::phi;
 use crate::checkpoint::Checkpoint;
 use crate::networks::layers::conv;
 use crate::networks::spec::Spec;
 use crate::{Attrs, Builder, Expr, Graph, Result};
 
-/// Mean and standard deviation of ImageNet, stated for images in `[-1, 1]`.
+/// ImageNet mean and standard deviation for images in `[-1, 1]`.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 
-/// Convolutions as (index in `features`, shape, stride, border).
+/// The convolutions: (index in `features`, shape, stride, padding).
 const LAYERS: [(usize, &str, usize, usize); 5] = [
     (0, "64 3 11 11", 4, 2),
     (3, "192 64 5 5", 1, 2),
@@ -19,11 +19,11 @@ const LAYERS: [(usize, &str, usize, usize); 5] = [
     (10, "256 256 3 3", 1, 1),
 ];
 
-/// In and out: as [`shift_tolerant`](super::shift_tolerant). `backbone` holds `features.*`, `heads` holds `lin*`; they may be
-/// one file.
+/// Builds the features from `backbone`, which holds `features.*`, and `heads`, which holds `lin*`; they may
+/// be the same file. Input and outputs are those of [`shift_tolerant`](fn@super::shift_tolerant).
 ///
 /// # Errors
-/// [`crate::Error::Model`] naming a key that is missing or of an unexpected shape.
+/// [`crate::Error::Model`] naming a key that is missing or has an unexpected shape.
 pub fn official(backbone: &Checkpoint, heads: &Checkpoint, size: usize) -> Result<Graph> {
     let mut features = Spec::default();
     let mut lins = Spec::default();
@@ -36,8 +36,8 @@ pub fn official(backbone: &Checkpoint, heads: &Checkpoint, size: usize) -> Resul
     lins.check(heads)?;
 
     let b = Builder::new();
-    let colours = |values: &[f32; 3]| b.values(&[1, 3, 1, 1], values);
-    let mut x = (b.input("image", &[1, 3, size, size]) - colours(&SHIFT)) / colours(&SCALE);
+    let colors = |values: &[f32; 3]| b.values(&[1, 3, 1, 1], values);
+    let mut x = (b.input("image", &[1, 3, size, size]) - colors(&SHIFT)) / colors(&SCALE);
     for (l, (index, _, stride, pad)) in LAYERS.into_iter().enumerate() {
         if l == 1 || l == 2 {
             x = max_pool(x);
@@ -48,7 +48,7 @@ pub fn official(backbone: &Checkpoint, heads: &Checkpoint, size: usize) -> Resul
     b.finish()
 }
 
-/// 3×3 with stride 2.
+/// 3×3 max pooling with stride 2.
 fn max_pool(x: Expr<'_>) -> Expr<'_> {
     let attrs = Attrs::new().ints("kernel_shape", &[3, 3]).ints("strides", &[2, 2]);
     x.builder().op("MaxPool", &[Some(x)], attrs)[0]

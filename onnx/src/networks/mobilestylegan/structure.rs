@@ -1,4 +1,4 @@
-//! Reads MobileStyleGAN's layers off its synthesis graph, from the image backwards.
+//! Recovers MobileStyleGAN's layers from its synthesis graph, walking back from the image.
 
 use crate::graph::{Graph, Node, Value};
 use crate::{Error, Result, Tensor};
@@ -8,25 +8,25 @@ use std::collections::HashMap;
 pub(super) struct Synthesis {
     /// Width of w.
     pub style_width: usize,
-    /// What the first layer starts from, `[1, C, 4, 4]`.
+    /// Input of the first layer, `[1, C, 4, 4]`.
     pub constant: Tensor,
     /// 3×3 at 4 px.
     pub conv1: Layer,
-    /// 8 px, 16 px, …
+    /// The blocks for 8 px, 16 px, …
     pub blocks: Vec<Block>,
-    /// 1×1 to the image's twelve wavelet channels.
+    /// 1×1 convolution to the image's twelve wavelet channels.
     pub to_img: Layer,
 }
 
 /// The layers of one resolution.
 pub(super) struct Block {
-    /// Multiplies what goes into the inverse Haar transform.
+    /// Multiplies the input of the inverse Haar transform.
     pub up: Style,
     pub conv1: Layer,
     pub conv2: Layer,
 }
 
-/// scale · (A w + b)
+/// A style: scale · (A w + b).
 pub(super) struct Style {
     /// A, `[C, 512]`.
     pub weight: Tensor,
@@ -35,12 +35,12 @@ pub(super) struct Style {
     pub scale: f32,
 }
 
-/// lrelu(conv(style ⊙ x) + noise + bias); the image's layer has neither noise nor lrelu.
+/// lrelu(conv(style ⊙ x) + noise + bias). The image's layer has neither noise nor lrelu.
 pub(super) struct Layer {
     pub style: Style,
-    /// Depthwise 3×3 before the dense weight, `[C, 1, 3, 3]`.
+    /// Depthwise 3×3 kernel, applied before the dense weight, `[C, 1, 3, 3]`.
     pub depthwise: Option<Tensor>,
-    /// Dense, `[O, C, k, k]`, demodulated.
+    /// Dense, demodulated weight, `[O, C, k, k]`.
     pub weight: Tensor,
     /// `[1, 1, h, w]`
     pub noise: Option<Tensor>,
@@ -66,7 +66,7 @@ pub(super) fn read(graph: &Graph) -> Result<Synthesis> {
         x = before;
     };
     blocks.reverse();
-    // The constant is repeated along the batch, here once.
+    // The constant is repeated along the batch, which has size 1 here.
     while walk.is(x, "Tile") || walk.is(x, "Expand") {
         x = walk.input(walk.made[&x], 0)?;
     }
@@ -84,12 +84,12 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// The node behind a value, which must be an `op`.
+    /// The node that produces a value; its op must be `op`.
     fn node(&self, v: Value, op: &str) -> Result<&'a Node> {
         let node = self.made.get(&v).copied();
         node.filter(|n| n.op == op).ok_or_else(|| {
             let found = node.map_or("a constant or an input", |n| &n.op);
-            bad(&format!("{op} was expected, {found} found (shape {:?})", self.graph.info(v).shape))
+            bad(&format!("expected {op}, found {found} (shape {:?})", self.graph.info(v).shape))
         })
     }
 
@@ -98,15 +98,15 @@ impl<'a> Walk<'a> {
     }
 
     fn input(&self, node: &Node, i: usize) -> Result<Value> {
-        node.inputs.get(i).copied().flatten().ok_or_else(|| bad(&format!("{} lacks input {i}", node.op)))
+        node.inputs.get(i).copied().flatten().ok_or_else(|| bad(&format!("{} has no input {i}", node.op)))
     }
 
     fn constant(&self, v: Value) -> Result<&'a Tensor> {
         let found = self.graph.constant(v);
-        found.ok_or_else(|| bad(&format!("a constant of shape {:?} was expected", self.graph.info(v).shape)))
+        found.ok_or_else(|| bad(&format!("expected a constant of shape {:?}", self.graph.info(v).shape)))
     }
 
-    /// A node's constant operand and its other one.
+    /// A node's constant operand, and its other operand.
     fn with_constant(&self, node: &Node) -> Result<(&'a Tensor, Value)> {
         let (a, b) = (self.input(node, 0)?, self.input(node, 1)?);
         match self.graph.constant(a) {
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A layer that ends at `v`, and what goes into it.
+    /// The layer that ends at `v`, and its input.
     fn layer(&self, v: Value) -> Result<(Layer, Value)> {
         let v = match self.is(v, "LeakyRelu") {
             true => self.input(self.node(v, "LeakyRelu")?, 0)?,
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
         Ok((Layer { style, depthwise, weight, noise, bias: flat(bias)? }, before))
     }
 
-    /// style ⊙ x
+    /// A modulation style ⊙ x that ends at `v`: the style, and x.
     fn modulation(&self, v: Value) -> Result<(Style, Value)> {
         let product = self.node(v, "Mul")?;
         let (a, b) = (self.input(product, 0)?, self.input(product, 1)?);
@@ -159,7 +159,8 @@ impl<'a> Walk<'a> {
         Ok((Style { weight, bias: flat(bias)?, scale }, x))
     }
 
-    /// What goes into the inverse Haar transform that makes `v`: transposed convolutions with ±1/√2, added up.
+    /// The input of the inverse Haar transform that ends at `v`: transposed convolutions with ±1/√2, added
+    /// up.
     fn inverse_haar(&self, v: Value) -> Result<Value> {
         let mut v = v;
         for op in ["Add", "ConvTranspose", "Add", "ConvTranspose"] {
@@ -167,7 +168,7 @@ impl<'a> Walk<'a> {
             if op == "ConvTranspose" {
                 let filter = self.constant(self.input(node, 1)?)?.to_f64();
                 if filter.iter().any(|f| (f - std::f64::consts::FRAC_1_SQRT_2).abs() > 1e-6) {
-                    return Err(bad("its upsampling is no Haar transform"));
+                    return Err(bad("its upsampling is not a Haar transform"));
                 }
             }
             v = self.input(node, 0)?;

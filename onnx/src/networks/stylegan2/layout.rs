@@ -1,26 +1,35 @@
-//! StyleGAN2's two key layouts: rosinality's, and NVlabs' (stylegan2-ada-pytorch), which is renamed to the first.
+//! The key layouts of StyleGAN2 checkpoints: rosinality's and NVlabs' (stylegan2-ada-pytorch). Files in the
+//! second are converted to the first.
 //!
-//! Between the two no kernel is flipped and no bias moved: shapes gain or lose ones, NVlabs' blur kernels lack the gain 4.
+//! No kernel is flipped and no bias is moved: shapes gain or lose axes of size 1, and NVlabs' blur kernels
+//! lack the gain of 4.
 
 use crate::checkpoint::Checkpoint;
 use crate::networks::spec::Spec;
 use crate::{Error, Result, Tensor};
 
-/// Blur kernels in rosinality's files include the gain of upsampling, four times the area; NVlabs' sum to one.
+/// The gain of upsampling, four times the area. Blur kernels in rosinality's files include it; NVlabs'
+/// kernels sum to one.
 const GAIN: f32 = 4.0;
+
+/// Keys that identify a generator, in rosinality's and in NVlabs' layout.
+pub(in crate::networks) const SIGNATURE_KEYS: [&[&str]; 2] = [
+    &["input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "convs.0.conv.weight", "noises.noise_0"],
+    &["synthesis.b4.const", "synthesis.b4.torgb.weight", "synthesis.b4.conv1.weight", "mapping.w_avg"],
+];
 
 /// How a file names StyleGAN2's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// rosinality/stylegan2-pytorch; also `decoder.` of e4e, pSp and HyperStyle.
+    /// rosinality/stylegan2-pytorch; also the `decoder.` of e4e, pSp and HyperStyle.
     Rosinality,
     /// NVlabs/stylegan2-ada-pytorch.
     Nvlabs,
 }
 
 impl Layout {
-    /// Which of the two the keys under the file's prefix are.
-    pub fn of(file: &Checkpoint) -> Layout {
+    /// Detects the layout of the keys under the file's prefix.
+    pub fn detect(file: &Checkpoint) -> Layout {
         match file.keys().any(|k| k.starts_with("synthesis.")) {
             true => Layout::Nvlabs,
             false => Layout::Rosinality,
@@ -28,12 +37,13 @@ impl Layout {
     }
 }
 
-/// The file in rosinality's layout, every key and shape checked. Tensors are shared, not copied.
+/// Checks every key and shape and converts the file to rosinality's layout. Tensors are shared, not copied.
 ///
 /// # Errors
-/// [`Error::Model`] naming the key that is missing or misshaped, [`Error::Unsupported`] for a class-conditional generator.
+/// [`Error::Model`] naming a key that is missing or has an unexpected shape; [`Error::Unsupported`] for a
+/// class-conditional generator.
 pub fn checked(file: &Checkpoint) -> Result<Checkpoint> {
-    match Layout::of(file) {
+    match Layout::detect(file) {
         Layout::Rosinality => {
             rosinality(file)?.check(file)?;
             Ok(file.clone())
@@ -41,7 +51,7 @@ pub fn checked(file: &Checkpoint) -> Result<Checkpoint> {
         Layout::Nvlabs => {
             if file.keys().any(|k| k.starts_with("mapping.embed.")) {
                 return Err(Error::Unsupported(
-                    "a class-conditional generator (`mapping.embed`): gani reads unconditional ones".into(),
+                    "a class-conditional generator (`mapping.embed`): only unconditional generators are supported".into(),
                 ));
             }
             nvlabs(file)?.check(file)?;
@@ -50,10 +60,10 @@ pub fn checked(file: &Checkpoint) -> Result<Checkpoint> {
     }
 }
 
-/// Doublings after 4 px.
+/// Number of upsampling blocks after 4 px.
 pub fn blocks(file: &Checkpoint) -> usize {
-    match Layout::of(file) {
-        // A missing key must be missed, so every family of keys has a say.
+    match Layout::detect(file) {
+        // The maximum over all key families, so that a missing key is reported as missing.
         Layout::Rosinality => file.count("to_rgbs.").max(file.count("convs.").div_ceil(2)),
         Layout::Nvlabs => {
             (1..16).filter(|k| has(file, &format!("synthesis.b{}.", 4usize << k))).max().unwrap_or(0)
@@ -68,8 +78,9 @@ fn has(file: &Checkpoint, stem: &str) -> bool {
 fn some_blocks(file: &Checkpoint) -> Result<usize> {
     match blocks(file) {
         n @ 1..=9 => Ok(n),
-        n => Err(file
-            .bad(format!("holds a generator of {n} upsampling blocks; 1 to 9 (8 to 2048 px) are possible"))),
+        n => Err(file.bad(format!(
+            "contains a generator with {n} upsampling blocks; supported are 1 to 9 (8 to 2048 px)"
+        ))),
     }
 }
 
@@ -138,7 +149,7 @@ fn nvlabs(file: &Checkpoint) -> Result<Spec> {
     Ok(spec)
 }
 
-/// A checked NVlabs file under rosinality's names.
+/// Converts a checked NVlabs file to rosinality's names.
 fn renamed(file: &Checkpoint) -> Result<Checkpoint> {
     let tensor = |(to, from): (String, String)| {
         let tensor = file.get(&from)?;
@@ -161,7 +172,7 @@ fn renamed(file: &Checkpoint) -> Result<Checkpoint> {
     Ok(Checkpoint::from_tensors(file.name(), whole))
 }
 
-/// rosinality's name of every tensor that the network needs, and NVlabs'.
+/// (rosinality's name, NVlabs' name) of every tensor that the network needs.
 fn names(file: &Checkpoint) -> Vec<(String, String)> {
     let mut names = vec![
         ("input.input".to_owned(), "synthesis.b4.const".to_owned()),
@@ -178,7 +189,7 @@ fn names(file: &Checkpoint) -> Vec<(String, String)> {
     let weight = (".conv.weight", ".weight");
     for k in 0..=blocks(file) {
         let block = format!("synthesis.b{}", 4usize << k);
-        // conv1, then convs.0, convs.1, …; the noise inputs count from conv1.
+        // conv1, then convs.0, convs.1, …; noise inputs are numbered from conv1 on.
         let convs: &[(usize, &str)] =
             if k == 0 { &[(0, "conv1")] } else { &[(2 * k - 1, "conv0"), (2 * k, "conv1")] };
         for &(noise, conv) in convs {

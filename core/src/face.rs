@@ -1,0 +1,20 @@
+//! Faces in photos: detection, landmarks, FFHQ alignment, and pasting an edited crop back.
+//!
+//! Points are in pixels of the upright photo, x to the right and y down. Pixel (0, 0) covers `[0,1]` × `[0,1]` and has its
+//! center at (0.5, 0.5). "Left" means left in the picture.
+
+mod align;
+mod detector;
+mod finder;
+mod landmarks;
+mod paste;
+mod template;
+
+pub use align::Alignment;
+pub use detector::Detection;
+pub use finder::{Face, FaceChoice, FaceFinder};
+pub use landmarks::Landmarks;
+pub use paste::{PasteOptions, Region, paste, paste_into};
+
+#[cfg(test)]
+mod tests;

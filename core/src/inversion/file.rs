@@ -1,0 +1,203 @@
+//! The inversion file, in safetensors format: with the bundle, all that editing needs.
+//!
+//! Tensors: `ws` f32 `[n,512]`, and `change.NAME` f16 (θ' − θ) for each tuned weight. The header's `gani` entry is JSON
+//! ([`Info`]). Changes are rounded to f16 before anything is measured, so reported figures are those of the file.
+
+use super::CropSource;
+use crate::face::Alignment;
+use crate::loss::StepLosses;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::util::files;
+use crate::{Error, Result};
+use half::f16;
+use ndarray::{Array2, ArrayD, IxDyn};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Version of the file format, for [`Info::format`].
+pub const FORMAT: u32 = 1;
+/// Maximum file size.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// The header of an inversion file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Info {
+    /// Version of the file format.
+    pub format: u32,
+    /// Version of gani that wrote the file.
+    pub made_by: String,
+    /// Name of the bundle whose generator was tuned.
+    pub bundle: String,
+    /// sha256 of that bundle's generator file.
+    pub generator_sha256: String,
+    /// The photo's file name, without its folder.
+    pub photo: String,
+    /// The photo's width and height, after its EXIF orientation.
+    pub photo_size: [u32; 2],
+    /// The aligned square of the face in the photo; absent for a photo that was an aligned crop itself.
+    pub alignment: Option<Alignment>,
+    /// Name of the method.
+    pub method: String,
+    /// Name of the preset from which the settings were made.
+    pub preset: String,
+    /// All settings.
+    pub settings: Settings,
+    /// Seed of ψ and of the sampled latents.
+    pub seed: u64,
+    /// See [`crate::invert::fingerprint`]; empty in older files.
+    #[serde(default)]
+    pub key: String,
+    /// Number of trained parameters.
+    pub parameters: usize,
+    /// Names of the loss terms in `history`.
+    pub terms: Vec<String>,
+    /// Losses of each tuning step.
+    pub history: Vec<StepLosses>,
+    /// The tuned generator's reconstruction, compared with the crop.
+    pub metrics: Metrics,
+    /// The original generator's image of the encoder's latent, compared with the crop.
+    pub metrics_encoder: Metrics,
+}
+
+/// An inversion: a latent and weight changes with which the generator reproduces a crop.
+#[derive(Clone, Debug)]
+pub struct Inversion {
+    /// The latent w+, `[n,512]`.
+    pub ws: Array2<f32>,
+    /// θ' − θ by weight name, with f16 precision; empty for methods that do not tune weights.
+    pub changes: Vec<(String, ArrayD<f32>)>,
+    /// The header.
+    pub info: Info,
+}
+
+impl Inversion {
+    /// Writes the file, completely or not at all.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let shape: Vec<usize> = self.ws.shape().to_vec();
+        let ws: Vec<u8> = self.ws.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let changes = self.changes.iter().map(|(name, c)| {
+            let bytes: Vec<u8> = c.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+            (format!("change.{name}"), c.shape().to_vec(), bytes)
+        });
+        let changes: Vec<_> = changes.collect();
+        let bad = |e: safetensors::SafeTensorError| Error::Model(format!("{}: {e}", path.display()));
+        let mut tensors = vec![("ws".to_string(), TensorView::new(Dtype::F32, shape, &ws).map_err(bad)?)];
+        for (name, shape, bytes) in &changes {
+            tensors.push((name.clone(), TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(bad)?));
+        }
+        let info = serde_json::to_string(&self.info)
+            .map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
+        let header = HashMap::from([("gani".to_string(), info)]);
+        let bytes = safetensors::serialize(tensors, Some(header)).map_err(bad)?;
+        files::write_whole(path, |w| w.write_all(&bytes))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a damaged file, a file that is not an inversion, or a newer format; [`Error::Limits`] above 1 GiB;
+    /// [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Inversion> {
+        let path = path.as_ref();
+        let size = std::fs::metadata(path).map_err(Error::io("reading", path))?.len();
+        if size > MAX_BYTES {
+            return Err(Error::Limits(format!(
+                "{}: {size} bytes; an inversion file has at most {MAX_BYTES}",
+                path.display()
+            )));
+        }
+        let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+        Self::parse(&bytes).map_err(|why| {
+            let fix = "invert the photo again, or copy the file again";
+            Error::Model(format!("{}: not an inversion of gani, or damaged ({why}); {fix}", path.display()))
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Inversion, String> {
+        let text = |e: safetensors::SafeTensorError| e.to_string();
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(text)?;
+        let info = header.metadata().as_ref().and_then(|m| m.get("gani")).ok_or("it has no gani header")?;
+        let info: Info = serde_json::from_str(info).map_err(|e| format!("its header: {e}"))?;
+        if info.format != FORMAT {
+            return Err(format!("format {}; this version of gani reads format {FORMAT}", info.format));
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(text)?;
+        let ws = file.tensor("ws").map_err(text)?;
+        let (&[layers, dims], Dtype::F32) = (ws.shape(), ws.dtype()) else {
+            return Err(format!("ws is {:?} {:?}, not f32 [n,512]", ws.dtype(), ws.shape()));
+        };
+        let values =
+            ws.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap_or_default())).collect();
+        let ws = Array2::from_shape_vec((layers, dims), values).map_err(|e| e.to_string())?;
+        let mut changes = Vec::new();
+        for (name, tensor) in file.iter() {
+            let Some(name) = name.strip_prefix("change.") else { continue };
+            if tensor.dtype() != Dtype::F16 {
+                return Err(format!("the change of {name} is {:?}, not f16", tensor.dtype()));
+            }
+            let values = tensor
+                .data()
+                .chunks_exact(2)
+                .map(|c| f16::from_le_bytes(c.try_into().unwrap_or_default()).to_f32());
+            let change =
+                ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
+            changes.push((name.to_string(), change));
+        }
+        Ok(Inversion { ws, changes, info })
+    }
+
+    /// The face's alignment in `photo`, which has `size` (width, height).
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the inverted photo had another size, or was an aligned crop itself.
+    pub fn alignment_in(&self, photo: &str, size: [u32; 2]) -> Result<&Alignment> {
+        let info = &self.info;
+        let alignment = info.alignment.as_ref().ok_or_else(|| {
+            let text = "this inversion was made from an aligned crop, so its face has no position in a photo";
+            Error::Input(text.into())
+        })?;
+        if size == info.photo_size {
+            return Ok(alignment);
+        }
+        let ([width, height], [made_width, made_height]) = (size, info.photo_size);
+        Err(Error::Input(format!(
+            "{photo} has {width} × {height} pixels; the inversion was made from `{}` with {made_width} × {made_height}. Use that photo",
+            info.photo
+        )))
+    }
+
+    /// The same inversion with another source of its crop.
+    pub fn with_source(mut self, source: CropSource) -> Inversion {
+        self.info.photo = source.photo;
+        self.info.photo_size = source.size;
+        self.info.alignment = source.alignment;
+        self
+    }
+
+    /// Checks that the inversion belongs to a bundle's generator.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it belongs to another generator.
+    pub fn check_model(&self, name: &str, generator_sha256: &str) -> Result<()> {
+        if self.info.generator_sha256 == generator_sha256 {
+            return Ok(());
+        }
+        Err(Error::Input(format!(
+            "this inversion belongs to the generator of the model `{}` (sha256 {}…), not to that of `{name}` (sha256 {}…); use \
+             the model `{}`, or invert the photo again",
+            self.info.bundle,
+            &self.info.generator_sha256.get(..12).unwrap_or_default(),
+            generator_sha256.get(..12).unwrap_or_default(),
+            self.info.bundle,
+        )))
+    }
+}
+
+/// Rounds weight changes to the precision of the file.
+pub fn to_f16_precision(changes: Vec<(String, ArrayD<f32>)>) -> Vec<(String, ArrayD<f32>)> {
+    changes.into_iter().map(|(n, c)| (n, c.mapv(|v| f16::from_f32(v).to_f32()))).collect()
+}

@@ -1,0 +1,23 @@
+//! The fingerprint of an inversion: a hash of everything that its result depends on. The cache and `--resume` use it as key.
+
+use super::InvertOptions;
+use crate::model::Model;
+use crate::{Error, Result};
+use ndarray::ArrayView4;
+use sha2::{Digest, Sha256};
+
+/// sha256, in hexadecimal, of the crop `[1,3,S,S]`, the generator, the method, the settings and the seed.
+pub fn fingerprint(model: &Model, crop: ArrayView4<'_, f32>, options: &InvertOptions) -> Result<String> {
+    let settings = serde_json::to_vec(&options.settings)
+        .map_err(|e| Error::Input(format!("the settings cannot be serialized: {e}")))?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?} {} ", crop.shape(), model.bundle.generator_sha256()));
+    hash.update(options.method.name());
+    hash.update(options.seed.to_le_bytes());
+    hash.update(settings);
+    for row in crop.rows() {
+        let bytes: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hash.update(bytes);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

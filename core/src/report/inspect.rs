@@ -1,0 +1,181 @@
+//! What a file holds: a checkpoint, a network, a model bundle, an inversion.
+//!
+//! [`inspect`] recognises the file by its content and reads descriptions only: a checkpoint's tensors stay in the file, a
+//! bundle's networks are opened where their cost is asked for.
+
+mod checkpoint;
+mod network;
+
+pub use checkpoint::{Checkpoint, Recognised};
+pub use network::{Cost, Network, OpShare, TensorInfo};
+
+use crate::bundle::{Bundle, FileEntry, Manifest, Source};
+use crate::inversion::{Info, Inversion};
+use crate::{Error, Result};
+use gani_onnx::{openvino, read};
+use serde::Serialize;
+use std::io::Read;
+use std::path::Path;
+
+/// What [`inspect`] found. Written to JSON as it stands, with `kind` first.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Contents {
+    /// A PyTorch checkpoint or an NVlabs pickle.
+    Checkpoint(Checkpoint),
+    /// An ONNX model.
+    Onnx(Network),
+    /// A network in OpenVINO's format.
+    OpenVino(Network),
+    /// A model bundle.
+    Bundle(Box<BundleContents>),
+    /// An inversion.
+    Inversion(Box<InversionContents>),
+}
+
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The type of its elements in the file: `f32`, `f16`, `i64`, …
+    pub dtype: String,
+}
+
+/// A bundle.
+#[derive(Clone, Debug, Serialize)]
+pub struct BundleContents {
+    /// Its folder.
+    pub folder: String,
+    /// Name, as in `--model NAME`.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Row of Table 1.
+    pub domain: String,
+    /// Height and width of the generator's image.
+    pub image: [usize; 2],
+    /// Licence of the weights.
+    pub licence: String,
+    /// Where the weights come from.
+    pub provenance: String,
+    /// The checkpoints that it was imported from.
+    pub sources: Vec<Source>,
+    /// The generator's weights that tuning changes.
+    pub tunable: Vec<String>,
+    /// Kinds of the loss networks.
+    pub losses: Vec<String>,
+    /// Whether it has an encoder.
+    pub encoder: bool,
+    /// Names of the editing directions, without principal components.
+    pub directions: Vec<String>,
+    /// Number of principal components.
+    pub components: usize,
+    /// Its files.
+    pub files: Vec<FileEntry>,
+    /// Its networks by role, where their cost was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+}
+
+/// An inversion.
+#[derive(Clone, Debug, Serialize)]
+pub struct InversionContents {
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Shape of the latent, w+.
+    pub ws: [usize; 2],
+    /// The weight changes.
+    pub changes: Vec<Tensor>,
+    /// Photo, settings, losses of every step, metrics.
+    #[serde(flatten)]
+    pub info: Info,
+}
+
+/// Says what `path` holds: a file, a bundle's folder, or the name of an installed bundle. With `cost`, networks are
+/// counted ([`gani_onnx::cost`]); without, that takes no more than reading descriptions.
+///
+/// # Errors
+/// [`Error::Input`] for a file of no kind that gani reads; [`Error::Io`] where there is none; and the errors of the reader
+/// whose kind it is.
+pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // No file: perhaps a bundle's name.
+        Err(missing) => {
+            return match path.to_str().map(Bundle::open) {
+                Some(Ok(bundle)) => self::bundle(&bundle, cost),
+                _ => Err(Error::io("reading", path)(missing)),
+            };
+        }
+    };
+    if metadata.is_dir() {
+        return bundle(&Bundle::open_folder(path)?, cost);
+    }
+    let (file, bytes) = (path.display().to_string(), metadata.len());
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match (extension, start(path)?) {
+        ("toml", _) => bundle(&Bundle::open(&file)?, cost),
+        ("safetensors", _) => inversion(path, bytes),
+        ("onnx", _) => Ok(Contents::Onnx(Network::new("", file, bytes, &read::from_file(path, &[])?, cost))),
+        ("xml", _) => Ok(Contents::OpenVino(Network::new("", file, bytes, &openvino::read(path)?, cost))),
+        // A zip archive, or a pickle of protocol 2 or later.
+        ("pt" | "pth" | "pkl" | "tar", _) | (_, [b'P', b'K', ..] | [0x80, 2..=5, ..]) => {
+            Ok(Contents::Checkpoint(Checkpoint::read(path, bytes)?))
+        }
+        _ => Err(Error::Input(format!(
+            "{file}: not recognised; gani reads PyTorch checkpoints (.pt, .pth, .pkl), networks (.onnx, OpenVINO's .xml), \
+             bundles (a folder with bundle.toml) and inversions (.safetensors)"
+        ))),
+    }
+}
+
+/// The first bytes of a file.
+fn start(path: &Path) -> Result<[u8; 4]> {
+    let mut bytes = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut bytes));
+    read.map_err(Error::io("reading", path))?;
+    Ok(bytes)
+}
+
+fn bundle(bundle: &Bundle, cost: bool) -> Result<Contents> {
+    let manifest: Manifest = bundle.manifest().clone();
+    let directions = bundle.directions()?;
+    Ok(Contents::Bundle(Box::new(BundleContents {
+        folder: bundle.folder().display().to_string(),
+        image: bundle.image_shape(),
+        tunable: bundle.tunable().to_vec(),
+        losses: manifest.losses.iter().map(|l| l.kind.clone()).collect(),
+        encoder: manifest.encoder.is_some(),
+        directions: directions.named.iter().map(|d| d.name.clone()).collect(),
+        components: directions.pca.len(),
+        networks: if cost { network::of_bundle(bundle)? } else { vec![] },
+        name: manifest.name,
+        title: manifest.title,
+        domain: manifest.domain,
+        licence: manifest.licence,
+        provenance: manifest.provenance,
+        sources: manifest.sources,
+        files: manifest.files,
+    })))
+}
+
+fn inversion(path: &Path, bytes: u64) -> Result<Contents> {
+    let inversion = Inversion::open(path)?;
+    let change = |(name, change): &(String, ndarray::ArrayD<f32>)| Tensor {
+        name: name.clone(),
+        shape: change.shape().to_vec(),
+        dtype: "f16".into(),
+    };
+    Ok(Contents::Inversion(Box::new(InversionContents {
+        file: path.display().to_string(),
+        bytes,
+        ws: inversion.ws.dim().into(),
+        changes: inversion.changes.iter().map(change).collect(),
+        info: inversion.info,
+    })))
+}

@@ -1,0 +1,194 @@
+//! The builder's state: the graph so far, the table of known nodes, and constant folding.
+
+use super::peephole;
+use crate::graph::{Attrs, Graph, Node, Value, ValueInfo};
+use crate::{DType, Error, OPSET, Tensor, eval, ops};
+use std::collections::HashMap;
+
+/// Constant results of up to this many elements are folded. Larger ones are left to the runtime, which folds
+/// them at load time without making the file larger.
+const FOLD_LIMIT: usize = 1 << 16;
+
+/// Upper limit on a value's element count. It is far beyond any machine, and shape arithmetic below it cannot
+/// overflow.
+const MAX_ELEMENTS: usize = 1 << 40;
+
+/// Constants of up to this many elements are compared by content, larger ones by address.
+const SMALL: usize = 64;
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) graph: Graph,
+    seen: HashMap<String, Vec<Value>>,
+    /// Index of the node that produces a value.
+    made: HashMap<Value, usize>,
+    pub(crate) error: Option<Error>,
+}
+
+impl State {
+    pub(crate) fn value(&mut self, name: &str, shape: &[usize], dtype: DType) -> Value {
+        let value = Value(self.graph.values.len() as u32);
+        self.graph.values.push(ValueInfo { name: name.into(), shape: shape.to_vec(), dtype });
+        value
+    }
+
+    pub(crate) fn constant(&mut self, name: &str, tensor: Tensor) -> Value {
+        // Small constants with equal name and content share one value. So do large constants in the same
+        // memory.
+        let key = if tensor.len() <= SMALL {
+            format!("const {name} {:?} {:?}", tensor.shape(), tensor.data())
+        } else {
+            format!("const {name} {:?} @{:?}", tensor.shape(), address(&tensor))
+        };
+        if let Some(found) = self.seen.get(&key) {
+            return found[0];
+        }
+        let value = self.value(name, tensor.shape(), tensor.dtype());
+        self.graph.constants.insert(value, tensor);
+        self.seen.insert(key, vec![value]);
+        value
+    }
+
+    /// Whether `v` is a named constant that a caller may replace later, so that it must not be folded.
+    pub(crate) fn is_weight(&self, v: Value) -> bool {
+        let info = self.graph.info(v);
+        info.dtype.is_float() && !info.name.is_empty() && self.graph.constant(v).is_some_and(|t| t.len() > 1)
+    }
+
+    /// The node that computes `v`, if any.
+    pub(crate) fn producer(&self, v: Value) -> Option<&Node> {
+        self.made.get(&v).and_then(|&i| self.graph.nodes.get(i))
+    }
+
+    /// Makes `value`, which a node computes, a graph input. The node gets a new unnamed output instead, so
+    /// that pruning removes it.
+    pub(crate) fn expose_as_input(&mut self, name: &str, value: Value) {
+        let Some(&node) = self.made.get(&value) else {
+            self.record_error(Error::Input(format!("no node computes the value to expose as `{name}`")), 0);
+            return;
+        };
+        let ValueInfo { shape, dtype, .. } = self.graph.info(value).clone();
+        let unused = self.value("", &shape, dtype);
+        self.graph.nodes[node].outputs.iter_mut().filter(|o| **o == value).for_each(|o| *o = unused);
+        self.graph.values[value.index()].name = name.into();
+        self.graph.inputs.push(value);
+    }
+
+    /// Adds a node, or returns the existing values that hold the same result.
+    pub(crate) fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[Option<Value>],
+        attrs: Attrs,
+        outputs: usize,
+    ) -> Vec<Value> {
+        if self.error.is_some() {
+            return vec![Value(0); outputs];
+        }
+        // Trailing absent inputs are dropped. ONNX Runtime's CUDA convolution takes an input named "" for a
+        // bias, and reads memory that is not there.
+        let inputs = &inputs[..inputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1)];
+        if let Some(value) = peephole::rewrite(self, op, inputs, &attrs) {
+            return vec![value];
+        }
+        let key = format!("{op} {inputs:?} {attrs:?} {outputs}");
+        if let Some(found) = self.seen.get(&key) {
+            return found.clone();
+        }
+        let results = {
+            let args: Vec<_> = inputs.iter().map(|v| v.map(|v| self.arg(v))).collect();
+            ops::infer(op, &attrs, &args, outputs).map_err(|reason| {
+                let shapes: Vec<_> = args.iter().flatten().map(|a| format!("{:?}", a.shape)).collect();
+                let at = if name.is_empty() { String::new() } else { format!(" (node `{name}`)") };
+                let text = format!("{op}{at} of opset {OPSET} on shapes {}: {reason}", shapes.join(", "));
+                if reason.starts_with("no rule") { Error::Unsupported(text) } else { Error::Model(text) }
+            })
+        };
+        let results = match results {
+            Ok(r) => r,
+            Err(e) => return self.record_error(e, outputs),
+        };
+        if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
+            return self.record_error(e, outputs);
+        }
+        if results.len() != outputs {
+            let text =
+                format!("{op} `{name}` with {outputs} outputs: there is a rule for {} only", results.len());
+            return self.record_error(Error::Unsupported(text), outputs);
+        }
+        if let Some(tensor) = self.fold(op, inputs, &attrs, &results) {
+            let value = self.constant("", tensor);
+            self.seen.insert(key, vec![value]);
+            return vec![value];
+        }
+        let values: Vec<_> = results.iter().map(|(shape, dtype)| self.value("", shape, *dtype)).collect();
+        self.made.extend(values.iter().map(|&v| (v, self.graph.nodes.len())));
+        self.graph.nodes.push(Node {
+            op: op.into(),
+            name: name.into(),
+            inputs: inputs.to_vec(),
+            outputs: values.clone(),
+            attrs,
+        });
+        self.seen.insert(key, values.clone());
+        values
+    }
+
+    fn arg(&self, v: Value) -> ops::Arg<'_> {
+        let info = self.graph.info(v);
+        ops::Arg { shape: &info.shape, dtype: info.dtype, constant: self.graph.constant(v) }
+    }
+
+    fn fold(
+        &self,
+        op: &str,
+        inputs: &[Option<Value>],
+        attrs: &Attrs,
+        results: &[(Vec<usize>, DType)],
+    ) -> Option<Tensor> {
+        let [(shape, dtype)] = results else { return None };
+        if op == "Shape" {
+            let dims: Vec<i64> = self.graph.info(inputs[0]?).shape.iter().map(|&d| d as i64).collect();
+            return eval::slice_shape(&dims, attrs);
+        }
+        if inputs.iter().flatten().any(|&v| self.is_weight(v)) {
+            return None;
+        }
+        // An Expand of a constant stays as it is: the runtime repeats the value without enlarging the file.
+        if op == "Expand" && dtype.is_float() {
+            return None;
+        }
+        let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.graph.constant(v)).collect();
+        let args = args?;
+        let size: usize = shape.iter().product();
+        let small = size <= FOLD_LIMIT && args.iter().all(|t| t.len() <= FOLD_LIMIT);
+        if small || op == "Cast" { eval::eval(op, attrs, &args, shape, *dtype) } else { None }
+    }
+
+    pub(super) fn record_error(&mut self, error: Error, outputs: usize) -> Vec<Value> {
+        self.error.get_or_insert(error);
+        let value = self.value("", &[], DType::F32);
+        vec![value; outputs]
+    }
+}
+
+/// The error for a shape with more than [`MAX_ELEMENTS`] elements.
+pub(super) fn too_large(what: &str, shape: &[usize]) -> Option<Error> {
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+    (count.is_none_or(|n| n > MAX_ELEMENTS)).then(|| {
+        Error::Limits(format!("{what} would have the shape {shape:?}, more than {MAX_ELEMENTS} elements"))
+    })
+}
+
+fn address(tensor: &Tensor) -> *const u8 {
+    use crate::Data::*;
+    match tensor.data() {
+        F32(v) => v.as_ptr().cast(),
+        F16(v) => v.as_ptr().cast(),
+        F64(v) => v.as_ptr().cast(),
+        I64(v) => v.as_ptr().cast(),
+        I32(v) => v.as_ptr().cast(),
+        Bool(v) => v.as_ptr().cast(),
+    }
+}

@@ -1,0 +1,19 @@
+//! What the dialog of a procedure shows.
+
+use crate::error::Result;
+use crate::host::handles::Config;
+use crate::host::{ArgumentSpec, LibGimp};
+use gani_core::edit::Edit;
+use std::ffi::CStr;
+
+/// What the dialog of a procedure shows.
+pub struct Layout {
+    /// Its title.
+    pub title: &'static CStr,
+    /// The rows of the group "Edit".
+    pub edits: Vec<ArgumentSpec>,
+    /// The rows of the group "Options", below the list of models.
+    pub options: Vec<ArgumentSpec>,
+    /// The edits that the preview shows.
+    pub preview: fn(LibGimp, Config) -> Result<Vec<Edit>>,
+}

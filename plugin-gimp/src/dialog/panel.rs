@@ -1,0 +1,199 @@
+//! The controller of the dialog: sends requests to the worker when a value changes, and shows the worker's events.
+
+use super::layout::Layout;
+use super::toolkit::Toolkit;
+use super::widgets::{Callbacks, INVERT_LABEL, STOP_LABEL, Widgets};
+use crate::error::{Error, sentence};
+use crate::host::Call;
+use crate::messages::{Event, Preview, Request};
+use crate::settings::Settings;
+use crate::worker::Worker;
+use gani_core::edit::Edit;
+use std::cell::{Cell, RefCell};
+
+const NOT_INVERTED: &str = "This face is new. Invert it once to preview edits here. This takes a few minutes, and later \
+                            edits reuse the result. OK inverts it, too.";
+
+/// What the worker is doing for the dialog.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing: no request was sent, or the last one failed.
+    Idle,
+    /// Finding the face.
+    Finding,
+    /// Nothing: the face is found but not inverted.
+    Found,
+    /// Inverting the face.
+    Inverting,
+    /// Nothing: the face is inverted, and the preview is up to date.
+    Ready,
+    /// Rendering a preview with edits.
+    Rendering,
+}
+
+/// The controller of an open dialog.
+pub struct Panel<'a> {
+    call: &'a Call,
+    layout: &'a Layout,
+    toolkit: &'a Toolkit,
+    widgets: &'a Widgets,
+    worker: &'a Worker,
+    state: Cell<State>,
+    /// The settings of the last request.
+    settings: RefCell<Option<Settings>>,
+    /// The edits of the last preview request.
+    edits: RefCell<Option<Vec<Edit>>>,
+    original: RefCell<Option<Preview>>,
+    edited: RefCell<Option<Preview>>,
+}
+
+impl<'a> Panel<'a> {
+    /// A controller before its first request.
+    pub fn new(
+        call: &'a Call,
+        layout: &'a Layout,
+        toolkit: &'a Toolkit,
+        widgets: &'a Widgets,
+        worker: &'a Worker,
+    ) -> Panel<'a> {
+        Panel {
+            call,
+            layout,
+            toolkit,
+            widgets,
+            worker,
+            state: Cell::new(State::Idle),
+            settings: RefCell::default(),
+            edits: RefCell::default(),
+            original: RefCell::default(),
+            edited: RefCell::default(),
+        }
+    }
+
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Progress { text, fraction } => {
+                self.set_status(&text);
+                if let Some(fraction) = fraction {
+                    self.widgets.set_fraction(self.toolkit, fraction);
+                }
+            }
+            Event::FaceFound { preview, inverted } => {
+                self.original.replace(Some(preview));
+                self.edited.replace(None);
+                self.draw();
+                match inverted {
+                    true => self.set_ready(),
+                    false => {
+                        self.set_state(State::Found);
+                        self.set_status(NOT_INVERTED);
+                    }
+                }
+            }
+            Event::InversionPreview(preview) => {
+                self.edited.replace(Some(preview));
+                self.draw();
+            }
+            Event::Inverted => self.set_ready(),
+            Event::EditPreview(preview) => {
+                self.edited.replace(Some(preview));
+                self.draw();
+                self.set_ready();
+            }
+            Event::Failed(gani_core::Error::Cancelled) => {}
+            Event::Failed(error) => {
+                self.set_state(State::Idle);
+                self.set_status(&sentence(&error.to_string()));
+            }
+            Event::Rendered(_) => {}
+        }
+    }
+
+    /// Requests a preview if the edits have changed.
+    fn update_preview(&self) {
+        match (self.layout.preview)(self.call.gimp, self.call.config) {
+            Ok(edits) if self.edits.borrow().as_ref() != Some(&edits) => {
+                self.worker.send(Request::Preview(edits.clone()));
+                self.edits.replace(Some(edits));
+                self.state.set(State::Rendering);
+            }
+            Ok(_) | Err(Error::Cancelled) => {}
+            Err(Error::Failed(text)) => self.set_status(&text),
+        }
+    }
+
+    /// Shows the edited face; the original if there is none or the user asks for it.
+    fn draw(&self) {
+        let (original, edited) = (self.original.borrow(), self.edited.borrow());
+        let show_original = self.widgets.shows_original(self.toolkit);
+        if let Some(Preview(pixels)) = edited.as_ref().filter(|_| !show_original).or(original.as_ref()) {
+            self.widgets.set_image(self.toolkit, pixels);
+        }
+    }
+
+    fn set_ready(&self) {
+        self.set_state(State::Ready);
+        self.set_status("This face is ready. The preview follows the sliders.");
+    }
+
+    fn set_state(&self, state: State) {
+        self.state.set(state);
+        let label = if state == State::Inverting { STOP_LABEL } else { INVERT_LABEL };
+        let sensitive = matches!(state, State::Found | State::Inverting);
+        self.widgets.set_button(self.toolkit, label, sensitive);
+        let done = matches!(state, State::Ready | State::Rendering);
+        self.widgets.set_fraction(self.toolkit, if done { 1.0 } else { 0.0 });
+    }
+
+    fn set_status(&self, text: &str) {
+        self.widgets.set_status(self.toolkit, text);
+    }
+}
+
+impl Callbacks for Panel<'_> {
+    fn on_timer(&self) {
+        loop {
+            match self.worker.try_recv() {
+                Ok(Some(event)) => self.on_event(event),
+                Ok(None) | Err(Error::Cancelled) => break,
+                Err(Error::Failed(text)) => return self.set_status(&text),
+            }
+        }
+        let Ok(settings) = Settings::read(self.call.gimp, self.call.config) else { return };
+        if self.settings.borrow().as_ref() != Some(&settings) {
+            self.worker.cancel();
+            self.settings.replace(Some(settings.clone()));
+            self.edits.replace(None);
+            self.set_state(State::Finding);
+            return self.worker.send(Request::FindFace(settings));
+        }
+        if self.state.get() == State::Ready {
+            self.update_preview();
+        }
+        if self.state.get() == State::Finding {
+            self.widgets.pulse(self.toolkit);
+        }
+    }
+
+    /// The button starts the inversion or stops it.
+    fn on_button_clicked(&self) {
+        match self.state.get() {
+            State::Found => {
+                self.set_state(State::Inverting);
+                self.worker.send(Request::Invert);
+            }
+            State::Inverting => {
+                self.worker.cancel();
+                self.set_state(State::Found);
+                self.edited.replace(None);
+                self.draw();
+                self.set_status("Stopped. Nothing was changed.");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_before_toggled(&self) {
+        self.draw();
+    }
+}

@@ -1,0 +1,28 @@
+//! The procedures that the plug-in offers.
+
+mod edit_face;
+mod face_variations;
+
+use crate::host::ProcedureSpec;
+
+/// All procedures.
+pub static ALL: [ProcedureSpec; 2] = [edit_face::SPEC, face_variations::SPEC];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn mnemonics_of_a_dialog_are_distinct() {
+        for procedure in &ALL {
+            // `b`, `i`, `p`: the widgets below the preview. `c`, `o`, `r`, `s`: GIMP's own buttons.
+            let mut seen = HashSet::from(['b', 'i', 'p', 'c', 'o', 'r', 's']);
+            for argument in (procedure.arguments)() {
+                let mnemonic =
+                    argument.label.split_once('_').and_then(|(_, rest)| rest.chars().next()).unwrap();
+                assert!(seen.insert(mnemonic.to_ascii_lowercase()), "{}", argument.label);
+            }
+        }
+    }
+}
