@@ -11,8 +11,7 @@ use gani_core::bundle::Bundle;
 use gani_core::graphs::{self, Named};
 use gani_core::preset::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
-use gani_onnx::expr::ConvAttrs;
-use gani_onnx::{Builder, Graph, cost, cuda, write};
+use gani_onnx::{Builder, ConvAttrs, Graph, cost, cuda, write};
 use std::path::Path;
 use std::process::Command;
 use xtask::steps;
@@ -21,9 +20,9 @@ use xtask::steps;
 const HAS_STUBS: &str = "GANI_HAS_CUDA_STUBS";
 
 /// Peak rates of a 24 GB card (RTX 4090): f32 without tensor cores, because gani disables TF32.
-const PEAK: cost::Machine = cost::Machine { flops: 82.6e12, bytes: 1008e9, start: 0.0 };
+const PEAK: cost::Machine = cost::Machine { flops: 82.6e12, bytes: 1008e9, launch_overhead: 0.0 };
 /// Expected rates of that card: half the peak FLOPS, three quarters of the bandwidth, 5 µs to launch a kernel.
-const EXPECTED: cost::Machine = cost::Machine { flops: 41e12, bytes: 756e9, start: 5e-6 };
+const EXPECTED: cost::Machine = cost::Machine { flops: 41e12, bytes: 756e9, launch_overhead: 5e-6 };
 
 /// Prepares the libraries and stubs, then places all graphs in a child process that loads them.
 pub fn run() -> Result<(), String> {
@@ -133,7 +132,7 @@ fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>
     let mut problems = Vec::new();
     for (name, graph) in graphs {
         let placed = placement::place(runtime, name, graph)?;
-        let (counted, [constants, ports]) = (cost::of(graph), memory(graph));
+        let (counted, [constants, ports]) = (cost::count(graph), memory(graph));
         let giga = |n: u64| n as f64 / 1e9;
         println!(
             "| {name} | {} | {} | {} | {} | {:.2} | {:.3} | {:.3} | {:.3} | {:.3} | {:.2} | {:.2} |",
@@ -149,8 +148,8 @@ fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>
             1e3 * cost::seconds(graph, &PEAK),
             1e3 * cost::seconds(graph, &EXPECTED),
         );
-        let recordable = cuda::recordable(graph).map_err(|e| format!("{name}: {e}"))?;
-        if !cuda::may_be_recorded(&recordable) {
+        let capturable = cuda::make_capturable(graph).map_err(|e| format!("{name}: {e}"))?;
+        if !cuda::is_capturable(&capturable) {
             problems.push(format!("{title}, {name}: cannot be captured as a CUDA graph"));
         }
         if placed.copies > 0 || !placed.elsewhere.is_empty() {
@@ -169,5 +168,5 @@ fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>
 fn memory(graph: &Graph) -> [u64; 2] {
     let ports = graph.inputs().iter().chain(graph.outputs().iter().map(|(_, v)| v));
     let elements: usize = ports.map(|&v| graph.info(v).shape.iter().product::<usize>()).sum();
-    [4 * cost::of(graph).parameters, 4 * elements as u64]
+    [4 * cost::count(graph).parameters, 4 * elements as u64]
 }

@@ -53,7 +53,7 @@ fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     ndarray_npy::write_npy(to.join("w_avg.npy"), &ndarray::aview1(w_avg))?;
     let manifest = Manifest {
         title: "Faces, 64 px: StyleGAN2 for tests and a first run".into(),
-        size: built.size,
+        size: built.resolution,
         provenance: "distilled for gani from samples of MobileStyleGAN".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
