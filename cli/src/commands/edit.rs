@@ -1,6 +1,6 @@
-//! `gani edit INVERSION`.
+//! `gani edit INVERSION`: applies edits and writes the face, the photo with the face in it, or a contact sheet.
 
-use crate::args::{EditArgs, Strengths};
+use crate::args::{EditArgs, SetArg, Strengths};
 use crate::context::{Context, Failure, Outcome};
 use gani_core::Result;
 use gani_core::edit::Edit;
@@ -13,28 +13,15 @@ use ndarray::Array4;
 use serde_json::json;
 use std::path::Path;
 
-/// Side of a cell of a sheet, in pixels.
+/// Side of a sheet's cell in pixels.
 const CELL: usize = 256;
-/// A sheet has at most this many columns.
+/// Maximum number of columns of a sheet.
 const COLUMNS: usize = 13;
 
-/// Renders an edited inversion: the face, the photo with the face in it, or a sheet.
+/// Renders the edited inversion and writes the output image.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     context.may_write(&args.output)?;
-    let mut edits = Vec::new();
-    for set in &args.set {
-        match (set.strength, args.sheet) {
-            (None, None) => {
-                return Err(Failure::Usage(format!(
-                    "--set {}: how far? write {}=SIGMA, for example {0}=1.5",
-                    set.name, set.name
-                )));
-            }
-            (strength, _) => {
-                edits.push(Edit { direction: set.name.clone(), strength: strength.unwrap_or(1.0) })
-            }
-        }
-    }
+    let edits = edits(&args.set, args.sheet.is_some())?;
     let inversion = Inversion::open(&args.inversion)?;
     let model = context.model(Some(&inversion.info.bundle))?;
     let directions = model.directions()?;
@@ -59,7 +46,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
             let ws = editor.moved(&inversion.ws, &edits, args.layers.as_ref())?;
             let image = editor.image(ws.view(), &context.cancel)?;
             match &args.paste_into {
-                Some(photo) => pasted(photo, &inversion, &image)?.save(&args.output)?,
+                Some(photo) => paste_into(photo, &inversion, &image)?.save(&args.output)?,
                 None => save(&image_from_crop(image.view()), &args.output)?,
             }
         }
@@ -71,19 +58,31 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     )
 }
 
+/// The edits of `--set`. Only a sheet allows a direction without a strength.
+fn edits(set: &[SetArg], has_sheet: bool) -> std::result::Result<Vec<Edit>, Failure> {
+    let edit = |set: &SetArg| match set.strength {
+        None if !has_sheet => Err(Failure::Usage(format!(
+            "--set {0}: the strength is missing; write {0}=SIGMA, for example {0}=1.5",
+            set.name
+        ))),
+        strength => Ok(Edit { direction: set.name.clone(), strength: strength.unwrap_or(1.0) }),
+    };
+    set.iter().map(edit).collect()
+}
+
 fn save(image: &RgbImage, path: &Path) -> Result<()> {
     Photo::from_pixels(path, DynamicImage::ImageRgb8(image.clone())).save(path)
 }
 
-/// The photo with the face replaced by `image`.
-fn pasted(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Photo> {
+/// Loads the photo and replaces the face by `image`, `[1,3,R,R]` in `[-1,1]`.
+fn paste_into(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Photo> {
     let mut photo = Photo::load(path)?;
     let alignment = inversion.place_in(&path.display().to_string(), [photo.width(), photo.height()])?;
     paste(&mut photo, image.view(), alignment, &PasteOptions::default())?;
     Ok(photo)
 }
 
-/// One row per direction, from the weakest to the strongest.
+/// A contact sheet with a row for each direction and increasing strengths from left to right.
 fn sheet(
     context: &Context,
     args: &EditArgs,
@@ -92,7 +91,7 @@ fn sheet(
     names: &[String],
     Strengths(from, to): Strengths,
 ) -> Result<RgbImage> {
-    // Whole σ where they fit, else as many equal steps as there is room for.
+    // Steps of 1 σ if they fit, otherwise the maximum number of equal steps.
     let span = (to - from).ceil() as usize;
     let columns = if span < COLUMNS { span + 1 } else { COLUMNS };
     let strength = |i: usize| from + (to - from) * i as f32 / (columns - 1) as f32;

@@ -1,13 +1,13 @@
-//! ONNX Runtime's CUDA build, and stand-ins for the CUDA libraries that it loads: made of its own list of imports.
+//! ONNX Runtime's CUDA build, and stubs of the CUDA libraries that it loads, generated from its list of imports.
 
-use crate::steps;
-use gani_cli::fetch::{ONNX_RUNTIME, Wheel, fetch_wheel, unpack};
+use gani_fetch::{ONNX_RUNTIME, Wheel, fetch_wheel, unpack};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use xtask::steps;
 
-/// The release that gani pins, built for CUDA 13.
+/// The pinned release of ONNX Runtime, built for CUDA 13.
 const ONNX_RUNTIME_GPU: Wheel = Wheel {
     name: "onnxruntime-gpu",
     version: ONNX_RUNTIME.version,
@@ -16,14 +16,13 @@ const ONNX_RUNTIME_GPU: Wheel = Wheel {
     megabytes: 250,
 };
 
-/// The provider's file: it is what needs CUDA.
+/// The file of the CUDA provider, which links to the CUDA libraries.
 const PROVIDER: &str = "libonnxruntime_providers_cuda.so";
 
-/// Fetches the libraries into `folder` and compiles the stand-ins beside them, unless both lie there; returns the file of
-/// ONNX Runtime.
+/// Downloads the libraries into `folder` and compiles the stubs, unless both are there. Returns the path of ONNX Runtime.
 pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
     let (library, stamp) = (folder.join("libonnxruntime.so"), folder.join("stamp"));
-    let source = steps::root().join("xtask/cuda/standins.c");
+    let source = steps::root().join("xtask/dev/cuda/stubs.c");
     let read =
         |path: &Path| fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
     let wanted = ONNX_RUNTIME_GPU.requirement() + "\n" + &read(&source)?;
@@ -42,11 +41,11 @@ pub fn prepare(folder: &Path) -> Result<PathBuf, String> {
     Ok(library)
 }
 
-/// The provider last: where it is, all are.
+/// Downloads the libraries. The provider is moved last, so its presence implies that of the others.
 fn fetch(folder: &Path, library: &Path) -> Result<(), String> {
     let work =
         tempfile::tempdir_in(folder).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
-    println!("fetching ONNX Runtime for CUDA ({} MB) through pip", ONNX_RUNTIME_GPU.megabytes);
+    println!("downloading ONNX Runtime for CUDA ({} MB) through pip", ONNX_RUNTIME_GPU.megabytes);
     let wheel = fetch_wheel(&ONNX_RUNTIME_GPU, work.path()).map_err(|e| e.to_string())?;
     let wanted = |name: &str| {
         let file = name.strip_prefix("onnxruntime/capi/").unwrap_or_default();
@@ -66,14 +65,14 @@ fn fetch(folder: &Path, library: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The CUDA libraries that `provider` is linked with, and which functions it takes from each.
+/// The CUDA libraries that `provider` links to, with the functions it imports from each.
 fn imports(provider: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
     let listing =
         steps::read(Command::new("objdump").args(["--private-headers", "--dynamic-syms"]).arg(provider))?;
     Ok(parse(&listing))
 }
 
-/// Reads `NEEDED libcudart.so.13`, and `0000 DF *UND* 0000 (libcudart.so.13) cudaMalloc`.
+/// Parses lines such as `NEEDED libcudart.so.13` and `0000 DF *UND* 0000 (libcudart.so.13) cudaMalloc`.
 fn parse(listing: &str) -> BTreeMap<String, Vec<String>> {
     let mut libraries = BTreeMap::new();
     for line in listing.lines() {
@@ -93,7 +92,7 @@ fn parse(listing: &str) -> BTreeMap<String, Vec<String>> {
     libraries
 }
 
-/// Compiles one stand-in. Its weak functions give way to those of `source`.
+/// Compiles the stub of one library. The functions of `source` override its weak ones.
 fn compile(folder: &Path, name: &str, symbols: &[String], source: &Path) -> Result<(), String> {
     let (code, versions) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.map")));
     let weak = symbols.iter().map(|s| format!("__attribute__((weak)) long {s}(void) {{ return 0; }}\n"));
@@ -102,7 +101,7 @@ fn compile(folder: &Path, name: &str, symbols: &[String], source: &Path) -> Resu
     };
     write(&code, weak.collect())?;
     write(&versions, format!("{name} {{ global: *; }};\n"))?;
-    // The generated functions differ in type from those of libraries that the compiler knows.
+    // -w: the generated functions conflict with builtin declarations of the compiler.
     steps::run(
         Command::new("cc")
             .args(["-std=c11", "-O1", "-w", "-shared", "-fPIC"])
@@ -118,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn imports_are_grouped_by_the_library_that_has_them() {
+    fn imports_are_grouped_by_library() {
         let listing = "\
   NEEDED               libcudart.so.13
   NEEDED               libcuda.so.1

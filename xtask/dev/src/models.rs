@@ -1,6 +1,6 @@
-//! `cargo xtask regenerate`: makes the committed bundles under `models/` again from the project's source networks.
+//! `cargo xtask regenerate`: builds the committed bundles under `models/` from the project's source networks.
 //!
-//! What is stored as f16 and what stays f32 was decided by measurement, see `models/README.md`.
+//! `models/README.md` has the measurements that determine which networks are stored as f16 and which as f32.
 
 use gani_core::bundle::{Generator, Manifest, Mapping, Store, describe};
 use gani_onnx::checkpoint::Checkpoint;
@@ -10,29 +10,29 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-/// The losses see faces at this edge; graphs are stored for it and read for others.
-const LOSS_SIZE: usize = 256;
+/// Input resolution of the stored loss networks. They are converted to other resolutions when they are read.
+const LOSS_RESOLUTION: usize = 256;
 
-/// Makes `models/common` and `models/ffhq-64` from the folder `assets` (`nets/`, `directions/`).
-pub fn run(assets: &Path, models: &Path) -> Result<(), String> {
+/// Builds `models/common` and `models/ffhq-64` from the folder `assets` (`nets/`, `directions/`).
+pub fn regenerate(assets: &Path, models: &Path) -> Result<(), String> {
     common(assets, &models.join("common"))
         .and_then(|()| ffhq_64(assets, &models.join("ffhq-64")))
-        .map_err(|error| format!("models cannot be made from {}: {error}", assets.display()))
+        .map_err(|error| format!("cannot build the models from {}: {error}", assets.display()))
 }
 
-/// Networks that all bundles of faces share.
+/// The networks that all face bundles share.
 fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let nets = assets.join("nets");
     let published = read::from_file(&nets.join("encoder.onnx"), &[])?;
     Store::Half.write(&encoder::with_identity(&published)?, &to.join("encoder.onnx"))?;
 
-    let pair = [1, 3, LOSS_SIZE, LOSS_SIZE];
+    let pair = [1, 3, LOSS_RESOLUTION, LOSS_RESOLUTION];
     let published = read::from_file(&nets.join("stlpips_alex.onnx"), &[("a", &pair), ("b", &pair)])?;
-    Store::Half.write(&lpips::shift_tolerant(&published, LOSS_SIZE)?, &to.join("lpips.onnx"))?;
+    Store::Half.write(&lpips::shift_tolerant(&published, LOSS_RESOLUTION)?, &to.join("lpips.onnx"))?;
 
     let checkpoint = Checkpoint::read(&nets.join("parsing.pth"))?;
-    Store::Full.write(&parsing::contracting_path(&checkpoint, LOSS_SIZE)?, &to.join("parsing.onnx"))?;
+    Store::Full.write(&parsing::contracting_path(&checkpoint, LOSS_RESOLUTION)?, &to.join("parsing.onnx"))?;
 
     let published = read::from_file(&nets.join("mobileface.onnx"), &[])?;
     Store::Half.write(&published, &to.join("mobileface.onnx"))?;
@@ -43,19 +43,19 @@ fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The small true StyleGAN2.
+/// The small StyleGAN2, 64 px.
 fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
-    let made = stylegan2::build(&Checkpoint::read(&assets.join("nets").join("stylegan2-ffhq-64.pt"))?)?;
-    Store::Full.write(&made.generator, &to.join("generator.onnx"))?;
-    Store::Full.write(&made.mapping, &to.join("mapping.onnx"))?;
-    let w_avg = made.w_avg.as_ref().and_then(|t| t.as_f32()).ok_or("the checkpoint has no latent_avg")?;
+    let built = stylegan2::build(&Checkpoint::read(&assets.join("nets").join("stylegan2-ffhq-64.pt"))?)?;
+    Store::Full.write(&built.generator, &to.join("generator.onnx"))?;
+    Store::Full.write(&built.mapping, &to.join("mapping.onnx"))?;
+    let w_avg = built.w_avg.as_ref().and_then(|t| t.as_f32()).ok_or("the checkpoint has no latent_avg")?;
     ndarray_npy::write_npy(to.join("w_avg.npy"), &ndarray::aview1(w_avg))?;
     let manifest = Manifest {
         title: "Faces, 64 px: StyleGAN2 for tests and a first run".into(),
-        size: made.size,
+        size: built.resolution,
         provenance: "distilled for gani from samples of MobileStyleGAN".into(),
-        generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },
+        generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..Manifest::of_faces("ffhq-64")
     };

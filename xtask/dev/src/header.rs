@@ -1,9 +1,9 @@
 //! Generates `include/gani.h` from the sources of `plugin-ffi` with cbindgen.
 
-use crate::steps;
 use cbindgen::{Builder, Config, DocumentationStyle, ExportConfig, Language, Style};
 use gani as abi;
 use std::mem::size_of;
+use xtask::steps;
 
 /// Path of the header, relative to the repository root.
 pub const PATH: &str = "include/gani.h";
@@ -133,7 +133,7 @@ fn assertions() -> String {
 mod tests {
     #[test]
     fn the_committed_header_is_up_to_date() {
-        let committed = std::fs::read_to_string(crate::steps::root().join(super::PATH)).unwrap_or_default();
+        let committed = std::fs::read_to_string(xtask::steps::root().join(super::PATH)).unwrap_or_default();
         assert!(
             committed == super::text().unwrap(),
             "run `cargo xtask regenerate` and commit {}",

@@ -1,28 +1,28 @@
-//! Where ONNX Runtime places the nodes of a session, read off its own log.
+//! The placement of a session's nodes, parsed from ONNX Runtime's log.
 
 use gani_core::runtime::{LOG, Runtime};
 use gani_onnx::Graph;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// How many nodes run where.
+/// The assignment of a graph's nodes to execution providers.
 #[derive(Debug, Default, PartialEq)]
 pub struct Placement {
-    /// Nodes on the GPU, once ONNX Runtime has folded and fused what it can.
+    /// Number of nodes on the GPU, after ONNX Runtime's constant folding and fusion.
     pub cuda: usize,
-    /// The others: `ConvTranspose on CPUExecutionProvider`.
+    /// The other nodes, as `ConvTranspose on CPUExecutionProvider`.
     pub elsewhere: Vec<String>,
-    /// Copies between host and GPU that were put in between.
+    /// Number of inserted copies between host and GPU.
     pub copies: usize,
-    /// Why, where the provider says it.
+    /// The provider's reasons for placing nodes on the CPU, if it logs any.
     pub reasons: BTreeSet<String>,
 }
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-struct Listener;
+struct Capture;
 
-impl log::Log for Listener {
+impl log::Log for Capture {
     fn enabled(&self, record: &log::Metadata<'_>) -> bool {
         record.target() == LOG
     }
@@ -36,25 +36,25 @@ impl log::Log for Listener {
     fn flush(&self) {}
 }
 
-/// Begins to listen.
-pub fn listen() {
-    // A second call finds the listener there.
-    if log::set_logger(&Listener).is_ok() {
+/// Starts capturing ONNX Runtime's log.
+pub fn capture_log() {
+    // A second call has no effect.
+    if log::set_logger(&Capture).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
     }
 }
 
-/// Makes a session of the graph and says where its nodes went.
+/// Creates a session of the graph and returns the placement of its nodes.
 pub fn place(runtime: &Runtime, name: &str, graph: &Graph) -> Result<Placement, String> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
     runtime.compile(name, graph).map_err(|e| e.to_string())?;
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     parse(lines.iter().map(String::as_str))
-        .ok_or_else(|| format!("{name}: ONNX Runtime's log does not say where its nodes are"))
+        .ok_or_else(|| format!("{name}: ONNX Runtime's log does not contain the placement of its nodes"))
 }
 
-/// Reads ` All nodes placed on [P]. Number of nodes: N`, or for each provider ` Node(s) placed on [P]. Number of nodes: N`
-/// and below it a line `   Op (name)` for each of its nodes; and the CUDA provider's reasons.
+/// Parses ` All nodes placed on [P]. Number of nodes: N`, or for each provider ` Node(s) placed on [P]. Number of nodes: N`
+/// followed by a line `   Op (name)` for each of its nodes. Also collects the CUDA provider's reasons.
 fn parse<'l>(lines: impl Iterator<Item = &'l str>) -> Option<Placement> {
     let mut found = Placement::default();
     let mut provider = None;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn all_on_one_provider() {
+    fn all_nodes_on_one_provider() {
         let all = |provider| {
             parsed(&["Node placements", &format!(" All nodes placed on [{provider}]. Number of nodes: 7")])
         };
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_on_the_processor_and_its_copies_are_found() {
+    fn a_node_on_the_cpu_and_its_copies_are_detected() {
         let found = parsed(&[
             " Node(s) placed on [CPUExecutionProvider]. Number of nodes: 1",
             "   ConvTranspose ()",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_no_verdict() {
+    fn a_log_without_placement_is_rejected() {
         assert_eq!(parse(["onnxruntime graph.cc:1 Something: else"].into_iter()), None);
     }
 }

@@ -1,5 +1,6 @@
-/* What stand-ins for the CUDA libraries have to answer sensibly, so that ONNX Runtime's CUDA provider makes sessions on a
-   machine without a GPU. Memory is the processor's; nothing computes. Every other function is a weak one that returns 0. */
+/* Stubs of the CUDA functions whose results ONNX Runtime's CUDA provider uses while it creates a session. They allow that on a
+   machine without a GPU. Device memory is host memory; kernels do nothing. All other functions are generated weak stubs
+   that return 0. */
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ status cudaGetDevice(int *device) { *device = 0; return SUCCESS; }
 status cudaGetDeviceProperties(struct device *d, int index) {
     (void)index;
     memset(d, 0, DEVICE_SIZE);
-    strcpy(d->name, "stand-in");
+    strcpy(d->name, "stub");
     d->major = MAJOR;
     d->minor = MINOR;
     d->processors = PROCESSORS;
@@ -56,7 +57,7 @@ status cudaGetDeviceProperties(struct device *d, int index) {
     return SUCCESS;
 }
 
-/* 16, 75, 76 are cudaDevAttrMultiProcessorCount and the compute capability's two parts. */
+/* 16, 75 and 76: cudaDevAttrMultiProcessorCount, cudaDevAttrComputeCapabilityMajor and ...Minor. */
 status cudaDeviceGetAttribute(int *value, int attribute, int device) {
     (void)device;
     *value = attribute == 16 ? PROCESSORS : attribute == 75 ? MAJOR : attribute == 76 ? MINOR : 1024;
@@ -67,7 +68,7 @@ status cudaRuntimeGetVersion(int *version) { *version = 13000; return SUCCESS; }
 status cudaDriverGetVersion(int *version) { *version = 13000; return SUCCESS; }
 status cudaMemGetInfo(size_t *free, size_t *total) { *free = *total = MEMORY; return SUCCESS; }
 
-/* Pages that nobody writes take no memory. */
+/* Pages that are never written take no physical memory. */
 status cudaMalloc(void **p, size_t bytes) {
     *p = aligned_alloc(256, (bytes + 511) / 256 * 256);
     return *p ? SUCCESS : 2; /* cudaErrorMemoryAllocation */
@@ -96,7 +97,7 @@ status cudaMemsetAsync(void *p, int value, size_t bytes, void *stream) {
     return cudaMemset(p, value, bytes);
 }
 
-/* Handles: never looked into. */
+/* Opaque handles. */
 static status handle(void **h) { *h = calloc(1, 64); return *h ? SUCCESS : 2; }
 status cudaStreamCreate(void **stream) { return handle(stream); }
 status cudaStreamCreateWithFlags(void **stream, unsigned flags) { (void)flags; return handle(stream); }
@@ -114,7 +115,7 @@ status cublasLtCreate(void **h) { return handle(h); }
 status cublasGetMathMode(void *h, int *mode) { (void)h; *mode = 0; return SUCCESS; }
 void *__cudaRegisterFatBinary(void *binary) { (void)binary; return calloc(1, 64); }
 
-const char *cudaGetErrorName(status s) { (void)s; return "stand-in"; }
-const char *cudaGetErrorString(status s) { (void)s; return "the stand-in for CUDA failed"; }
-const char *cublasGetStatusName(status s) { (void)s; return "stand-in"; }
-const char *cublasGetStatusString(status s) { (void)s; return "the stand-in for cuBLAS failed"; }
+const char *cudaGetErrorName(status s) { (void)s; return "stub"; }
+const char *cudaGetErrorString(status s) { (void)s; return "the CUDA stub failed"; }
+const char *cublasGetStatusName(status s) { (void)s; return "stub"; }
+const char *cublasGetStatusString(status s) { (void)s; return "the cuBLAS stub failed"; }

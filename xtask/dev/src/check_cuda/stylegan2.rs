@@ -1,4 +1,4 @@
-//! The graphs of a StyleGAN2 of full width with weights that mean nothing: what they cost does not depend on them.
+//! The graphs of a full-width StyleGAN2 with arbitrary weights. Placement and cost do not depend on the weights.
 
 use gani_core::bundle::Bundle;
 use gani_core::graphs::{Named, of_objective};
@@ -9,12 +9,12 @@ use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
 
-/// Width of w.
-const STYLE: usize = 512;
-/// Layers of the mapping network.
+/// Dimension of w.
+const W_DIM: usize = 512;
+/// Number of layers of the mapping network.
 const MAPPING: usize = 8;
 
-/// Generator, mapping and the graphs of tuning, with the loss networks of `ffhq-1024`.
+/// The generator, the mapping network and the graphs of tuning, with the loss networks of `ffhq-1024`.
 pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
     let network = stylegan2::build(&checkpoint(size)).map_err(|e| e.to_string())?;
     let faces = Bundle::open("ffhq-1024").map_err(|e| e.to_string())?;
@@ -32,12 +32,12 @@ pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
     Ok(all)
 }
 
-/// Channels at a resolution (Karras et al. 2020, config F).
-fn width(size: usize) -> usize {
-    (32768 / size).min(512)
+/// Number of channels at a resolution (Karras et al. 2020, config F).
+fn channels(resolution: usize) -> usize {
+    (32768 / resolution).min(512)
 }
 
-/// A checkpoint as rosinality's code writes it.
+/// A checkpoint in the layout of rosinality's stylegan2-pytorch.
 fn checkpoint(size: usize) -> Checkpoint {
     let mut tensors: Vec<(String, Tensor)> = Vec::new();
     let mut add = |key: String, shape: &[usize]| {
@@ -46,13 +46,13 @@ fn checkpoint(size: usize) -> Checkpoint {
         tensors.extend(Tensor::f32(shape, (0..count).map(value).collect()).map(|tensor| (key, tensor)));
     };
     for i in 1..=MAPPING {
-        add(format!("style.{i}.weight"), &[STYLE, STYLE]);
-        add(format!("style.{i}.bias"), &[STYLE]);
+        add(format!("style.{i}.weight"), &[W_DIM, W_DIM]);
+        add(format!("style.{i}.bias"), &[W_DIM]);
     }
-    add("input.input".into(), &[1, width(4), 4, 4]);
+    add("input.input".into(), &[1, channels(4), 4, 4]);
     let modulated = |add: &mut dyn FnMut(String, &[usize]), name: &str, shape: [usize; 4]| {
         add(format!("{name}.conv.weight"), &[&[1], &shape[..]].concat());
-        add(format!("{name}.conv.modulation.weight"), &[shape[1], STYLE]);
+        add(format!("{name}.conv.modulation.weight"), &[shape[1], W_DIM]);
         add(format!("{name}.conv.modulation.bias"), &[shape[1]]);
     };
     let styled =
@@ -66,11 +66,11 @@ fn checkpoint(size: usize) -> Checkpoint {
         modulated(add, name, [3, from, 1, 1]);
         add(format!("{name}.bias"), &[1, 3, 1, 1]);
     };
-    styled(&mut add, "conv1", 0, [width(4); 2], 4);
-    to_rgb(&mut add, "to_rgb1", width(4));
+    styled(&mut add, "conv1", 0, [channels(4); 2], 4);
+    to_rgb(&mut add, "to_rgb1", channels(4));
     for k in 0..size.ilog2() as usize - 2 {
         let (up, same, size) = (2 * k, 2 * k + 1, 8 << k);
-        let (from, to) = (width(size / 2), width(size));
+        let (from, to) = (channels(size / 2), channels(size));
         styled(&mut add, &format!("convs.{up}"), up + 1, [from, to], size);
         add(format!("convs.{up}.conv.blur.kernel"), &[4, 4]);
         styled(&mut add, &format!("convs.{same}"), same + 1, [to, to], size);
