@@ -8,10 +8,10 @@ pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 
 use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gani_core::edit::Layers;
-use gani_core::method::Method;
-use gani_core::photo::FaceChoice;
-use gani_core::preset::Preset;
+use gani_core::edit::StyleRange;
+use gani_core::settings::Method;
+use gani_core::face::FaceChoice;
+use gani_core::settings::Preset;
 use gani_core::runtime::DeviceChoice;
 use std::path::PathBuf;
 
@@ -104,7 +104,7 @@ pub struct InvertArgs {
     #[arg(long, value_name = "fast|best|paper", default_value = "best")]
     pub preset: Preset,
     /// Use the loss weights of this domain (Table 1 of the paper) instead of the model's
-    #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::domain::NAMES))]
+    #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::domain::NAMES))]
     pub domain: Option<String>,
     /// Number of steps of the method, instead of the preset's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -141,7 +141,7 @@ pub struct EditArgs {
     pub set: Vec<SetArg>,
     /// Apply the edits only to these style layers, counted from 0
     #[arg(long, value_name = "A-B")]
-    pub layers: Option<Layers>,
+    pub layers: Option<StyleRange>,
     /// Use the generator without the tuned weights, for comparison
     #[arg(long)]
     pub untuned: bool,

@@ -4,7 +4,8 @@ use crate::context::Context;
 use crate::hints::{self, Hint};
 use gani_core::Result;
 use gani_core::model::Model;
-use gani_core::photo::{Alignment, FaceChoice, Photo};
+use gani_core::face::{Alignment, FaceChoice};
+use gani_core::photo::Photo;
 use ndarray::Array4;
 
 /// A face to invert.
@@ -33,7 +34,7 @@ pub fn faces(
         let crop = photo.as_crop(model.crop_shape()).hint(applies, leave_out)?;
         return Ok(vec![Face { crop, alignment: None, name: stem }]);
     }
-    let resolution = model.crop_size();
+    let resolution = model.crop_resolution();
     let found = model.faces(photo, &context.cancel);
     let applies = if detects_faces { |_: &_| false } else { hints::unsupported };
     let found = found.hint(applies, "pass --aligned if the photo is an aligned crop")?;
@@ -47,7 +48,7 @@ pub fn faces(
         ));
     }
     let several = selected.len() > 1;
-    let face = |(n, face): &(usize, &gani_core::photo::Face)| {
+    let face = |(n, face): &(usize, &gani_core::face::Face)| {
         let name = if several { format!("{stem}-face{n}") } else { stem.clone() };
         Ok(Face { crop: face.alignment.crop(photo, resolution)?, alignment: Some(face.alignment), name })
     };

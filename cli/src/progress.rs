@@ -25,10 +25,10 @@ impl Bar {
     /// Shows a progress event.
     pub fn on_progress(&mut self, event: Progress<'_>) {
         match event {
-            Progress::Expected(time) if !self.quiet => {
+            Progress::Eta(time) if !self.quiet => {
                 eprintln!("  estimated time: {}", format_duration(time))
             }
-            Progress::Expected(_) | Progress::Preview(_) => {}
+            Progress::Eta(_) | Progress::Preview(_) => {}
             Progress::Begin(stage) => {
                 self.bar.reset();
                 self.bar.set_message(match stage {

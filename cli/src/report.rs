@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gani_core::evaluate::{Drift, Editability, Mean};
+use gani_core::report::evaluation::{Drift, Editability, Mean};
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::image_from_crop;
@@ -137,7 +137,7 @@ fn strength_retained(case: &Case) -> Option<f64> {
 }
 
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    Mean::of(values).map(|m| m.mean)
+    Mean::from_values(values).map(|m| m.mean)
 }
 
 /// One line of text about a case.
@@ -178,7 +178,7 @@ impl Report {
     pub fn compute_means(&mut self, methods: impl Iterator<Item = String>) {
         let row = |method: String| {
             let cases: Vec<&Case> = self.cases.iter().filter(|c| c.method == method).collect();
-            let means = COLUMNS.iter().map(|(_, value)| Mean::of(cases.iter().map(|c| value(c)))).collect();
+            let means = COLUMNS.iter().map(|(_, value)| Mean::from_values(cases.iter().map(|c| value(c)))).collect();
             Row { method, n: cases.len(), means }
         };
         self.methods = methods.map(row).collect();

@@ -1,8 +1,8 @@
 //! Values of command-line options, parsed from text.
 
 use gani_core::edit::Edit;
-use gani_core::method::Method;
-use gani_core::preset::Preset;
+use gani_core::settings::Method;
+use gani_core::settings::Preset;
 use gani_core::{Error, Result};
 use std::path::PathBuf;
 use std::str::FromStr;

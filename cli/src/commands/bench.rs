@@ -1,7 +1,7 @@
 //! `gani bench`: measures the parts of an inversion on this machine and estimates the time of whole inversions.
 
 use crate::context::{Context, Outcome};
-use gani_core::bench::{Expected, Figures, bench};
+use gani_core::report::bench::{Expected, Figures, bench};
 
 /// Runs the benchmark and prints the results.
 pub fn run(context: &Context) -> Outcome {

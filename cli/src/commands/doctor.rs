@@ -31,7 +31,7 @@ pub fn run(context: &Context) -> Outcome {
     if let Ok(runtime) = &cpu {
         check("CPU", Ok(format!("{} threads", runtime.threads())));
         // A machine without CUDA passes the check.
-        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::proved);
+        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::self_test);
         check(
             "CUDA",
             Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))),

@@ -4,10 +4,11 @@ use crate::args::{EditArgs, SetArg, Strengths};
 use crate::context::{Context, Failure, Outcome};
 use gani_core::Result;
 use gani_core::edit::Edit;
-use gani_core::editor::Editor;
-use gani_core::figure;
+use gani_core::edit::generator::Generator;
+use gani_core::report::plot;
 use gani_core::inversion::Inversion;
-use gani_core::photo::{PasteOptions, Photo, image_from_crop, paste};
+use gani_core::face::{PasteOptions, paste};
+use gani_core::photo::{Photo, image_from_crop};
 use image::{DynamicImage, RgbImage};
 use ndarray::Array4;
 use serde_json::json;
@@ -29,10 +30,10 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
         directions.get(&edit.direction).map_err(|e| Failure::Usage(e.to_string()))?;
     }
     let editor = if args.untuned {
-        inversion.check_bundle(model.bundle.name(), model.bundle.generator_sha256())?;
-        Editor::untuned(&model)?
+        inversion.check_model(model.bundle.name(), model.bundle.generator_sha256())?;
+        Generator::untuned(&model)?
     } else {
-        Editor::tuned(&model, &inversion)?
+        Generator::tuned(&model, &inversion)?
     };
     match args.sheet {
         Some(strengths) => {
@@ -43,7 +44,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
             save(&sheet(context, args, &editor, &inversion, &names, strengths)?, &args.output)?;
         }
         None => {
-            let ws = editor.moved(&inversion.ws, &edits, args.layers.as_ref())?;
+            let ws = editor.apply_edits(&inversion.ws, &edits, args.layers.as_ref())?;
             let image = editor.image(ws.view(), &context.cancel)?;
             match &args.paste_into {
                 Some(photo) => paste_into(photo, &inversion, &image)?.save(&args.output)?,
@@ -76,8 +77,8 @@ fn save(image: &RgbImage, path: &Path) -> Result<()> {
 
 /// Loads the photo and replaces the face by `image`, `[1,3,R,R]` in `[-1,1]`.
 fn paste_into(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Photo> {
-    let mut photo = Photo::load(path)?;
-    let alignment = inversion.place_in(&path.display().to_string(), [photo.width(), photo.height()])?;
+    let mut photo = Photo::open(path)?;
+    let alignment = inversion.alignment_in(&path.display().to_string(), [photo.width(), photo.height()])?;
     paste(&mut photo, image.view(), alignment, &PasteOptions::default())?;
     Ok(photo)
 }
@@ -86,7 +87,7 @@ fn paste_into(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result
 fn sheet(
     context: &Context,
     args: &EditArgs,
-    editor: &Editor,
+    editor: &Generator,
     inversion: &Inversion,
     names: &[String],
     Strengths(from, to): Strengths,
@@ -99,11 +100,11 @@ fn sheet(
     for name in names {
         for i in 0..columns {
             let edit = Edit { direction: name.clone(), strength: strength(i) };
-            let ws = editor.moved(&inversion.ws, &[edit], args.layers.as_ref())?;
+            let ws = editor.apply_edits(&inversion.ws, &[edit], args.layers.as_ref())?;
             let label = format!("{name} {:+}", (strength(i) * 10.0).round() / 10.0);
             cells.push((label, editor.image(ws.view(), &context.cancel)?));
         }
     }
     let views: Vec<_> = cells.iter().map(|(label, image)| (label.as_str(), image.view())).collect();
-    Ok(figure::sheet(&views, columns, CELL))
+    Ok(plot::contact_sheet(&views, columns, CELL))
 }

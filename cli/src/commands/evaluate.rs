@@ -6,14 +6,15 @@ use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
 use crate::report::{self, Case, FailedCase, Images, Report};
-use gani_core::cache::Cache;
+use gani_core::inversion::Cache;
 use gani_core::edit::Edit;
-use gani_core::editor::Editor;
-use gani_core::evaluate::{Probe, peak_memory_mb, reset_peak_memory};
+use gani_core::edit::generator::Generator;
+use gani_core::report::evaluation::{GeneratorProbe, peak_memory_mb, reset_peak_memory};
 use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
 use gani_core::model::Model;
-use gani_core::photo::{FaceChoice, Photo};
+use gani_core::face::FaceChoice;
+use gani_core::photo::Photo;
 use gani_core::{Error, Result, figure, files, metrics};
 use ndarray::ArrayView4;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
                 Ok(FailedCase { photo: path.clone(), method, error: e.to_string() })
             }
         };
-        let photo = Photo::load(path);
+        let photo = Photo::open(path);
         let found = photo.and_then(|photo| {
             let faces = faces(context, &bench.model, &photo, args.aligned, &FaceChoice::All)?;
             Ok((photo, faces))
@@ -69,7 +70,7 @@ struct Bench<'c> {
     args: &'c EvaluateArgs,
     model: Model,
     /// `None` with --fidelity, or if the model cannot sample latent codes.
-    probe: Option<Probe>,
+    probe: Option<GeneratorProbe>,
     /// The folder of the finished cases.
     folder: PathBuf,
 }
@@ -83,7 +84,7 @@ impl<'c> Bench<'c> {
         if args.fidelity {
             return Ok(bench);
         }
-        bench.probe = match Probe::new(&bench.model, &context.cancel) {
+        bench.probe = match GeneratorProbe::new(&bench.model, &context.cancel) {
             Ok(probe) => Some(probe),
             Err(Error::Unsupported(why)) => {
                 context.say(&format!("drift and editability are not measured: {why}"));
@@ -128,15 +129,15 @@ impl<'c> Bench<'c> {
         let cancel = &context.cancel;
         reset_peak_memory();
         let mut bar = Bar::new(context.common.quiet);
-        let origin = Origin::of(photo, face.alignment);
+        let origin = CropSource::new(photo, face.alignment);
         let inverted =
             invert(model, face.crop.view(), origin, options, cancel, |event| bar.on_progress(event));
         bar.finish();
-        let Inverted { inversion, image, seconds, seconds_per_step, .. } = inverted?;
+        let InversionResult { inversion, image, seconds, seconds_per_step, .. } = inverted?;
         let peak_memory_mb = peak_memory_mb();
-        let [height, width] = model.bundle.image_size();
-        let target = metrics::resize(face.crop.view(), height, width);
-        let tuned = Editor::tuned(model, &inversion)?;
+        let [height, width] = model.bundle.image_shape();
+        let target = photo::resize(face.crop.view(), height, width);
+        let tuned = Generator::tuned(model, &inversion)?;
         let (drift, edits) = match &self.probe {
             Some(p) => (Some(p.drift(&tuned, cancel)?), p.editability(&tuned, &inversion, cancel)?),
             None => (None, vec![]),
@@ -148,7 +149,7 @@ impl<'c> Bench<'c> {
             face: face.name.clone(),
             method: spec.label.clone(),
             metrics: inversion.info.metrics,
-            full_size: model.measure_at_full_size(image.view(), target.view(), cancel)?,
+            full_size: model.measure_at_full_resolution(image.view(), target.view(), cancel)?,
             drift,
             edits,
             steps: inversion.info.history.len(),
@@ -163,7 +164,7 @@ impl<'c> Bench<'c> {
     }
 
     fn options(&self, spec: &MethodSpec) -> Result<InvertOptions> {
-        let mut options = InvertOptions::of(&self.model, spec.method, spec.preset)?;
+        let mut options = InvertOptions::with_method(&self.model, spec.method, spec.preset)?;
         options.seed = self.context.common.seed;
         if let Some(n) = self.args.iterations {
             options.settings.set_iterations(spec.method, n as usize);
@@ -177,16 +178,16 @@ impl<'c> Bench<'c> {
 fn strip(
     context: &Context,
     model: &Model,
-    tuned: &Editor,
+    tuned: &Generator,
     inversion: &Inversion,
 ) -> Result<Option<image::RgbImage>> {
     let named = &model.directions()?.named;
     let shown = SHOWN.into_iter().filter(|s| named.iter().any(|d| d.name == *s));
     let mut cells = Vec::new();
     for (name, strength) in shown.flat_map(|name| STRIP.map(|strength| (name, strength))) {
-        let ws = tuned.moved(&inversion.ws, &[Edit { direction: name.into(), strength }], None)?;
+        let ws = tuned.apply_edits(&inversion.ws, &[Edit { direction: name.into(), strength }], None)?;
         cells.push((format!("{name} {strength:+}"), tuned.image(ws.view(), &context.cancel)?));
     }
     let views: Vec<(&str, ArrayView4<'_, f32>)> = cells.iter().map(|(l, i)| (l.as_str(), i.view())).collect();
-    Ok((!views.is_empty()).then(|| figure::sheet(&views, STRIP.len(), 160)))
+    Ok((!views.is_empty()).then(|| plot::contact_sheet(&views, STRIP.len(), 160)))
 }

@@ -3,7 +3,7 @@
 use crate::args::GenerateArgs;
 use crate::context::{Context, Outcome};
 use crate::hints::{self, Hint};
-use gani_core::editor::Editor;
+use gani_core::edit::generator::Generator;
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::runtime::Cancel;
@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
             "give a latent code with --latent, or import the model again with --mapping",
         )?,
     };
-    let image = Editor::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
+    let image = Generator::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
     Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view())))
         .save(&args.output)?;
     if let Some(dump) = &args.dump {

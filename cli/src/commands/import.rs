@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Outcome {
     context.print(
         &json!({
             "bundle": done.bundle.folder(),
-            "size": done.bundle.image_size(),
+            "size": done.bundle.image_shape(),
             "recognised": recognized,
             "missing": missing,
             "seconds": started.elapsed().as_secs_f64(),
@@ -82,7 +82,7 @@ fn missing(done: &Imported) -> Vec<(&str, String)> {
 
 fn text(done: &Imported) -> String {
     let folder = done.bundle.folder().display();
-    let size = done.bundle.image_size().map(|n| n.to_string()).join(" × ");
+    let size = done.bundle.image_shape().map(|n| n.to_string()).join(" × ");
     let mut lines = vec![format!("created the bundle {folder}: {size} px, {}", done.bundle.manifest().title)];
     lines.extend(done.recognised.iter().map(|[role, file, text]| format!("  {role:18} {file}: {text}")));
     let missing = missing(done);

@@ -2,7 +2,7 @@
 
 use crate::args::InspectArgs;
 use crate::context::{Context, Outcome};
-use gani_core::inspect::{
+use gani_core::report::inspect::{
     self, BundleContents, Checkpoint, Contents, Cost, InversionContents, Network, Tensor,
 };
 
@@ -61,7 +61,7 @@ fn network(n: &Network, kind: &str) -> Vec<String> {
 
 /// `ws [1, 10, 512] → image [1, 3, 64, 64]; 120 nodes, 6,163,456 parameters`.
 fn summary(n: &Network) -> String {
-    let tensors = |tensors: &[inspect::Port]| {
+    let tensors = |tensors: &[inspect::TensorInfo]| {
         let each: Vec<_> = tensors.iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
         each.join(", ")
     };

@@ -7,15 +7,15 @@ use crate::context::{Context, Failure, Outcome};
 use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
-use gani_core::cache::Cache;
-use gani_core::evaluate::peak_memory_mb;
+use gani_core::inversion::Cache;
+use gani_core::report::evaluation::peak_memory_mb;
 use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
-use gani_core::method::Method;
+use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
+use gani_core::settings::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::Photo;
-use gani_core::preset::Settings;
+use gani_core::settings::preset::Settings;
 use gani_core::{Error, Result};
 use outputs::Outputs;
 use serde::Serialize;
@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         preset: args.preset,
         settings: settings(&model, method, args)?,
         seed: context.common.seed,
-        preview_every: 0,
+        preview_interval: 0,
     };
     let mut photos = photos::expand(&args.photos)?;
     if let Some(shard) = args.shard {
@@ -147,7 +147,7 @@ impl Run<'_> {
     /// Inverts the selected faces of one photo and prints the error, if any.
     fn photo(&self, path: &Path) -> PhotoOutcome {
         let mut done = Vec::new();
-        let result = Photo::load(path).and_then(|photo| {
+        let result = Photo::open(path).and_then(|photo| {
             for face in faces(self.context, &self.model, &photo, self.args.aligned, &self.args.face)? {
                 done.push(self.face(&photo, &face)?);
             }
@@ -178,7 +178,7 @@ impl Run<'_> {
             return self.report(&photo.path, &files, &earlier, [0.0, 0.0]);
         }
         files.all().into_iter().try_for_each(|f| context.may_write(f))?;
-        let origin = Origin::of(photo, face.alignment);
+        let origin = CropSource::new(photo, face.alignment);
         // Several bars would overwrite each other.
         let mut bar = Bar::new(context.common.quiet || args.jobs > 1);
         let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |event| {
@@ -187,7 +187,7 @@ impl Run<'_> {
         bar.finish();
         let inverted = inverted?;
         files.write(model, photo, face, &inverted)?;
-        let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
+        let InversionResult { inversion, seconds, seconds_per_step, .. } = &inverted;
         self.report(&photo.path, &files, inversion, [*seconds, *seconds_per_step])
     }
 

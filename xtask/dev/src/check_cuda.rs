@@ -8,8 +8,8 @@ mod stubs;
 mod stylegan2;
 
 use gani_core::bundle::Bundle;
-use gani_core::graphs::{self, Named};
-use gani_core::preset::Preset;
+use gani_core::report::graphs::{self, Named};
+use gani_core::settings::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::{Builder, ConvAttrs, Graph, cost, cuda, write};
 use std::path::Path;
@@ -98,8 +98,8 @@ fn round_trip(runtime: &Runtime) -> Result<(), String> {
         let session = runtime.compile("round trip", &graph)?;
         let (mut one, mut other) = (session.bind()?, session.bind()?);
         one.set("x", &values)?;
-        other.share("x", &one, "x")?;
-        one.in_place("y", "x")?;
+        other.alias_input("x", &one, "x")?;
+        one.alias_output("y", "x")?;
         // The second run is captured as a CUDA graph, the third replays it.
         for _ in 0..3 {
             one.run(&Cancel::new())?;

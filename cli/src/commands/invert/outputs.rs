@@ -2,9 +2,10 @@
 
 use crate::faces::Face;
 use gani_core::inversion::Inversion;
-use gani_core::invert::Inverted;
+use gani_core::invert::InversionResult;
 use gani_core::model::Model;
-use gani_core::photo::{PasteOptions, Photo, image_from_crop, paste};
+use gani_core::face::{PasteOptions, paste};
+use gani_core::photo::{Photo, image_from_crop};
 use gani_core::{Error, Result, figure};
 use image::DynamicImage;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ impl Outputs {
             (start, inverted.encoder_image.view()),
             ("inversion", inverted.image.view()),
         ];
-        photo_of(&self.sheet, figure::sheet(&cells, cells.len(), 512)).save(&self.sheet)?;
+        photo_of(&self.sheet, plot::contact_sheet(&cells, cells.len(), 512)).save(&self.sheet)?;
         photo_of(&self.curve, loss_curve(&inverted.inversion)).save(&self.curve)?;
         inverted.inversion.save(&self.inversion)
     }
@@ -89,7 +90,7 @@ fn loss_curve(inversion: &Inversion) -> image::RgbImage {
     let lines: Vec<(&str, &[f64])> =
         info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
     let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
-    figure::loss_curve(&title, &lines)
+    plot::loss_curve(&title, &lines)
 }
 
 fn photo_of(path: &Path, image: image::RgbImage) -> Photo {

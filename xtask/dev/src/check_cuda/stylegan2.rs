@@ -1,10 +1,10 @@
 //! The graphs of a full-width StyleGAN2 with arbitrary weights. Placement and cost do not depend on the weights.
 
 use gani_core::bundle::Bundle;
-use gani_core::graphs::{Named, of_objective};
-use gani_core::method::Method;
-use gani_core::objective::Objective;
-use gani_core::preset::Preset;
+use gani_core::report::graphs::{Named, of_objective};
+use gani_core::settings::Method;
+use gani_core::loss::similarity::SimilarityLoss;
+use gani_core::settings::Preset;
 use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
@@ -19,8 +19,8 @@ pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
     let network = stylegan2::build(&checkpoint(size)).map_err(|e| e.to_string())?;
     let faces = Bundle::open("ffhq-1024").map_err(|e| e.to_string())?;
     let domain = faces.domain().map_err(|e| e.to_string())?;
-    let resolution = faces.loss_size();
-    let objective = Objective {
+    let resolution = faces.loss_resolution();
+    let objective = SimilarityLoss {
         generator: network.generator.clone(),
         tunable: network.tunable,
         networks: faces.losses(resolution).map_err(|e| e.to_string())?,
