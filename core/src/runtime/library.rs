@@ -121,9 +121,9 @@ fn accept(path: PathBuf, telemetry_is_off: bool) -> Result<LibraryFile> {
 
 fn check(found: &LibraryFile, telemetry_is_off: bool) -> std::result::Result<(), String> {
     match found.version {
-        Some(v) if v < Version(1, OLDEST, 0) => {
-            Err(format!("ONNX Runtime {v} is too old; 1.{OLDEST} to 1.{NEWEST_WITHOUT_TELEMETRY} are accepted"))
-        }
+        Some(v) if v < Version(1, OLDEST, 0) => Err(format!(
+            "ONNX Runtime {v} is too old; 1.{OLDEST} to 1.{NEWEST_WITHOUT_TELEMETRY} are accepted"
+        )),
         Some(v) if v >= Version(1, NEWEST_WITHOUT_TELEMETRY + 1, 0) && !telemetry_is_off => Err(format!(
             "ONNX Runtime {v} may report usage over the network; set ORT_DISABLE_TELEMETRY=1 in the environment to \
              prevent that"
@@ -210,10 +210,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = [dir.path().to_owned()];
         let text = find_in(&folder, false).unwrap_err().to_string();
-        assert!(
-            text.contains("ORT_DYLIB_PATH") && text.contains(&folder[0].display().to_string()),
-            "{text}"
-        );
+        assert!(text.contains("ORT_DYLIB_PATH") && text.contains(&folder[0].display().to_string()), "{text}");
 
         fs::write(dir.path().join("libonnxruntime.so.1.20.0"), "VERS_1.20.0\0").unwrap();
         fs::write(dir.path().join("libonnxruntime.so.1.31.0"), "VERS_1.31.0\0").unwrap();
