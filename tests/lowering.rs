@@ -2,8 +2,8 @@
 #![allow(missing_docs)]
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
-use gani_onnx::cuda::{may_be_recorded, recordable, unfolded};
-use gani_onnx::expr::ConvAttrs;
+use gani_onnx::cuda::{decompose_grouped, is_capturable, make_capturable};
+use gani_onnx::ConvAttrs;
 use gani_onnx::{Attrs, Builder, Graph, Tensor, winograd, write};
 use ndarray::ArrayD;
 use rand::SeedableRng;
@@ -122,9 +122,9 @@ fn gradients_of_large_pictures_are_those_of_the_convolution() {
 
 #[test]
 fn unfolding_gives_values_and_gradients_of_the_transposed_convolution() {
-    compare("ConvTranspose", [1, 8, 5, 4], [8, 1, 2, 2], &ConvAttrs::same(0).stride(2).groups(2), unfolded);
+    compare("ConvTranspose", [1, 8, 5, 4], [8, 1, 2, 2], &ConvAttrs::same(0).stride(2).groups(2), decompose_grouped);
     let uneven = ConvAttrs { strides: vec![2, 3], ..ConvAttrs::same(0).groups(3) };
-    compare("ConvTranspose", [1, 6, 3, 2], [6, 2, 2, 3], &uneven, unfolded);
+    compare("ConvTranspose", [1, 6, 3, 2], [6, 2, 2, 3], &uneven, decompose_grouped);
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn what_cuda_graphs_would_forget_is_a_sum() {
     b.output("unequal", b.concat(&[x, y, x], 1));
     b.output("equal", b.concat(&[y, y], 0));
     let plain = b.finish().unwrap();
-    let safe = recordable(&plain).unwrap();
-    assert!(!may_be_recorded(&plain) && may_be_recorded(&safe), "{safe}");
+    let safe = make_capturable(&plain).unwrap();
+    assert!(!is_capturable(&plain) && is_capturable(&safe), "{safe}");
     let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
     let runtime = Runtime::load(&options).unwrap();
     assert_eq!(run(&runtime, &plain), run(&runtime, &safe));
@@ -172,6 +172,6 @@ fn what_gains_nothing_is_left_as_it_is() {
     let two = ConvAttrs::same(0).stride(2);
     for (w, conv) in [([8, 1, 3, 3], two.clone().groups(2)), ([8, 1, 2, 2], two)] {
         let plain = graph("ConvTranspose", [1, 8, 5, 4], w, &conv);
-        assert_eq!(unfolded(&plain).unwrap().to_string(), plain.to_string());
+        assert_eq!(decompose_grouped(&plain).unwrap().to_string(), plain.to_string());
     }
 }

@@ -4,7 +4,7 @@
 
 use gani_core::report::evaluation::{peak_memory_mb, reset_peak_memory};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions, Session};
-use gani_onnx::expr::ConvAttrs;
+use gani_onnx::ConvAttrs;
 use gani_onnx::{Builder, Graph, cost, write};
 
 const LAYERS: usize = 4;
@@ -49,7 +49,7 @@ fn a_gradient_takes_little_more_than_what_is_needed_at_one_time_and_gives_it_bac
     let runtime = Runtime::load(&options).unwrap();
     let graph = gradient();
     let (open, of_open) = run(runtime.compile("open", &graph).unwrap());
-    let needed = cost::of(&graph).activations / 1_000_000;
+    let needed = cost::count(&graph).activations / 1_000_000;
     assert!(open < needed * 3 / 2, "{open} MB for {needed}");
 
     // The session is gone, and so is what it used: a second one takes as much again, from the system.

@@ -121,7 +121,7 @@ fn survive(bytes: Vec<u8>) {
     let b = Builder::new();
     let info = |v| graph.info(v);
     let inputs: Vec<_> =
-        graph.inputs().iter().map(|&v| b.input_of(&info(v).name, &info(v).shape, info(v).dtype)).collect();
+        graph.inputs().iter().map(|&v| b.typed_input(&info(v).name, &info(v).shape, info(v).dtype)).collect();
     let bindings: Vec<_> =
         graph.inputs().iter().map(|&v| info(v).name.as_str()).zip(inputs.iter().copied()).collect();
     let Ok(outputs) = b.inline(&graph, &bindings) else { return };

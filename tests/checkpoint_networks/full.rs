@@ -10,16 +10,16 @@ use gani_core::loss::similarity::{Pixel, Wrt};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use gani_core::loss::total::observe;
 use gani_onnx::checkpoint::Checkpoint;
-use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise};
+use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognize};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A file's network, by its prefix.
 fn inside(file: &Checkpoint, network: Network) -> Checkpoint {
-    let found = recognise(file);
+    let found = recognize(file);
     let found = found.iter().find(|f| f.network == network).unwrap_or_else(|| panic!("{found:?}"));
-    file.clone().below(&found.prefix)
+    file.clone().scoped(&found.prefix)
 }
 
 fn report(what: &str, error: f64, tolerance: f64) {
@@ -46,7 +46,7 @@ fn networks(folder: &Path, fixture: &mut Fixture) {
     let one = |graph, input: &str, x: &ArrayD<f32>| run(&graph, &[(input, x)]).remove(0);
 
     let file = read("e4e_encode.pt");
-    let (encoder, mean) = (inside(&file, Network::E4e), file.top("latent_avg").unwrap());
+    let (encoder, mean) = (inside(&file, Network::E4e), file.unscoped("latent_avg").unwrap());
     for (name, h) in [("e4e", 256), ("e4e.cars", 192)] {
         let ws = one(e4e::e4e(&encoder, mean, [h, 256]).unwrap(), "image", &picture("a", h, 256));
         // Without the mean latent, which would hide an error.
@@ -54,7 +54,7 @@ fn networks(folder: &Path, fixture: &mut Fixture) {
         report(&format!("{name}, 18 styles"), relative(&(ws - &mean), &(fixture.get(name) - &mean)), 1e-4);
     }
     let file = read("faces_w_encoder.pt");
-    let graph = e4e::w_encoder(&inside(&file, Network::WEncoder), file.top("latent_avg").unwrap(), [256; 2]);
+    let graph = e4e::w_encoder(&inside(&file, Network::WEncoder), file.unscoped("latent_avg").unwrap(), [256; 2]);
     let first = latent("latent_avg", &[18, 512]).slice_axis(Axis(0), Slice::new(0, Some(1), 1)).to_owned();
     let w = one(graph.unwrap(), "image", &image);
     report("W encoder", relative(&(w - &first), &(fixture.get("w_encoder") - &first)), 1e-4);

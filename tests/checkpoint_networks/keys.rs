@@ -2,7 +2,7 @@
 
 use crate::weights::parse;
 use gani_onnx::checkpoint::Checkpoint;
-use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise, stylegan2};
+use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognize, stylegan2};
 use gani_onnx::{Data, Result, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,10 +53,10 @@ fn prefix(name: &str) -> &'static str {
 /// Recognises the one network of the file and builds it.
 fn build(name: &str, file: &Checkpoint) -> Result<()> {
     let mean = Tensor::f32(&[512], vec![0.0; 512]).unwrap();
-    let found = recognise(file);
+    let found = recognize(file);
     let is =
         |n: Network| found.iter().find(|f| f.network == n).unwrap_or_else(|| panic!("{name}: {found:?}"));
-    let inside = |n: Network| file.clone().below(&is(n).prefix);
+    let inside = |n: Network| file.clone().scoped(&is(n).prefix);
     let size = [256; 2];
     match name {
         n if n.starts_with("stylegan2") => stylegan2::build(file).map(drop),
@@ -80,7 +80,7 @@ fn published_key_lists_are_accepted() {
     for (name, keys) in published() {
         let file = zeros.file(prefix(name), &keys);
         build(name, &file).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let text = &recognise(&file)[0].text;
+        let text = &recognize(&file)[0].text;
         let told: &[&str] = match name {
             "stylegan2_rosinality_1024" => &["1024 px", "8 mapping layers", "rosinality"],
             "stylegan2_nvlabs_1024" => &["1024 px", "8 mapping layers", "NVlabs"],
@@ -147,7 +147,7 @@ fn other_networks_are_not_mistaken() {
     conditional.push(("mapping.embed.weight".into(), vec![512, 10]));
     let error = build("stylegan2_nvlabs_1024", &zeros.file("G_ema.", &conditional)).unwrap_err().to_string();
     assert!(error.contains("class-conditional"), "{error}");
-    assert_eq!(recognise(&zeros.file("", &keys("conv.weight 3 3 1 1\nfc.bias 4"))), []);
+    assert_eq!(recognize(&zeros.file("", &keys("conv.weight 3 3 1 1\nfc.bias 4"))), []);
 }
 
 #[test]
@@ -158,5 +158,5 @@ fn averaged_weights_are_preferred() {
         .iter()
         .flat_map(|p| keys.iter().map(move |(k, s)| (format!("{p}{k}"), s.clone())))
         .collect();
-    assert_eq!(recognise(&zeros.file("", &both))[0].prefix, "g_ema.");
+    assert_eq!(recognize(&zeros.file("", &both))[0].prefix, "g_ema.");
 }
