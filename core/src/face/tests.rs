@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba};
 use ndarray::{Array2, Array4};
 
 use super::*;
+use crate::Error;
+use crate::photo::{Photo, crop_from_image, image_from_crop};
 
 /// A smooth coloured picture.
 fn picture(width: u32, height: u32) -> RgbImage {
@@ -55,11 +57,11 @@ fn faces_are_chosen_by_number() {
 #[test]
 fn a_crop_of_the_whole_is_the_photo() {
     let photo = photo(picture(96, 96));
-    let crop = photo.as_aligned_crop(96).unwrap();
+    let crop = photo.to_crop([96, 96]).unwrap();
     assert_eq!(image_from_crop(crop.view()), picture(96, 96));
     assert_eq!(crop, crop_from_image(&photo.pixels));
-    let text = super::tests::photo(picture(96, 60)).as_aligned_crop(96).unwrap_err().to_string();
-    assert!(text.contains("square"), "{text}");
+    let text = super::tests::photo(picture(96, 60)).to_crop([96, 96]).unwrap_err().to_string();
+    assert!(text.contains("aspect ratio"), "{text}");
 }
 
 /// Cut out and put back, nothing changes visibly, at sizes above and below the square's own; nothing at all outside.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
-use ndarray::{Array2, Array4};
 
 use super::*;
+use crate::Error;
 
 /// A smooth coloured picture.
 fn picture(width: u32, height: u32) -> RgbImage {
@@ -20,14 +20,13 @@ fn photo(pixels: impl Into<DynamicImage>) -> Photo {
     Photo::from_pixels(Path::new("test.png"), pixels.into())
 }
 
-
 #[test]
 fn unreadable_files_are_named_with_their_cause() {
     let dir = tempfile::tempdir().unwrap();
     let good = dir.path().join("good.png");
     photo(picture(64, 48)).save(&good).unwrap();
     let png = fs::read(&good).unwrap();
-    photo(picture(64, 48)).save(&dir.path().join("good.jpg")).unwrap();
+    photo(picture(64, 48)).save(dir.path().join("good.jpg")).unwrap();
     let jpeg = fs::read(dir.path().join("good.jpg")).unwrap();
     // A header that promises 30,000 × 30,000 pixels, checksum and all, but holds none.
     let mut huge = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
@@ -50,10 +49,10 @@ fn unreadable_files_are_named_with_their_cause() {
         let text = Photo::open(&path).map(|p| p.pixels.color()).unwrap_err().to_string();
         assert!(text.contains(name) && text.contains(word), "{name}: {text}");
     }
-    assert!(matches!(Photo::open(&dir.path().join("huge.bmp")), Err(Error::Limits(_))));
-    assert!(matches!(Photo::open(&dir.path().join("absent.png")), Err(Error::Io { .. })));
+    assert!(matches!(Photo::open(dir.path().join("huge.bmp")), Err(Error::Limits(_))));
+    assert!(matches!(Photo::open(dir.path().join("absent.png")), Err(Error::Io { .. })));
     assert!(Photo::open(dir.path()).unwrap_err().to_string().contains("folder"));
-    assert!(photo(picture(4, 4)).save(&dir.path().join("x.gani")).unwrap_err().to_string().contains(".png"));
+    assert!(photo(picture(4, 4)).save(dir.path().join("x.gani")).unwrap_err().to_string().contains(".png"));
 }
 
 #[test]
