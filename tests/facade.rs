@@ -24,15 +24,16 @@ fn readme_example_edits_the_face_and_nothing_else() {
     settings.refine.set_steps(2);
     settings.tune.iterations = 3;
     let (mut events, mut estimates) = (Vec::new(), 0);
-    let inverter = model.inverter().preset(Preset::Fast).settings(settings).on_progress(|event| match event {
-        Progress::Begin(stage) => events.push(Event::Begin(stage)),
-        Progress::Step { stage, step, steps, loss, .. } => {
-            assert!(loss.is_finite() && loss > 0.0, "loss {loss} of step {step}");
-            events.push(Event::Step(stage, step, steps));
-        }
-        Progress::Eta(_) => estimates += 1,
-        Progress::Preview(_) => panic!("a preview although previews are off"),
-    });
+    let inverter =
+        model.inverter().preset(Preset::Fast).settings(settings).on_progress(|event| match event {
+            Progress::Begin(stage) => events.push(Event::Begin(stage)),
+            Progress::Step { stage, step, steps, loss, .. } => {
+                assert!(loss.is_finite() && loss > 0.0, "loss {loss} of step {step}");
+                events.push(Event::Step(stage, step, steps));
+            }
+            Progress::Eta(_) => estimates += 1,
+            Progress::Preview(_) => panic!("a preview although previews are off"),
+        });
     let face = inverter.invert(&photo).unwrap();
     check_events(&events);
     assert_eq!((estimates, face.from_cache), (1, false));

@@ -79,18 +79,19 @@ fn second_inversion_is_read_from_the_cache_and_pastes_within_the_selection() {
 /// Inverts the photo. Checks stages, steps, previews and the estimated time.
 fn invert_and_check_events(model: &Model, photo: &Photo, cache: &Cache) -> FaceSession {
     let (mut stages, mut previews, mut steps, mut estimates) = (Vec::new(), 0, Vec::new(), 0);
-    let inverter = inverter(model).preview_interval(3).cache(cache.clone()).on_progress(|event| match event {
-        Progress::Begin(stage) => stages.push(stage),
-        Progress::Preview(image) => {
-            assert_eq!(image.dim(), (1, 3, 64, 64));
-            previews += 1;
-        }
-        Progress::Step { stage, step, steps: count, remaining, .. } => {
-            assert_eq!(remaining.is_some(), step > 1);
-            steps.push((stage, step, count));
-        }
-        Progress::Eta(_) => estimates += 1,
-    });
+    let inverter =
+        inverter(model).preview_interval(3).cache(cache.clone()).on_progress(|event| match event {
+            Progress::Begin(stage) => stages.push(stage),
+            Progress::Preview(image) => {
+                assert_eq!(image.dim(), (1, 3, 64, 64));
+                previews += 1;
+            }
+            Progress::Step { stage, step, steps: count, remaining, .. } => {
+                assert_eq!(remaining.is_some(), step > 1);
+                steps.push((stage, step, count));
+            }
+            Progress::Eta(_) => estimates += 1,
+        });
     let session = inverter.invert(photo).unwrap();
     assert_eq!(stages, [Stage::Find, Stage::Prepare, Stage::Refine, Stage::Tune, Stage::Finish]);
     assert_eq!((previews, estimates, steps.len()), (3, 1, 10));
@@ -102,10 +103,11 @@ fn invert_and_check_events(model: &Model, photo: &Photo, cache: &Cache) -> FaceS
 /// Reads the inversion from the cache. Checks that only the face is found again.
 fn read_cached_and_check_events(model: &Model, photo: &Photo, cache: &Cache) -> FaceSession {
     let mut stages = Vec::new();
-    let inverter = inverter(model).preview_interval(3).cache(cache.clone()).on_progress(|event| match event {
-        Progress::Begin(stage) => stages.push(stage),
-        other => panic!("{other:?} although the inversion is in the cache"),
-    });
+    let inverter =
+        inverter(model).preview_interval(3).cache(cache.clone()).on_progress(|event| match event {
+            Progress::Begin(stage) => stages.push(stage),
+            other => panic!("{other:?} although the inversion is in the cache"),
+        });
     let session = inverter.invert(photo).unwrap();
     assert!(session.from_cache);
     assert_eq!(stages, [Stage::Find]);
@@ -192,20 +194,23 @@ fn unwritable_cache_does_not_fail_the_inversion() {
 fn errors_name_the_cause() {
     let (model, cancel) = (model(), Cancel::new());
     let photo = astronaut();
-    let error = |photo: &Photo, face: FaceSelection<'_>, cancel: &Cancel| {
-        let session = inverter(&model).face(face).cancel(cancel).invert(photo);
-        session.map(|_| "the inversion succeeded").unwrap_err()
-    };
     let dot = Photo::from_pixels("dot".as_ref(), image::RgbImage::new(1, 1).into());
-    assert!(error(&dot, FaceSelection::default(), &cancel).to_string().contains("no face was found in dot"));
+    let text = error(&model, &dot, FaceSelection::default(), &cancel).to_string();
+    assert!(text.contains("no face was found in dot"), "{text}");
     let below_the_face = Array2::<u8>::from_shape_fn((512, 512), |(y, _)| if y > 400 { 255 } else { 0 });
-    let selected = |selection| FaceSelection::Face { choice: FaceChoice::Largest, selection: Some(selection) };
-    let text = error(&photo, selected(below_the_face.view()), &cancel).to_string();
+    let selected =
+        FaceSelection::Face { choice: FaceChoice::Largest, selection: Some(below_the_face.view()) };
+    let text = error(&model, &photo, selected, &cancel).to_string();
     assert!(text.contains("selection"), "{text}");
     // The photo has one face, so `All` selects it; the error is that of the cancelled inversion.
     let all = FaceSelection::Face { choice: FaceChoice::All, selection: None };
     let cancelled = Cancel::new();
     cancelled.cancel();
-    assert!(matches!(error(&photo, all, &cancelled), Error::Cancelled));
-    assert!(error(&dot, FaceSelection::Aligned, &cancelled).to_string() == "cancelled");
+    assert!(matches!(error(&model, &photo, all, &cancelled), Error::Cancelled));
+    assert!(error(&model, &dot, FaceSelection::Aligned, &cancelled).to_string() == "cancelled");
+}
+
+fn error<'a>(model: &'a Model, photo: &Photo, face: FaceSelection<'a>, cancel: &Cancel) -> Error {
+    let session = inverter(model).face(face).cancel(cancel).invert(photo);
+    session.map(|_| "the inversion succeeded").unwrap_err()
 }

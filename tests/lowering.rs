@@ -72,7 +72,8 @@ fn compare(
     let plain = graph(op, x, w, conv);
     let lowered = lower(&plain).unwrap();
     assert!(lowered.nodes().iter().any(|n| n.op == "MatMul"), "{x:?} was not lowered:\n{lowered}");
-    let (expected, found) = (run(&runtime, &with_gradients(&plain)), run(&runtime, &with_gradients(&lowered)));
+    let (expected, found) =
+        (run(&runtime, &with_gradients(&plain)), run(&runtime, &with_gradients(&lowered)));
     for ((name, expected), (_, found)) in expected.iter().zip(&found) {
         let norm = |a: &ArrayD<f32>| a.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let error = norm(&(found - expected)) / norm(expected);

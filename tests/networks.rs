@@ -131,7 +131,11 @@ fn loss_gradients_are_finite_at_constant_images() {
         for value in [-1.0, 0.0, 1.0] {
             let flat = ArrayD::from_elem(IxDyn(&[1, 3, 64, 64]), value);
             let dx = run(&gradient, &[("image", &flat)]).remove(0);
-            assert!(dx.iter().all(|v| v.is_finite()), "{}: gradient at a constant image of {value}", network.name);
+            assert!(
+                dx.iter().all(|v| v.is_finite()),
+                "{}: gradient at a constant image of {value}",
+                network.name
+            );
         }
     }
 }

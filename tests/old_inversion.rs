@@ -35,7 +35,10 @@ fn old_settings_are_read_under_their_present_names() {
     assert_eq!((t.fisher_power, t.localization_interval), (0.75, 3));
     assert_eq!((t.lambda_reconstruction, t.lambda_localization), (1.0, 0.2));
     assert_eq!(t.localization, LocalizationLoss::PixelAndLpips);
-    assert_eq!((t.module.pre_norm, t.module.post_norm, t.module.init), (Norm::Scale, Norm::Scale, Init::Zero));
+    assert_eq!(
+        (t.module.pre_norm, t.module.post_norm, t.module.init),
+        (Norm::Scale, Norm::Scale, Init::Zero)
+    );
     let weights = &t.loss_weights;
     assert_eq!((weights.pixel, weights.full_resolution), (PixelLoss::L2, true));
     assert_eq!(weights.gradient_difference, 1.0);

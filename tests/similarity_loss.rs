@@ -18,7 +18,12 @@ fn similarity_loss(weight: &[f32], resolution: usize) -> SimilarityLoss {
     let pixels = b.weight("pixels", Tensor::f32(&[1, weight.len()], weight.to_vec()).unwrap());
     let ws = b.input("ws", &[1, 1, 1]);
     b.output("image", ws.reshape(&[1, 1]).matmul(pixels).reshape(&[1, c, h, w]));
-    SimilarityLoss { generator: b.finish().unwrap(), tunable: vec!["pixels".into()], networks: vec![], resolution }
+    SimilarityLoss {
+        generator: b.finish().unwrap(),
+        tunable: vec!["pixels".into()],
+        networks: vec![],
+        resolution,
+    }
 }
 
 /// mean d² + μ · mean |∇d|², with d = 0 outside the image.
@@ -56,7 +61,10 @@ fn gradient_difference_applies_above_the_loss_resolution() {
         loss.alias_inputs(&target, "target.").unwrap();
         loss.run(&Cancel::new()).unwrap();
         let (found, expected) = (loss.get("pixel").unwrap().sum(), formula(&difference, mu));
-        assert!((found - expected).abs() < 1e-5 * expected, "at {resolution} px: {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() < 1e-5 * expected,
+            "at {resolution} px: {found}, expected {expected}"
+        );
         // ∂L/∂θ of single pixels, by a central difference.
         let gradient = loss.get("d.pixels").unwrap();
         for at in [[0, 0, 0], [1, 3, 4], [2, 5, 7]] {

@@ -12,7 +12,7 @@ type Keys = Vec<(String, Vec<usize>)>;
 
 /// Key lists of the published files, by network.
 fn published() -> Vec<(&'static str, Keys)> {
-    let text = include_str!("../../fixtures/network_keys.txt");
+    let text = include_str!("../fixtures/network_keys.txt");
     let network = |part: &'static str| {
         let (name, lines) = part.split_once("]\n").unwrap();
         (name, parse(lines.trim_end()))
@@ -122,7 +122,8 @@ fn errors_name_the_wrong_key_and_its_expected_shape() {
                 let mut changed = keys.clone();
                 changed[i].1[axis] += 1;
                 let error = build(name, &zeros.file(prefix, &changed)).unwrap_err().to_string();
-                let names_both = error.contains(&format!("`{full}`")) && error.contains(&format!("{shape:?}"));
+                let names_both =
+                    error.contains(&format!("`{full}`")) && error.contains(&format!("{shape:?}"));
                 assert!(names_both, "{name}, {full} {:?}: {error}", changed[i].1);
             }
         }

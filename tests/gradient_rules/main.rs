@@ -29,7 +29,8 @@ fn every_supported_op_is_tested_in_three_ways() {
     let smooth: BTreeSet<String> =
         reference.iter().filter(|n| reference::is_smooth(n)).map(|n| op(n)).collect();
     let analytic: BTreeSet<String> = analytic::names().into_iter().map(op).collect();
-    for (tested, how) in [(fixture, "PyTorch"), (smooth, "finite differences"), (analytic, "an analytic value")]
+    for (tested, how) in
+        [(fixture, "PyTorch"), (smooth, "finite differences"), (analytic, "an analytic value")]
     {
         let missing: Vec<_> = SUPPORTED.split_whitespace().filter(|op| !tested.contains(*op)).collect();
         assert!(missing.is_empty(), "not tested against {how}: {missing:?}");
