@@ -1,4 +1,4 @@
-//! Checkpoints of PyTorch before 1.6: pickles one after another, then the storages.
+//! Checkpoints of PyTorch before 1.6: a sequence of pickles, then the storages.
 #![no_main]
 
 use gani_onnx::checkpoint::Checkpoint;
