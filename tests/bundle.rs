@@ -65,7 +65,7 @@ fn directions_are_unit_vectors_with_a_standard_deviation() {
         let norm: f32 = d.unit.iter().map(|v| v * v).sum();
         assert!((norm - 1.0).abs() < 1e-3 && d.sigma > 0.0, "{}: {norm}, {}", d.name, d.sigma);
     }
-    // The principal components explain at least 90 % of the standard deviation along a direction.
+    // The principal components predict the standard deviation along a direction within 10 %.
     let smile = directions.get("smile").unwrap();
     assert!((directions.sigma_of(&smile.unit) / smile.sigma - 1.0).abs() < 0.1);
     let unknown = directions.get("smil").unwrap_err();

@@ -114,7 +114,7 @@ fn read_cached_and_check_events(model: &Model, photo: &Photo, cache: &Cache) -> 
     session
 }
 
-/// Pastes into the left half of the face. Checks that nothing else changes, and alpha neither.
+/// Pastes into the left half of the face. Checks that neither other pixels nor alpha change.
 fn check_paste(session: &FaceSession, edits: &[Edit], layer: &Layer) {
     let (width, height) = (layer.frame.width, layer.frame.height);
     let image = session.image_with_cancel(edits, &Cancel::new()).unwrap();
@@ -136,7 +136,7 @@ fn check_paste(session: &FaceSession, edits: &[Edit], layer: &Layer) {
     assert!(changed > 3000, "{changed} values changed");
 }
 
-/// Checks what the cache key depends on, and that a damaged file counts as absent.
+/// Checks that the cache key depends on the seed but not on previews, and that a damaged file counts as absent.
 fn check_keys(model: &Model, photo: &Photo, session: &FaceSession, cache: &Cache) {
     let key = |options: &InvertOptions| {
         let alignment = session.inversion.info.alignment.unwrap();

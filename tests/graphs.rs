@@ -36,7 +36,6 @@ impl log::Log for Listener {
 
 #[test]
 fn listed_graphs_are_those_that_inversions_run() {
-    // The listener starts after the runtime has loaded: sessions of its self-test are not part of the list.
     let model = Model::builder().device(DeviceChoice::Cpu).open("ffhq-64").unwrap();
     log::set_logger(&Listener).unwrap();
     log::set_max_level(log::LevelFilter::Debug);

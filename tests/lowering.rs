@@ -116,7 +116,7 @@ fn weight_gradients_of_large_images_match_the_convolution() {
         let size = upstream.size() as f64 * w.size() as f64;
         let found = run(&runtime, &b.finish().unwrap());
         let [value, by_gradient] = [0, 1].map(|i| f64::from(found[i].1.sum()));
-        // Both are sums of millions of random numbers that nearly cancel: the error is relative to their standard deviation.
+        // Both are sums of millions of random numbers that nearly cancel: the tolerance scales with their standard deviation.
         let error = (value - by_gradient).abs() / size.sqrt();
         assert!(error < 1e-3, "{op} of {x:?}: {value}, from the gradient {by_gradient}");
     }
@@ -143,7 +143,7 @@ fn unequal_concat_is_rewritten_as_a_sum_for_cuda_graphs() {
     assert_eq!(run(&runtime, &plain), run(&runtime, &safe));
 }
 
-/// ONNX Runtime's CUDA convolution crashes on an optional bias that is present as an empty name.
+/// ONNX Runtime's CUDA convolution crashes on an absent bias that is listed as an empty input name.
 #[test]
 fn trailing_absent_inputs_are_dropped() {
     let b = Builder::new();

@@ -57,7 +57,7 @@ fn gradient_needs_little_more_than_its_live_tensors_and_frees_them() {
     let (second, _) = run(runtime.compile("dynamic shapes", &graph).unwrap());
     assert!(second > dynamic * 3 / 4, "{second} MB after {dynamic} MB");
 
-    // With static shapes ONNX Runtime plans its memory ahead, and needs more for the same values.
+    // With static shapes, ONNX Runtime needs more memory for the same values.
     let bytes = write::to_bytes(&graph).unwrap();
     let (fixed, same) = run(runtime.session("static shapes", &bytes).unwrap());
     assert!(fixed > dynamic * 5 / 4, "{fixed} MB with static shapes, {dynamic} MB with dynamic ones");

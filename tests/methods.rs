@@ -171,7 +171,7 @@ fn restyle_feeds_its_reconstruction_back_to_the_encoder() {
     let model = open(bundle.folder().to_str().unwrap());
     let crop = face(&model);
     let ws = restyle(&model, crop.view(), &Cancel::new()).unwrap();
-    // Each of the five passes adds the same value for the photo's three channels.
+    // In each of the five passes, the photo's three channels add 0.01 · mean to w[0..3].
     let w_avg = model.bundle.w_avg().unwrap();
     for c in 0..3 {
         let mean = crop.index_axis(ndarray::Axis(1), c).mean().unwrap();

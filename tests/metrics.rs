@@ -17,7 +17,7 @@ fn fixture() -> Fixture {
 }
 
 /// An 8-bit image `[3,H,W]` of the fixture as `[1,3,H,W]`, with the same values.
-fn picture(fixture: &mut Fixture, name: &str) -> Array4<f32> {
+fn fixture_image(fixture: &mut Fixture, name: &str) -> Array4<f32> {
     let bytes: Array3<u8> = fixture.by_name(name).unwrap();
     bytes.mapv(f32::from).insert_axis(Axis(0))
 }
@@ -29,7 +29,7 @@ fn number(fixture: &mut Fixture, name: &str) -> f64 {
 #[test]
 fn resizing_matches_pillow() {
     let mut fixture = fixture();
-    let image = picture(&mut fixture, "resize_in");
+    let image = fixture_image(&mut fixture, "resize_in");
     for (height, width) in [(16, 13), (67, 80), (40, 9), (128, 31)] {
         let expected: Array3<f32> = fixture.by_name(&format!("resize_{height}x{width}")).unwrap();
         let found = resize(image.view(), height, width);
@@ -46,7 +46,7 @@ fn mse_and_ms_ssim_match_pytorch() {
     let mut fixture = fixture();
     for name in ["alike", "bright_result", "speckled", "equal", "shifted", "negative"] {
         let mut image = |which: &str| {
-            let small = picture(&mut fixture, &format!("{name}_{which}"));
+            let small = fixture_image(&mut fixture, &format!("{name}_{which}"));
             resize((small / 127.5 - 1.0).view(), 256, 256)
         };
         let (result, target) = (image("result"), image("target"));

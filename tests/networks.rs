@@ -40,7 +40,7 @@ fn repeated(w: ndarray::ArrayView1<'_, f32>, n: usize) -> ArrayD<f32> {
 }
 
 /// A test image `[1,3,n,n]` in `[-1,1]` with structure at several scales; different for each seed.
-fn picture(n: usize, seed: usize) -> ArrayD<f32> {
+fn test_image(n: usize, seed: usize) -> ArrayD<f32> {
     let wave = |c: usize, y: usize, x: usize| {
         let (y, x) = (y as f32 / n as f32, x as f32 / n as f32);
         ((seed + c + 2) as f32 * 7.0 * x + 3.0 * y).sin() * ((seed + 1) as f32 * 11.0 * y * x).cos()
@@ -87,8 +87,8 @@ fn lpips_and_parsing_losses_match_pytorch() {
     for (kind, expected) in [("lpips", expected[1]), ("parsing", expected[2])] {
         let network = bundle.loss_network(kind, 64).unwrap().unwrap();
         let features = session(&network.graph);
-        let of = |image: &ArrayD<f32>| run(&features, &[("image", image)]);
-        let found = distance(network.distance, &of(&image), &of(&target));
+        let features_of = |image: &ArrayD<f32>| run(&features, &[("image", image)]);
+        let found = distance(network.distance, &features_of(&image), &features_of(&target));
         assert!((found / expected - 1.0).abs() < 1e-3, "{kind}: {found}, expected {expected}");
     }
 }
@@ -101,16 +101,16 @@ fn distance_of_lpips_features_matches_the_published_network() {
     let features = session(&lpips::shift_tolerant(&published, 256).unwrap());
     let published = session(&published);
     let stored = session(&Bundle::open("ffhq-64").unwrap().lpips_distance([256; 2]).unwrap().unwrap());
-    let (a, b) = (picture(256, 0), picture(256, 3));
+    let (a, b) = (test_image(256, 0), test_image(256, 3));
     let expected = f64::from(run(&published, &[("a", &a), ("b", &b)])[0].sum());
-    let of = |x: &ArrayD<f32>| -> Vec<ArrayD<f32>> {
+    let features_of = |x: &ArrayD<f32>| -> Vec<ArrayD<f32>> {
         let scaled = |y: ArrayD<f32>| {
             let positions: usize = y.shape()[2..].iter().product();
             y / (positions as f32).sqrt()
         };
         run(&features, &[("image", x)]).into_iter().map(scaled).collect()
     };
-    let found = distance(Distance::Squared, &of(&a), &of(&b));
+    let found = distance(Distance::Squared, &features_of(&a), &features_of(&b));
     assert!((found / expected - 1.0).abs() < 1e-5, "{found}, expected {expected}");
     // The bundle's weights are f16.
     let found = f64::from(run(&stored, &[("a", &a), ("b", &b)])[0].sum());
@@ -144,12 +144,12 @@ fn loss_gradients_are_finite_at_constant_images() {
 fn encoder_and_identity_outputs_have_the_expected_shape_and_norm() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let encoder = session(&bundle.encoder().unwrap().unwrap());
-    let w = run(&encoder, &[("image", &picture(256, 1))]).remove(0);
+    let w = run(&encoder, &[("image", &test_image(256, 1))]).remove(0);
     assert_eq!(w.shape(), [1, 512]);
     assert!(w.iter().all(|v| v.is_finite()));
     for size in [64, 256] {
         let identity = session(&bundle.loss_network("identity", size).unwrap().unwrap().graph);
-        let v = run(&identity, &[("image", &picture(size, 1))]).remove(0);
+        let v = run(&identity, &[("image", &test_image(size, 1))]).remove(0);
         assert_eq!(v.shape(), [1, 1024]);
         assert!((v.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
     }

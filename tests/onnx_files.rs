@@ -59,7 +59,7 @@ fn check(case: &Case) -> Result<(), String> {
         if found.shape() != expected.shape()
             || !found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-6)
         {
-            return Err(format!("{name} is\n{found}\ninstead of\n{expected}\nfrom\n{graph}"));
+            return Err(format!("{name} is\n{found}\nexpected\n{expected}\ngraph\n{graph}"));
         }
     }
     Ok(())
@@ -69,7 +69,7 @@ fn check(case: &Case) -> Result<(), String> {
 fn old_opsets_give_the_expected_values() {
     let wrong: Vec<_> =
         valid_cases().iter().filter_map(|c| check(c).err().map(|why| format!("{}: {why}", c.name))).collect();
-    assert!(wrong.is_empty(), "{} models are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} models give wrong values:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn errors_for_broken_files_name_the_cause() {
         let Some(words) = case.name.strip_prefix("bad: ") else { continue };
         fs::write(&path, &case.model).unwrap();
         let text = match read::from_file(&path, &[]) {
-            Ok(graph) => format!("was read:\n{graph}"),
+            Ok(graph) => format!("it was read without an error:\n{graph}"),
             Err(e) => e.to_string(),
         };
         if !text.contains(words.trim()) || !(text.contains("broken.onnx") || text.contains("missing_data")) {
@@ -115,7 +115,7 @@ fn missing_files_folders_and_other_formats_are_errors() {
     }
 }
 
-/// Reads, differentiates and writes a model, as far as it is valid. None of these may panic.
+/// Reads a model. If it is valid, also differentiates and writes it. Nothing may panic.
 fn process(bytes: Vec<u8>) {
     let Ok(graph) = read::from_bytes("damaged", bytes, None, &[]) else { return };
     let b = Builder::new();
@@ -233,8 +233,8 @@ fn failed_write_leaves_no_file() {
         to_file(&network(), &path, &WriteOptions::default()),
         Err(Error::Io { doing: "writing", .. })
     ));
-    let taken = folder.path().join("taken.onnx");
-    fs::create_dir(&taken).unwrap();
-    assert!(to_file(&network(), &taken, &WriteOptions::default()).is_err());
+    let directory = folder.path().join("directory.onnx");
+    fs::create_dir(&directory).unwrap();
+    assert!(to_file(&network(), &directory, &WriteOptions::default()).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

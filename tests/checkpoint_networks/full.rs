@@ -48,7 +48,7 @@ fn networks(folder: &Path, fixture: &mut Fixture) {
     let (encoder, mean) = (scoped(&file, Network::E4e), file.top("latent_avg").unwrap());
     for (name, h) in [("e4e", 256), ("e4e.cars", 192)] {
         let ws = one(e4e::e4e(&encoder, mean, [h, 256]).unwrap(), "image", &picture("a", h, 256));
-        // Without the mean latent, which would hide an error.
+        // Compared without the mean latent, because adding it would hide errors.
         let mean = latent("latent_avg", &[18, 512]);
         report(&format!("{name}, 18 styles"), relative(&(ws - &mean), &(fixture.get(name) - &mean)), 1e-4);
     }

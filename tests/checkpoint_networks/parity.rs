@@ -78,14 +78,14 @@ pub fn latent(name: &str, shape: &[usize]) -> ArrayD<f32> {
 fn stylegan2_of_both_layouts_matches_pytorch() {
     let mut fixture = Fixture::small();
     for (name, file) in [("rosinality", "stylegan2-32.pt"), ("nvlabs", "stylegan2-32.pkl")] {
-        // As they are published: the `.pkl` says beside its tensors that activations are clamped.
+        // As in the published files, the `.pkl` states in its metadata that activations are clamped.
         let path = format!("{}/fixtures/checkpoints/{file}", env!("CARGO_MANIFEST_DIR"));
         let file = Checkpoint::read(path.as_ref()).unwrap();
-        let made = stylegan2::build(&file).unwrap();
-        assert_eq!((made.size, made.latents().unwrap(), made.tunable.len()), (32, 8, 7));
-        let w = run(&made.mapping, &[("z", &latent("z", &[1, 16]))]).remove(0);
+        let network = stylegan2::build(&file).unwrap();
+        assert_eq!((network.size, network.latents().unwrap(), network.tunable.len()), (32, 8, 7));
+        let w = run(&network.mapping, &[("z", &latent("z", &[1, 16]))]).remove(0);
         assert_near(&format!("{name}: w"), &w, &fixture.get(&format!("{name}.w")), 1e-4);
-        let image = run(&made.generator, &[("ws", &latent("ws", &[1, 8, 16]))]).remove(0);
+        let image = run(&network.generator, &[("ws", &latent("ws", &[1, 8, 16]))]).remove(0);
         assert_near(&format!("{name}: image"), &image, &fixture.get(&format!("{name}.image")), 1e-4);
     }
 }
@@ -96,7 +96,7 @@ fn encoders_match_pytorch() {
     let mean = latent("latent_avg", &[9, 16]);
     let latent_avg = Tensor::f32(&[9, 16], mean.iter().copied().collect()).unwrap();
     let file = fixture.network("e4e", |key| key.contains(".linear."));
-    // Without the mean latent, which is large compared with errors.
+    // Compared without the mean latent, because adding it would hide errors.
     for (name, h) in [("e4e", 256), ("e4e.cars", 192)] {
         let graph = e4e::e4e(&file, &latent_avg, [h, 256]).unwrap();
         let ws = run(&graph, &[("image", &picture("a", h, 256))]).remove(0);
@@ -159,8 +159,8 @@ fn losses_and_their_gradients_match_pytorch() {
     for (name, h, cosine, features) in cases {
         let b = Builder::new();
         let [x, t] = ["x", "t"].map(|name| b.input(name, &[1, 3, h, 256]));
-        let of = |image| b.inline(&features, &[("image", image)]).unwrap();
-        let terms = of(x).into_iter().zip(of(t)).map(|(x, t)| distance(cosine, x, t));
+        let features_of = |image| b.inline(&features, &[("image", image)]).unwrap();
+        let terms = features_of(x).into_iter().zip(features_of(t)).map(|(x, t)| distance(cosine, x, t));
         let loss = terms.reduce(|a, b| a + b).unwrap();
         b.output("loss", loss.reshape(&[1]));
         b.output("grad", b.gradient(loss, &[x]).unwrap()[0]);

@@ -173,5 +173,5 @@ fn gradients_match_analytic_values() {
         let xs: Vec<_> = inputs.iter().map(|(shape, values)| array(shape, values)).collect();
         wrong.extend(check(name, &xs, gradients, 1.0, 1.0).err().map(|why| format!("{name}: {why}")));
     }
-    assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
 }

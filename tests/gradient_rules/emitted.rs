@@ -1,4 +1,4 @@
-//! The exact graphs that gradients and the builder's simplifications produce, as text, because their cost matters.
+//! The exact graphs, as text, that gradients and the builder's simplifications produce: an extra node would cost time or memory.
 
 use gani_onnx::expr::ConvAttrs;
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};

@@ -109,5 +109,5 @@ fn values_and_gradients_match_pytorch_and_finite_differences() {
         .iter()
         .filter_map(|(name, case)| check(name, case).err().map(|why| format!("{name}: {why}")))
         .collect();
-    assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
 }
