@@ -108,7 +108,7 @@ impl<'c> Bench<'c> {
             return Ok(case);
         }
         let (case, inversion) = self.measure(photo, face, spec, &options, key)?;
-        inversion.save(&self.folder.join(format!("{base}.safetensors")))?;
+        inversion.save(self.folder.join(format!("{base}.safetensors")))?;
         let json = serde_json::to_vec(&case)
             .map_err(|e| Error::Runtime(format!("the case cannot be written as JSON: {e}")))?;
         files::write_whole(&file, |w| w.write_all(&json))?;
