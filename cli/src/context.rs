@@ -85,9 +85,7 @@ impl Context {
     /// Opens the model of `--model`, else `default`, else the best of the installed models.
     pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
         let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::default_name());
-        let model = Model::with_runtime(name, self.runtime()?.clone())
-            .hint(hints::model, &repair(name))
-            .hint(|e| hints::input(e) && e.to_string().contains("fetch it first"), &fetch(name))?;
+        let model = Model::with_runtime(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
     }
@@ -124,11 +122,6 @@ impl Context {
         }
         Ok(())
     }
-}
-
-/// The hint for a bundle that is not installed.
-fn fetch(model: &str) -> String {
-    format!("run `gani models fetch {model}`")
 }
 
 /// The hint for a damaged bundle.
