@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// The failure of a command.
 pub enum Failure {
     /// Some of several inputs failed. Their errors have been printed.
-    Some,
+    SomeFailed,
     /// The command failed.
     Error(Error),
     /// The command line is invalid.

@@ -1,4 +1,4 @@
-//! Hints that name command-line options, appended to errors of gani-core, which knows no command line.
+//! Hints that name command-line options, appended to errors of gani-core, which does not know the command line.
 
 use gani_core::{Error, Result};
 

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 /// Prints the failure. Exit codes: 1 for errors, 2 for wrong usage, 130 for cancellation.
 fn report(failure: &Failure) -> ExitCode {
     match failure {
-        Failure::Some => ExitCode::from(1), // each error has been printed
+        Failure::SomeFailed => ExitCode::from(1), // each error has been printed
         Failure::Error(gani_core::Error::Cancelled) => {
             eprintln!("cancelled; no incomplete files were left");
             ExitCode::from(130)

@@ -40,14 +40,14 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Opens a bundle by the path of its folder or of its `bundle.toml`, or by name. A name is searched for beside the program,
-    /// in `../models`, in the user's data folder and in the source checkout.
+    /// Opens a bundle by the path of its folder or of its `bundle.toml`, or by name. A name is searched for beside the program
+    /// (`models`, `../models`, `../share/gani/models`), in the user's data folder and in the source checkout.
     ///
     /// Takes milliseconds: checks file sizes and does not read the files.
     ///
     /// # Errors
     /// [`Error::Input`] if there is no such bundle; [`Error::Model`] for an invalid manifest, or a file that is missing or of the
-    /// wrong size; [`Error::Unsupported`] for another format version.
+    /// wrong size; [`Error::Unsupported`] for another format version; [`Error::Limits`] for a manifest that is too large.
     pub fn open(model: &str) -> Result<Bundle> {
         Bundle::open_folder(&search::find(model)?)
     }

@@ -1,6 +1,6 @@
 //! Inversion: from an aligned crop to a latent and weight changes that reproduce it.
 //!
-//! [`invert`] is the story of one inversion; `methods.rs` has what each method does in it. [`tuning`] is Algorithm 1, [`gani`] the
+//! [`invert`] runs one inversion from start to end; `methods.rs` implements each method. [`tuning`] is Algorithm 1, [`gani`] the
 //! modules of the paper.
 
 pub mod direct;

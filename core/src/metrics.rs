@@ -56,7 +56,7 @@ pub struct Networks<'n> {
 ///
 /// # Errors
 /// [`Error::Input`] for images of another shape; [`Error::Model`] for a network with unexpected inputs or outputs;
-/// [`Error::Runtime`] and [`Error::Cancelled`] if a network fails or is canceled.
+/// [`Error::Runtime`] and [`Error::Cancelled`] if a network fails or is cancelled.
 pub fn measure(
     result: ArrayView4<'_, f32>,
     target: ArrayView4<'_, f32>,

@@ -30,7 +30,7 @@ pub struct Model {
 pub struct ModelBuilder(RuntimeOptions);
 
 impl ModelBuilder {
-    /// The device; by default the first CUDA device that works, else the CPU.
+    /// The device; by default CUDA device 0 if it works, otherwise the CPU.
     pub fn device(mut self, device: DeviceChoice) -> ModelBuilder {
         self.0.device = device;
         self

@@ -42,7 +42,7 @@ const IDENTITY_MODEL: &[u8] = include_bytes!("runtime/probe.onnx");
 pub struct RuntimeOptions {
     /// The device.
     pub device: DeviceChoice,
-    /// CPU threads; 0 for one per core. The same number of threads and the same seed give the same bytes.
+    /// CPU threads; 0 for one per logical CPU. The same number of threads and the same seed give the same bytes.
     pub threads: usize,
     /// The library file. `None` searches for it, see [`Runtime::load`].
     pub library: Option<PathBuf>,
@@ -62,7 +62,8 @@ pub struct Runtime {
 impl Runtime {
     /// Finds and loads the ONNX Runtime library and chooses the device.
     ///
-    /// Search order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the executable's folder, `../lib` relative to it,
+    /// Search order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the folder of the program or of libgani, `../lib`
+    /// relative to it,
     /// `.gani/lib` of a source checkout, `gani/lib` in the user's data folder. Versions 1.23 to 1.28 are accepted. Later versions
     /// can report usage over the network and have no API to turn it off; they are accepted only if `ORT_DISABLE_TELEMETRY=1` is
     /// set in the environment.

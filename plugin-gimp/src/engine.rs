@@ -171,7 +171,7 @@ impl Engine {
     }
 
     fn send(&self, event: Event) {
-        // Sending fails after the main thread has dropped the receiver. It has canceled the request by then.
+        // Sending fails after the main thread has dropped the receiver. It has cancelled the request by then.
         _ = self.events.send(event);
     }
 }

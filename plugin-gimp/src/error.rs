@@ -3,7 +3,7 @@
 /// Why a procedure call produced no result. The image is unchanged.
 #[derive(Debug)]
 pub enum Error {
-    /// The user canceled the call.
+    /// The user cancelled the call.
     Cancelled,
     /// The call failed: cause and fix, as complete sentences.
     Failed(String),

@@ -5,7 +5,7 @@
 //! the first change to the image.
 //!
 //! Modules, each of which imports only those after it: [`procedures`], [`dialog`], [`worker`], [`engine`],
-//! [`messages`], [`settings`], [`arguments`], [`host`], [`patch`], [`pixels`], [`labels`], [`log`], [`error`].
+//! [`messages`], [`settings`], [`arguments`], [`host`], [`patch`], [`pixels`], [`log`], [`error`].
 
 mod arguments;
 mod dialog;

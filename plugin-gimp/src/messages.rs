@@ -44,7 +44,7 @@ pub enum Event {
     EditPreview(Preview),
     /// The patches of a [`Request::Render`].
     Rendered(Rendered),
-    /// A request failed or was canceled.
+    /// A request failed or was cancelled.
     Failed(Error),
 }
 

@@ -84,7 +84,7 @@ impl Worker {
             match self.events.recv_timeout(POLL_INTERVAL) {
                 Ok(Event::Progress { text, fraction }) => gimp.progress_update(&text, fraction),
                 Ok(Event::Rendered(rendered)) => return Ok(rendered),
-                // A request that the dialog canceled earlier.
+                // A request that the dialog cancelled earlier.
                 Ok(Event::Failed(gani_core::Error::Cancelled)) if !self.cancel.borrow().is_cancelled() => {}
                 Ok(Event::Failed(error)) => return Err(error.into()),
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}

@@ -79,7 +79,7 @@ fn checks() -> [Command; 6] {
             "Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts). \
              `full-size` tests GIMP with the 1024 px model",
         )
-        .arg(Arg::new("editor").value_name("EDITOR").value_parser(hosts::Generator::NAMES).help("Run only the tests of this editor")),
+        .arg(Arg::new("editor").value_name("EDITOR").value_parser(hosts::Suite::NAMES).help("Run only the tests of this editor")),
         task(
             "check-cuda",
             "Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are \

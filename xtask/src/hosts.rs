@@ -16,7 +16,7 @@ const OUT: &str = "out/hosts";
 
 /// A test suite: an editor with its own home folder.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Generator {
+pub enum Suite {
     /// GIMP 3.0.
     Gimp,
     /// Krita 5.2.
@@ -25,16 +25,16 @@ pub enum Generator {
     FullSize,
 }
 
-impl Generator {
+impl Suite {
     /// The names on the command line.
     pub const NAMES: [&str; 3] = ["gimp", "krita", "full-size"];
 
     /// The suite with this name.
-    pub fn from_name(name: &str) -> Option<Generator> {
+    pub fn from_name(name: &str) -> Option<Suite> {
         match name {
-            "gimp" => Some(Generator::Gimp),
-            "krita" => Some(Generator::Krita),
-            "full-size" => Some(Generator::FullSize),
+            "gimp" => Some(Suite::Gimp),
+            "krita" => Some(Suite::Krita),
+            "full-size" => Some(Suite::FullSize),
             _ => None,
         }
     }
@@ -100,12 +100,12 @@ const FULL_SIZE: &[Test] = &[Test {
 }];
 
 /// Creates missing roots, runs all tests or those of one editor, and prints a report.
-pub fn run(only: Option<Generator>) -> Result<(), String> {
+pub fn run(only: Option<Suite>) -> Result<(), String> {
     let library = steps::install_onnx_runtime()?;
     let out = steps::root().join(OUT);
     fs::create_dir_all(&out).map_err(|error| format!("cannot create {OUT}: {error}"))?;
     let mut report = Report::default();
-    for editor in [Generator::Gimp, Generator::Krita, Generator::FullSize] {
+    for editor in [Suite::Gimp, Suite::Krita, Suite::FullSize] {
         if only.is_none_or(|only| only == editor) {
             test_editor(editor, &library, &Root::trixie(editor)?, &out, &mut report)?;
         }
@@ -116,8 +116,8 @@ pub fn run(only: Option<Generator>) -> Result<(), String> {
 
 /// Runs GIMP's tests as part of `cargo xtask test`. If no Debian root can be created, prints the reason and skips them.
 pub fn run_if_possible() -> Result<(), String> {
-    match Root::trixie(Generator::Gimp) {
-        Ok(_) => run(Some(Generator::Gimp)),
+    match Root::trixie(Suite::Gimp) {
+        Ok(_) => run(Some(Suite::Gimp)),
         Err(why) => {
             println!("skipped: the plug-in in real GIMP (`cargo xtask test-hosts gimp`): {why}");
             Ok(())
@@ -126,7 +126,7 @@ pub fn run_if_possible() -> Result<(), String> {
 }
 
 fn test_editor(
-    editor: Generator,
+    editor: Suite,
     library: &Path,
     root: &Root,
     out: &Path,
@@ -134,7 +134,7 @@ fn test_editor(
 ) -> Result<(), String> {
     const PACKAGES: [&str; 7] =
         ["build", "--package", "gani", "--package", "gani-gimp", "--package", "gani-ffi"];
-    let full_size = editor == Generator::FullSize;
+    let full_size = editor == Suite::FullSize;
     let profile: &[&str] = if full_size { &["--release"] } else { &[] };
     steps::cargo(&[&PACKAGES, profile].concat(), &[])?;
     let built = steps::target().join(if full_size { "release" } else { "debug" });
@@ -145,10 +145,10 @@ fn test_editor(
     let work = work.path();
     populate(work, library, &built)?;
     let (name, tests, before, after): (_, _, &[_], &[_]) = match editor {
-        Generator::Gimp => ("gimp", GIMP, &["install", "check"], &["uninstall"]),
+        Suite::Gimp => ("gimp", GIMP, &["install", "check"], &["uninstall"]),
         // The test itself imports the zip; these actions test the command before that.
-        Generator::Krita => ("krita", KRITA, &["install", "check", "uninstall"], &[]),
-        Generator::FullSize => ("gimp", FULL_SIZE, &["install"], &[]),
+        Suite::Krita => ("krita", KRITA, &["install", "check", "uninstall"], &[]),
+        Suite::FullSize => ("gimp", FULL_SIZE, &["install"], &[]),
     };
     if full_size {
         steps::fetch_face_model(&built.join("gani"))?;

@@ -66,5 +66,5 @@ pub fn run(context: &Context) -> Outcome {
         .map(|c| format!("{} {:16} {}", if c.good { "ok  " } else { "FAIL" }, c.name, c.text))
         .collect();
     context.print(&json!({ "ok": !failed, "checks": rows }), &lines.join("\n"))?;
-    if failed { Err(Failure::Some) } else { Ok(()) }
+    if failed { Err(Failure::SomeFailed) } else { Ok(()) }
 }

@@ -61,7 +61,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
     report.compute_means(args.methods.iter().map(|m| m.label.clone()));
     report.write(&args.output)?;
     context.print(&report.numbers_only(), &report.text(&args.output))?;
-    if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
+    if report.failed.is_empty() { Ok(()) } else { Err(Failure::SomeFailed) }
 }
 
 /// State that all cases share.

@@ -78,7 +78,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let lines: Vec<String> =
         report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
     context.print(&report, &lines.join("\n"))?;
-    if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
+    if report.failed.is_empty() { Ok(()) } else { Err(Failure::SomeFailed) }
 }
 
 /// The preset's settings with the changes of the command line.

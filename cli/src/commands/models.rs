@@ -89,5 +89,5 @@ fn verify(context: &Context, name: Option<&str>) -> Outcome {
         rows.push(json!({ "name": name, "result": text }));
     }
     context.print(&json!({ "models": rows }), &lines.join("\n"))?;
-    if failed { Err(Failure::Some) } else { Ok(()) }
+    if failed { Err(Failure::SomeFailed) } else { Ok(()) }
 }

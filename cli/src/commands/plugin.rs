@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
         lines.push(host.next_steps.to_string());
     }
     context.print(&json!({ "ok": !failed, "places": rows }), &lines.join("\n"))?;
-    if failed { Err(Failure::Some) } else { Ok(()) }
+    if failed { Err(Failure::SomeFailed) } else { Ok(()) }
 }
 
 fn install(host: &Host, place: &Place) -> Result<String> {

@@ -89,7 +89,7 @@ pub struct Network {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
-    /// `lpips`, `identity` or `parsing`.
+    /// Name of its term. `lpips`, `identity` and `parsing` have a λ in Table 1; any other name needs [`Loss::lambda`].
     pub kind: String,
     /// `.onnx`.
     pub file: String,

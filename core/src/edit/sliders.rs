@@ -15,7 +15,7 @@ pub struct Slider {
     pub help: &'static str,
 }
 
-/// The useful range of strengths, in standard deviations σ of the model's latents. 0 is no edit.
+/// The useful range of strengths, in standard deviations σ of the model's latents. 0 leaves the face unchanged.
 pub const STRENGTHS: RangeInclusive<f32> = -3.0..=3.0;
 
 /// The sliders in display order: one for each semantic direction of the face bundles.

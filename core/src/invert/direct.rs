@@ -1,5 +1,5 @@
 //! Direct tuning: Algorithm 1 with the generator's weights themselves as parameters, updated by Adam. Latent, loss, localization
-//! and schedule are those of GANI; the parametrization is that of PTI (Roich et al. 2022). Steps avoid weights that other faces
+//! and schedule are those of GANI; the parametrization is that of PTI (Roich et al. 2022). Steps avoid weights that other images
 //! depend on ([`super::weight_optimizer`]). docs/results.md compares the methods.
 
 use super::tuning::{Schedule, TuningResult, tune};
@@ -9,7 +9,7 @@ use crate::loss::{Problem, StepLosses, TotalLoss};
 use crate::settings::TuneSettings;
 use crate::util::random::{latents, seeded};
 
-/// Number of sampled faces from which the Fisher information of each weight is estimated.
+/// Number of sampled latents from which the importance of each weight is estimated.
 pub(crate) const FISHER_SAMPLES: usize = 16;
 
 /// Tunes θ at the photo's latent `ws` `[n·512]`. Samples come from `seed`.
@@ -26,8 +26,8 @@ pub fn direct_tuning(
     let options =
         AdamOptions { relative: true, fisher_power: if z_dim > 0 { settings.fisher_power } else { 0.0 } };
     let learning_rate = |step| settings.learning_rate_at(step) as f32;
-    let faces = samples.by_ref().take(FISHER_SAMPLES);
-    let mut weights = FusedAdam::new(problem, &mut loss, options, faces, &learning_rate)?;
+    let fisher_samples = samples.by_ref().take(FISHER_SAMPLES);
+    let mut weights = FusedAdam::new(problem, &mut loss, options, fisher_samples, &learning_rate)?;
     let schedule = Schedule {
         iterations: settings.iterations,
         lambdas: &|step| settings.lambdas_at(step),

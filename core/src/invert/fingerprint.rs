@@ -1,4 +1,4 @@
-//! The fingerprint of an inversion: a hash of everything that its result depends on. The cache and `--resume` use it as key.
+//! The fingerprint of an inversion: a hash of everything that its result depends on. The cache and `--resume` use it as the key.
 
 use super::InvertOptions;
 use crate::model::Model;

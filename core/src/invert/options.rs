@@ -13,7 +13,7 @@ pub struct InvertOptions {
     pub preset: Preset,
     /// All settings.
     pub settings: Settings,
-    /// Seed of ψ and of the sampled latents.
+    /// Seed of all random numbers: ψ, sampled latents, the projector's noise.
     pub seed: u64,
     /// Tuning steps from one [`Progress::Preview`](super::Progress::Preview) to the next; 0: none. Does not affect the result.
     pub preview_interval: usize,

@@ -20,15 +20,15 @@ use std::time::Instant;
 /// A finished inversion.
 #[derive(Debug)]
 pub struct InversionResult {
-    /// What the file holds.
+    /// The contents of the inversion file.
     pub inversion: Inversion,
     /// The tuned generator's image, `[1,3,R,R]` in `[-1,1]`.
     pub image: Array4<f32>,
     /// The original generator's image of the encoder's latent, `[1,3,R,R]` in `[-1,1]`.
     pub encoder_image: Array4<f32>,
-    /// Total time.
+    /// Total time in seconds.
     pub seconds: f64,
-    /// Mean time of a tuning step.
+    /// Mean time of a step of the last stage in seconds; 0 for methods without steps.
     pub seconds_per_step: f64,
 }
 
@@ -90,7 +90,7 @@ pub fn invert(
     Ok(InversionResult { inversion, image, encoder_image, seconds, seconds_per_step })
 }
 
-/// What the inversion file holds, with metrics still to be measured.
+/// The contents of the inversion file. Metrics are measured later.
 fn to_inversion(
     model: &Model,
     fit: Fit,

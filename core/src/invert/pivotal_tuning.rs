@@ -1,6 +1,6 @@
 //! PTI, pivotal tuning (Roich et al. 2022): Adam on the generator's weights, with the latent fixed at the pivot. It has the
 //! constants of the published release and uses GANI's loss graph and tuned weights. The release tunes every parameter of the
-//! generator, and its LPIPS sees 1024 px.
+//! generator, and computes LPIPS at 1024 px.
 
 use super::tuning::{Schedule, TuningResult, tune};
 use super::weight_optimizer::{AdamOptions, FusedAdam};
@@ -9,9 +9,9 @@ use crate::loss::{Problem, StepLosses, TotalLoss};
 use crate::settings::PtiSettings;
 use crate::util::random::{latents, seeded};
 
-/// α of Eq. 4: distance from the pivot of the latents for locality regularization, over all style layers together.
+/// α of PTI's Eq. 4: distance from the pivot of the latents for locality regularization, over all style layers together.
 const ALPHA: f32 = 30.0;
-/// Truncation ψ of the latents that give its direction.
+/// Truncation ψ of the sampled latents w_z that set the direction.
 const TRUNCATION_PSI: f32 = 0.5;
 
 /// Tunes θ at the pivot `ws` `[n·512]`. Samples come from `seed`.

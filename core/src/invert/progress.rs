@@ -36,7 +36,7 @@ impl Stage {
 pub enum Progress<'i> {
     /// A stage begins.
     Begin(Stage),
-    /// Estimated time for the whole inversion, reported once, after the first measured steps.
+    /// Estimated time until the end of the last stage, reported once, after the first measured steps.
     Eta(Duration),
     /// A step is done.
     Step {
@@ -51,7 +51,7 @@ pub enum Progress<'i> {
         /// Time left until the last step of the last stage; known from the second step of a stage on.
         remaining: Option<Duration>,
     },
-    /// The current reconstruction, `[1,3,R,R]` in `[-1,1]`: the encoder's estimate, then one every
+    /// The current reconstruction, `[1,3,R,R]` in `[-1,1]`: the encoder's estimate, then (methods `gani` and `direct`) one every
     /// [`InvertOptions::preview_interval`](super::InvertOptions::preview_interval) tuning steps.
     Preview(ArrayView4<'i, f32>),
 }

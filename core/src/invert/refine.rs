@@ -1,4 +1,4 @@
-//! Refinement of the encoder's latent by gradient: first one w for all style layers, then w+ (one w for each layer).
+//! Refinement of the encoder's latent by gradient descent: first one w for all style layers, then w+ (one w for each layer).
 //!
 //! Adam on the latent against Eq. 1, after StyleGAN2's projector (Karras et al. 2020, §5) without noise maps. In W+ the layers are
 //! regularized toward their mean, because latents close to W stay editable (e4e, Tov et al. 2021, Eq. 3).

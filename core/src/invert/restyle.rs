@@ -1,5 +1,5 @@
-//! ReStyle (Alaluf et al. 2021, Eq. 2 and 3): the encoder sees the photo beside what its last latent gave, and says what
-//! to add to that latent.
+//! ReStyle (Alaluf et al. 2021, Eq. 2 and 3): the encoder takes the photo concatenated with the current reconstruction, and predicts
+//! a residual for the latent.
 
 use crate::edit::Generator;
 use crate::model::Model;
@@ -11,15 +11,15 @@ use ndarray::{Array2, ArrayView4, Axis, concatenate};
 /// Iterations, as published.
 const STEPS: usize = 5;
 
-/// The latent `[n,512]` of `crop` `[1,3,h,w]` in `[-1,1]`, from the mean latent on.
+/// The latent `[n,512]` of `crop` `[1,3,h,w]` in `[-1,1]`, starting at the mean latent.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where the bundle's encoder does not take an image and a result: six channels.
+/// [`Error::Unsupported`] unless the bundle's encoder has six input channels.
 pub fn restyle(model: &Model, crop: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Array2<f32>> {
     let refuse = |what: &str| {
         Err(Error::Unsupported(format!(
-            "ReStyle feeds the encoder with the photo and its own last result, six channels; the model `{}` {what}: \
-             use the method encoder",
+            "ReStyle needs an encoder with six input channels, the photo and the current reconstruction; the model `{}` {what}. \
+             Use another method, such as direct",
             model.bundle.name()
         )))
     };

@@ -39,7 +39,7 @@ pub fn tuning_step(
     z: &[f32],
 ) -> Result<(StepLosses, bool)> {
     let [lambda_e, lambda_l] = (schedule.lambdas)(step);
-    parametrization.apply()?; // θ' = θ ⊙ (1 + M_ψ(∂L/∂θ))                                       Eq. 2
+    parametrization.apply()?; // θ' from the trained parameters; GANI: θ' = θ ⊙ (1 + M_ψ(∂L/∂θ))   Eq. 2
     let reconstruction = loss.run_reconstruction(lambda_e)?; // λe·L(I, G(w, θ'))                 Eq. 5, first term
     let mut localization = Vec::new();
     if lambda_l != 0.0 {
@@ -49,7 +49,7 @@ pub fn tuning_step(
     let losses = StepLosses { total: loss.total(step + 1)?, reconstruction, localization };
     let stop = schedule.stop_at_lpips.is_some_and(|limit| lpips(loss, &losses).is_some_and(|v| v <= limit));
     if !stop {
-        parametrization.update(step)?; // ψ ← Ranger(ψ, ∂L_total/∂ψ)
+        parametrization.update(step)?; // GANI: ψ ← Ranger(ψ, ∂L_total/∂ψ); direct, PTI: θ' ← Adam(θ', ∂L_total/∂θ')
     }
     Ok((losses, stop))
 }
@@ -75,7 +75,7 @@ pub fn tune(
     Ok(history)
 }
 
-/// What tuning returns.
+/// The result of a tuning method.
 pub struct TuningResult {
     /// θ' − θ by weight name, in the generator's order.
     pub weight_changes: Vec<(String, ArrayD<f32>)>,

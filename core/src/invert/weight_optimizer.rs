@@ -1,5 +1,5 @@
 //! Adam (Kingma and Ba 2015) on the generator's weights as one graph, so that θ', its moments and its gradient stay on the device.
-//! Steps may be preconditioned to avoid weights that other faces depend on.
+//! Steps may be preconditioned to avoid weights that other images depend on.
 
 use super::tuning::{Parametrization, TuningResult};
 use crate::loss::{Problem, SimilarityLoss, StepLosses, TotalLoss};
@@ -33,13 +33,13 @@ pub struct FusedAdam<'p> {
 }
 
 impl<'p> FusedAdam<'p> {
-    /// Starts at the original weights. `faces` are the latents z from which the importance of each weight to other faces is
+    /// Starts at the original weights. `latents` are the samples z from which the importance of each weight to other images is
     /// estimated, with `options.fisher_power` above 0.
     pub fn new(
         problem: &Problem<'p>,
         total: &mut TotalLoss,
         options: AdamOptions,
-        faces: impl Iterator<Item = Vec<f32>>,
+        latents: impl Iterator<Item = Vec<f32>>,
         learning_rate: &'p dyn Fn(usize) -> f32,
     ) -> Result<FusedAdam<'p>> {
         let Problem { runtime, loss, cancel, .. } = *problem;
@@ -58,7 +58,7 @@ impl<'p> FusedAdam<'p> {
             }
         }
         if options.fisher_power > 0.0 {
-            for (name, fisher) in loss.tunable.iter().zip(fisher(loss, total, faces)?) {
+            for (name, fisher) in loss.tunable.iter().zip(fisher(loss, total, latents)?) {
                 update
                     .set(&format!("importance.{name}"), &importance_scale(&fisher, options.fisher_power))?;
             }
@@ -127,9 +127,9 @@ pub fn graph(weights: &[(&str, &Tensor)], options: AdamOptions) -> Result<Graph>
             rate = rate * root_mean_square(values(weight)?);
         }
         if options.fisher_power > 0.0 {
-            let turned = precondition(u, v, input("importance"), options.fisher_power);
-            rate = rate * (u.square().mean_all() / at_least_tiny(turned.square().mean_all())).sqrt(); // κ
-            u = turned;
+            let preconditioned = precondition(u, v, input("importance"), options.fisher_power);
+            rate = rate * (u.square().mean_all() / at_least_tiny(preconditioned.square().mean_all())).sqrt(); // κ
+            u = preconditioned;
         }
         b.output(&format!("next.theta.{name}"), theta - u * rate);
         b.output(&format!("next.m.{name}"), m);
@@ -138,8 +138,8 @@ pub fn graph(weights: &[(&str, &Tensor)], options: AdamOptions) -> Result<Graph>
     Ok(b.finish()?)
 }
 
-/// u ⊙ ((v/⟨v⟩ + ε₁) / (F/⟨F⟩ + ε₂))^p: turns Adam's direction u toward weights that matter more to the photo (v = mean g²) than
-/// to other faces (F). `importance` is [`importance_scale`] of F. The factor κ in [`graph`] restores the length of u.
+/// u ⊙ ((v/⟨v⟩ + ε₁) / (F/⟨F⟩ + ε₂))^p: rescales Adam's direction u toward weights that matter more to the photo (v = mean g²) than
+/// to other images (F). `importance` is [`importance_scale`] of F. The factor κ in [`graph`] restores the length of u.
 fn precondition<'g>(u: Expr<'g>, v: Expr<'g>, importance: Expr<'g>, p: f32) -> Expr<'g> {
     let ratio = v / at_least_tiny(v.mean_all()) + EPSILONS[0];
     u * (ratio.unary("Log") * p).exp() * importance // exp(p ln x) takes half the time of Pow on a CPU
@@ -157,15 +157,16 @@ fn importance_scale(fisher: &[f32], p: f32) -> Vec<f32> {
     fisher.iter().map(|f| (f / mean + EPSILONS[1]).powf(-p)).collect()
 }
 
-/// F ∝ mean_z (∂L(I, G(f(z), θ))/∂θ)² by weight: the diagonal of a Fisher matrix, which measures how much other faces depend on
-/// each weight. Elastic weight consolidation uses it to protect the weights of an earlier task (Kirkpatrick et al. 2017, §2).
+/// F ∝ mean_z (∂L(I, G(f(z), θ))/∂θ)² by weight, where G(f(z), θ) are sampled images and I is the photo: how strongly the loss of
+/// other images depends on each weight. A heuristic after elastic weight consolidation, which protects the weights of an earlier
+/// task by the diagonal of a Fisher matrix (Kirkpatrick et al. 2017, §2).
 fn fisher(
     loss: &SimilarityLoss,
     total: &mut TotalLoss,
-    faces: impl Iterator<Item = Vec<f32>>,
+    latents: impl Iterator<Item = Vec<f32>>,
 ) -> Result<Vec<Vec<f32>>> {
     let mut fisher: Vec<Vec<f32>> = loss.weights()?.iter().map(|t| vec![0.0; t.len()]).collect();
-    for z in faces {
+    for z in latents {
         let w = total.mapping(&z)?;
         total.run_reconstruction_at(&w)?;
         for (name, fisher) in loss.tunable.iter().zip(&mut fisher) {

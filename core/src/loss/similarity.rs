@@ -46,7 +46,7 @@ pub enum Wrt {
 pub struct SimilarityLoss {
     /// ws `[1,n,512]` → image `[1,3,R,R]`.
     pub generator: Graph,
-    /// Names of the generator's tuned initialisers.
+    /// Names of the generator's tuned initializers.
     pub tunable: Vec<String>,
     /// Loss networks, for images of [`SimilarityLoss::resolution`].
     pub networks: Vec<LossNetwork>,
@@ -229,7 +229,7 @@ fn generate<'g>(generator: &Graph, ws: Expr<'g>, constants: &[(String, Expr<'g>)
     Ok(ws.builder().inline(generator, &bindings)?[0])
 }
 
-/// Average pooling of `[1,3,H,W]` to the width `side`; unchanged if W is smaller than 2·`side`.
+/// Average pooling of `[1,3,H,W]` by the integer factor ⌊W/`side`⌋.
 fn pool(image: Expr<'_>, side: usize) -> Expr<'_> {
     let factor = image.dim(3) / side.max(1);
     if factor <= 1 {

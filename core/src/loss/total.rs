@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use gani_onnx::Graph;
 use ndarray::{Array4, ArrayD};
 
-/// The inversion problem: what every stage that works by gradient needs.
+/// The inversion problem: what every gradient-based stage needs.
 #[derive(Clone, Copy)]
 pub struct Problem<'a> {
     /// Runs the graphs.

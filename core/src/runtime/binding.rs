@@ -19,8 +19,7 @@ use tensor::{Input, Output, SharedTensor, copy_from_host, lock, zeros};
 /// The inputs and outputs of a session, in the memory of its device.
 ///
 /// ```text
-/// modules.alias_input(…)            // θ' passes from one graph to the next on the device
-/// loss.alias_input("theta", &modules, "theta_tuned")?;
+/// loss.alias_input("theta.NAME", &modules, "tuned.NAME")?; // θ' passes from one graph to the next on the device
 /// loop { modules.run(&cancel)?; loss.run(&cancel)?; let l = loss.with_data("loss", |v| v[0])?; }
 /// ```
 ///

@@ -16,7 +16,8 @@ pub enum Device {
 
 impl Device {
     /// Rewrites `graph` into the form that runs fastest on the device. CPU: large 3×3 convolutions become Winograd convolutions;
-    /// on a GPU, cuDNN chooses the algorithm itself. GPU: grouped transposed convolutions are split by group. Gradients are taken
+    /// on a GPU, cuDNN chooses the algorithm itself. GPU: grouped transposed convolutions become batched matrix
+    /// products. Gradients are taken
     /// of the result. A lowered graph does not change when it is lowered again.
     pub fn lowered(self, graph: Graph) -> Result<Graph> {
         Ok(match self {

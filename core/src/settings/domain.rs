@@ -27,7 +27,7 @@ pub const NAMES: [&str; 5] = ["celeba-hq", "afhq-wild", "cars", "horses", "churc
 /// [`Error::Input`] for an unknown name, listing the known ones.
 pub fn domain(name: &str) -> Result<Domain> {
     use PixelLoss::{L2, SmoothL1};
-    //                                        iterations, λe, λl,  [λ1, λ2, λ3, λ4]
+    //                                iterations, pixel, λe, λl, [λ1, λ2, λ3, λ4]
     let (name, iterations, pixel, lambda_e, lambda_l, [l1, l2, l3, l4]) = match name {
         "celeba-hq" => ("celeba-hq", 300, L2, 1.0, 0.2, [1.0, 0.8, 0.1, 1.0]),
         "afhq-wild" => ("afhq-wild", 300, L2, 1.0, 0.2, [1.0, 0.8, 0.1, 1.0]),

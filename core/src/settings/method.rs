@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Direct tuning: the loss and schedule of [`Method::Gani`], but Adam on the weights themselves, without modules. Steps
-    /// avoid weights that other faces depend on. See [`crate::invert::direct`].
+    /// avoid weights that other images depend on. See [`crate::invert::direct`].
     Direct,
     /// Gradient modification modules, as in the paper. See [`crate::invert::gani`].
     Gani,

@@ -22,7 +22,7 @@ pub struct Settings {
     pub pti: PtiSettings,
 }
 
-/// Paths of settings under their former names, and today's. A path may be the start of a longer one.
+/// Parts of setting paths under their former and their current names.
 const RENAMED: [(&str, &str); 21] = [
     ("refine.spread_penalty", "refine.delta_regularization"),
     ("tune.cool_down", "tune.lr_rampdown"),
@@ -92,7 +92,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Checks the range of every number.
+    /// Checks the ranges of the numbers that have one.
     ///
     /// # Errors
     /// [`Error::Input`] with the path of the setting and its range.
@@ -148,7 +148,7 @@ fn find<'v>(all: &'v mut serde_json::Value, path: &str, current: &str) -> Result
 pub enum Preset {
     /// A fifth of the tuning steps of [`Preset::Best`].
     Fast,
-    /// The default.
+    /// The default of the command line and of Rust. C, GIMP and Krita default to [`Preset::Fast`].
     Best,
     /// GANI as published.
     Paper,

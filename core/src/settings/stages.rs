@@ -3,7 +3,7 @@
 use super::{LocalizationLoss, LossWeights, PixelLoss};
 use serde::{Deserialize, Serialize};
 
-/// Refinement of the encoder's latent by gradient, see [`crate::invert::refine`].
+/// Refinement of the encoder's latent by gradient descent, see [`crate::invert::refine`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefineSettings {
     /// Steps in W.
@@ -66,7 +66,7 @@ pub struct TuneSettings {
     /// k ≥ 1: the localization loss is computed in every k-th step only, with the weight k·λl.
     #[serde(alias = "local_every")]
     pub localization_interval: usize,
-    /// `direct` only, 0 to 1: exponent of the Fisher information by which steps avoid weights that other faces depend on;
+    /// `direct` only, 0 to 1: exponent of the Fisher information by which steps avoid weights that other images depend on;
     /// 0: plain Adam.
     #[serde(default, alias = "spare")]
     pub fisher_power: f32,
@@ -163,7 +163,7 @@ pub enum Space {
 pub struct ProjectorSettings {
     /// The latent space.
     pub space: Space,
-    /// Steps.
+    /// Number of steps.
     pub steps: usize,
     /// Adam's learning rate between ramp-up and ramp-down.
     pub learning_rate: f32,

@@ -151,6 +151,6 @@ pub enum Status {
     CallingError = 1,
     /// The call succeeded.
     Success = 3,
-    /// The user canceled the call.
+    /// The user cancelled the call.
     Cancel = 4,
 }

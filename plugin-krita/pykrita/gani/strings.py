@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The texts of the dialogs, and formatting of numbers and edits. The wording matches the GIMP plug-in.
+"""Texts that several dialogs share, and formatting of numbers and edits.
 
 The library provides the labels of sliders and stages; see engine.face_directions and engine.stage_label.
 """

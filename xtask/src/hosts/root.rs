@@ -1,6 +1,6 @@
 //! The Debian root that the editors run in. It is created once with mmdebstrap and entered in namespaces.
 
-use super::Generator;
+use super::Suite;
 use crate::steps;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,10 @@ impl Root {
     ///
     /// # Errors
     /// The process is not root, mmdebstrap cannot be installed, or the mirror is unreachable.
-    pub fn trixie(editor: Generator) -> Result<Root, String> {
+    pub fn trixie(editor: Suite) -> Result<Root, String> {
         let (name, editor) = match editor {
-            Generator::Krita => ("trixie-krita", "krita,python3-pyqt5"),
-            Generator::Gimp | Generator::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
+            Suite::Krita => ("trixie-krita", "krita,python3-pyqt5"),
+            Suite::Gimp | Suite::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
         };
         let wanted = format!("{editor},{TOOLS}");
         let folder = match std::env::var_os("GANI_HOSTS_ROOT") {

@@ -2,7 +2,7 @@
 
 use super::importer::{Importer, LatentSpace, OnFile};
 use crate::bundle::Directions;
-use crate::edit::Direction;
+use crate::bundle::Direction;
 use crate::{Error, Result};
 use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;

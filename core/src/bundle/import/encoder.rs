@@ -78,7 +78,7 @@ fn check_latent(graph: &Graph, path: &Path, [num_ws, w_dim]: [usize; 2]) -> Resu
     match matches {
         true => Ok(()),
         false => Err(Error::Input(format!(
-            "{}: the encoder's output has the shape {shape:?}, but the generator takes {num_ws} styles of {w_dim}; encoder and \
+            "{}: the encoder's output has the shape {shape:?}, but the generator takes {num_ws} style vectors of length {w_dim}; encoder and \
              generator do not match",
             path.display()
         ))),

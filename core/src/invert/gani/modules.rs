@@ -19,7 +19,7 @@ const MIN_NORM: f32 = 1e-5;
 /// Name and shape of a tuned weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSpec {
-    /// Name of the generator's initialiser.
+    /// Name of the generator's initializer.
     pub name: String,
     /// `[c_out, c_in, k, k]`.
     pub shape: Vec<usize>,
