@@ -82,6 +82,9 @@ impl AlignedFace {
     }
 
     /// The session of a cached inversion with the same fingerprint, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the cached inversion belongs to another generator.
     pub fn cached(
         &self,
         model: &Model,
@@ -142,6 +145,9 @@ impl FaceSession {
     }
 
     /// As [`FaceSession::image`]; another thread may cancel it.
+    ///
+    /// # Errors
+    /// As [`FaceSession::image`]; [`Error::Cancelled`].
     pub fn image_with_cancel(&self, edits: &[Edit], cancel: &Cancel) -> Result<Array4<f32>> {
         let ws = self.generator.apply_edits(&self.inversion.ws, edits, None)?;
         self.generator.image(ws.view(), cancel)

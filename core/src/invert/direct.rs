@@ -13,6 +13,9 @@ use crate::util::random::{latents, seeded};
 pub(crate) const FISHER_SAMPLES: usize = 16;
 
 /// Tunes θ at the photo's latent `ws` `[n·512]`. Samples come from `seed`.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn direct_tuning(
     problem: &Problem<'_>,
     ws: &[f32],

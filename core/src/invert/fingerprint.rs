@@ -7,6 +7,9 @@ use ndarray::ArrayView4;
 use sha2::{Digest, Sha256};
 
 /// sha256, in hexadecimal, of the crop `[1,3,S,S]`, the generator, the method, the settings and the seed.
+///
+/// # Errors
+/// [`Error::Input`] if the settings cannot be serialized.
 pub fn fingerprint(model: &Model, crop: ArrayView4<'_, f32>, options: &InvertOptions) -> Result<String> {
     let settings = serde_json::to_vec(&options.settings)
         .map_err(|e| Error::Input(format!("the settings cannot be serialized: {e}")))?;

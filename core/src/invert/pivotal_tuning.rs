@@ -15,6 +15,9 @@ const ALPHA: f32 = 30.0;
 const TRUNCATION_PSI: f32 = 0.5;
 
 /// Tunes θ at the pivot `ws` `[n·512]`. Samples come from `seed`.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn pivotal_tuning(
     problem: &Problem<'_>,
     ws: &[f32],

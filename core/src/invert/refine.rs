@@ -10,6 +10,9 @@ use crate::optim::adam::Adam;
 use crate::settings::{LossWeights, RefineSettings};
 
 /// Minimizes Eq. 1 over the latent `ws` `[n·512]`. Returns the loss of each step.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn refine(
     problem: &Problem<'_>,
     weights: &LossWeights,

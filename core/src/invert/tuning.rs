@@ -31,6 +31,9 @@ pub struct Schedule<'s> {
 /// One iteration of Algorithm 1 with the sample `z` `[512]`: θ', both terms of Eq. 5 with their gradient, the update.
 ///
 /// Returns the losses, and whether they meet [`Schedule::stop_at_lpips`], in which case nothing was updated.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn tuning_step(
     loss: &mut TotalLoss,
     parametrization: &mut impl Parametrization,
@@ -56,6 +59,9 @@ pub fn tuning_step(
 
 /// Runs Algorithm 1 with the samples z, one for each step. Calls `on_step` with the step, from 1, and its losses; an error that it
 /// returns ends the loop.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn tune(
     loss: &mut TotalLoss,
     parametrization: &mut impl Parametrization,

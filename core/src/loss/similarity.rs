@@ -60,6 +60,9 @@ impl SimilarityLoss {
     ///
     /// `lambda` holds the terms' weights in the order of the outputs, so one graph serves losses with other weights. A term with
     /// λ = 0 in `weights` is not part of the graph, and neither are its inputs. θ is an input only with [`Wrt::Weights`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] if generator and loss networks do not fit together; [`Error::Unsupported`] for an op without gradient.
     pub fn loss_gradient(&self, weights: &LossWeights, wrt: Wrt) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);
@@ -105,6 +108,9 @@ impl SimilarityLoss {
 
     /// [`SimilarityLoss::loss_gradient`] with respect to θ, added to a previous gradient: also takes `grad_in.NAME` and
     /// `accumulate` `[]`, and gives `d.NAME` = ∂L/∂θ + accumulate·grad_in.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if generator and loss networks do not fit together; [`Error::Unsupported`] for an op without gradient.
     pub fn accumulate_gradient(&self, weights: &LossWeights) -> Result<Graph> {
         let gradient = self.loss_gradient(weights, Wrt::Weights)?;
         let b = Builder::new();
@@ -123,6 +129,9 @@ impl SimilarityLoss {
     }
 
     /// `image` `[1,3,R,R]` → its features, with the names of the inputs of [`SimilarityLoss::loss_gradient`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] if generator and loss networks do not fit together; [`Error::Unsupported`] for an op without gradient.
     pub fn features(&self, weights: &LossWeights) -> Result<Graph> {
         let b = Builder::new();
         let image = b.input("image", self.image_shape()?);
@@ -131,6 +140,9 @@ impl SimilarityLoss {
     }
 
     /// ws, θ → the features of G(ws, θ): with the original weights, the target of the localization loss.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if generator and loss networks do not fit together; [`Error::Unsupported`] for an op without gradient.
     pub fn reference(&self, weights: &LossWeights) -> Result<Graph> {
         let b = Builder::new();
         let ws = b.input("ws", self.generator.input_shape("ws")?);

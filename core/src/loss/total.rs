@@ -48,6 +48,9 @@ pub struct TotalLoss {
 impl TotalLoss {
     /// Binds both terms at the photo's latent `ws` `[n·512]`. `weights` are λ1…λ4 of the reconstruction.
     /// `localization_weights` are those of the localization, which may leave terms out.
+    ///
+    /// # Errors
+    /// [`Error::Model`] or [`Error::Runtime`] if ONNX Runtime rejects a graph; [`Error::Input`] for a latent of another size.
     pub fn new(
         problem: &Problem<'_>,
         ws: &[f32],
@@ -88,6 +91,9 @@ impl TotalLoss {
     }
 
     /// Computes `lambda`·L(I, G(w, θ')) and its gradient with respect to θ'. Returns the unweighted terms.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the run fails; [`Error::Cancelled`].
     pub fn run_reconstruction(&mut self, lambda: f32) -> Result<Vec<f32>> {
         self.reconstruction.set("lambda", &scaled(lambda, &self.lambdas[0]))?;
         self.reconstruction.run(&self.cancel)?;
@@ -107,6 +113,9 @@ impl TotalLoss {
 
     /// Computes `lambda`·L(G(w', θ), G(w', θ')) at another latent, w' `[512]` or w+ `[n·512]`, and adds its gradient to that of
     /// the last [`TotalLoss::run_reconstruction`]. Returns the unweighted terms.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a run fails; [`Error::Cancelled`].
     pub fn run_localization(&mut self, lambda: f32, w: &[f32]) -> Result<Vec<f32>> {
         let ws = repeat(w, self.reference.input_len("ws")?);
         self.reference.set("ws", &ws)?;

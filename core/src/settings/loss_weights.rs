@@ -33,11 +33,11 @@ pub struct LossWeights {
     /// The pixel term compares images at the generator's resolution, not at the loss resolution. Otherwise no term
     /// constrains frequencies above the loss resolution, and at 1024 px a grid of single pixels appears on the skin.
     pub full_resolution: bool,
-    /// Weight, within the pixel term, of the squared gradient difference mean |∇(x − t)|² (Mathieu, Couprie and LeCun
+    /// Weight ≥ 0, within the pixel term, of the squared gradient difference mean |∇(x − t)|² (Mathieu, Couprie and LeCun
     /// 2016). It applies where the pixel term compares a larger image than the other terms do: a mean of squares alone
     /// hardly penalizes grids and streaks of single pixels.
     pub gradient_difference: f32,
-    /// λ of each term by name: `pixel` and the `kind` of each of the bundle's loss networks (`lpips`, `identity`,
+    /// λ ≥ 0 of each term by name: `pixel` and the `kind` of each of the bundle's loss networks (`lpips`, `identity`,
     /// `parsing`, …). A term without an entry has the weight 0 and is not computed.
     pub lambda: BTreeMap<String, f32>,
 }

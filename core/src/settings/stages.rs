@@ -10,9 +10,9 @@ pub struct RefineSettings {
     pub steps_w: usize,
     /// Steps in W+, after those in W.
     pub steps_w_plus: usize,
-    /// Adam's initial learning rate. It falls to a tenth along a cosine.
+    /// Adam's initial learning rate, ≥ 0. It falls to a tenth along a cosine.
     pub learning_rate: f32,
-    /// Weight of mean_l ‖w_l − mean_l w‖², in W+ (the delta regularization of e4e, Tov et al. 2021, Eq. 3).
+    /// Weight ≥ 0 of mean_l ‖w_l − mean_l w‖², in W+ (the delta regularization of e4e, Tov et al. 2021, Eq. 3).
     #[serde(alias = "spread_penalty")]
     pub delta_regularization: f32,
 }
@@ -54,10 +54,10 @@ pub struct TuneSettings {
     /// λ1…λ4 of Eq. 1 and its pixel term.
     #[serde(alias = "weights")]
     pub loss_weights: LossWeights,
-    /// λe of Eq. 5.
+    /// λe ≥ 0 of Eq. 5.
     #[serde(alias = "lambda_edit")]
     pub lambda_reconstruction: f32,
-    /// λl of Eq. 5.
+    /// λl ≥ 0 of Eq. 5.
     #[serde(alias = "lambda_local")]
     pub lambda_localization: f32,
     /// Terms of the localization loss.

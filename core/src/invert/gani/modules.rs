@@ -157,8 +157,12 @@ impl Modules {
         })
     }
 
-    /// Eq. 2: `psi` `[n]`, `g.NAME`, `theta.NAME` → `tuned.NAME` (θ'), and `product.NAME.I` for [`Modules::vjp`]. ψ is a single
+    /// Eq. 2: `psi` `[n]`, `g.NAME`, `theta.NAME` (both `[c_out,c_in,k,k]`) → `tuned.NAME` (θ'), and `product.NAME.I`
+    /// `[c_in,c_out·k·k]` for [`Modules::vjp`]. ψ is a single
     /// vector because it is copied to the GPU in every step.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the graph is inconsistent, which would be a bug.
     pub fn forward(&self) -> Result<Graph> {
         let b = Builder::new();
         let Applied { tuned, products, .. } = self.apply(&b);
@@ -170,6 +174,9 @@ impl Modules {
     }
 
     /// The chain rule: `psi`, `g.NAME`, `theta.NAME`, `product.NAME.I`, `d.NAME` (∂L_total/∂θ') → `d.psi` `[n]` (∂L_total/∂ψ).
+    ///
+    /// # Errors
+    /// As [`Modules::forward`].
     pub fn vjp(&self) -> Result<Graph> {
         let b = Builder::new();
         let Applied { psi, tuned, products } = self.apply(&b);

@@ -161,6 +161,9 @@ impl Tuner {
 }
 
 /// GANI at the photo's latent `ws` `[n·512]`: Algorithm 1 for all of `settings.iterations`. ψ and z come from `seed`.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn gani(
     problem: &Problem<'_>,
     ws: &[f32],
