@@ -58,7 +58,7 @@ fn a_checkpoint_is_imported_and_used() {
         ["import", "--generator", &generator, "--direction", &format!("up={direction}"), "-o", &bundle];
     let report = json(&import);
     assert_eq!(report["size"], serde_json::json!([32, 32]));
-    let text = report["recognized"][0]["text"].as_str().unwrap();
+    let text = report["recognised"][0]["text"].as_str().unwrap();
     assert!(text.contains("StyleGAN2, 32 px, 8 mapping layers") && text.contains("7 weights"), "{text}");
     assert_eq!(missing(&report), ["encoder", "LPIPS", "identity", "face parsing"]);
     json(&["models", "verify", &bundle]);
@@ -78,8 +78,8 @@ fn a_checkpoint_is_imported_and_used() {
     // The terms without a network have the weight zero in the inversion file.
     let inversion = at("out/astronaut.safetensors");
     let header = String::from_utf8_lossy(&std::fs::read(&inversion).unwrap()).into_owned();
-    for lambda in ["lambda_lpips", "lambda_identity", "lambda_parsing"] {
-        assert!(header.contains(&format!("\\\"{lambda}\\\":0.0")), "{lambda}");
+    for term in ["lpips", "identity", "parsing"] {
+        assert!(header.contains(&format!("\\\"{term}\\\":0.0")), "{term}");
     }
     let edit = |name: &str, set: &str| {
         json(&["--model", &bundle, "edit", &inversion, "--set", set, "-o", &at(name)]);
@@ -95,7 +95,7 @@ fn a_checkpoint_is_imported_and_used() {
     assert!(text.contains("--force"), "{text}");
     json(&[&import[..], &["--force"]].concat());
     let text = fails(&["import", "--generator", &generator, "-o", &out, "--force"], 1);
-    assert!(text.contains("holds no bundle") && Path::new(&inversion).exists(), "{text}");
+    assert!(text.contains("is not a bundle") && Path::new(&inversion).exists(), "{text}");
     assert!(
         files_in(folder.path()).iter().all(|f| !f.file_name().unwrap().to_string_lossy().starts_with('.'))
     );
@@ -121,7 +121,7 @@ fn car_images_are_not_square() {
     assert_eq!(size(&folder.path().join("out/car.png")), (32, 24));
     let output = invert(PHOTO);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("512 × 512") && text.contains("crop the photo"), "{text}");
+    assert!(text.contains("512 × 512") && text.contains("Crop the photo"), "{text}");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn an_onnx_generator_is_imported_and_used() {
     };
     // Without a mapping network w starts at zero and cannot be sampled: no localization term, no `generate`.
     let report = import(&["--lpips", &models("common/lpips.onnx")]);
-    assert_eq!(report["recognized"][0]["text"], "generator in ONNX, 9 weights to tune");
+    assert_eq!(report["recognised"][0]["text"], "generator in ONNX, 9 weights to tune");
     assert!(missing(&report).starts_with(&["mapping network", "mean of w"]), "{report}");
     let out = at("out");
     json(&["--model", &bundle, "invert", PHOTO, "-o", &out, "--iterations", "2", "--refine", "2", "--force"]);
@@ -178,14 +178,14 @@ fn invalid_input_is_rejected_with_the_reason() {
         (&plain, with("--tunable", "xyz*"), 1, "convolution weight"),
         (&good, with("--tunable", "*"), 1, "generator in an .onnx file"),
         (&good, with("--encoder", &good), 1, "e4e encoder or W encoder of HyperStyle"),
-        (&good, with("--encoder", &models("common/encoder.onnx")), 1, "do not belong together"),
+        (&good, with("--encoder", &models("common/encoder.onnx")), 1, "do not match"),
         (&good, with("--lpips", &good), 1, "AlexNet"),
         (&good, with("--lpips", "a.onnx,b.onnx"), 1, "two checkpoints"),
         (&good, with("--identity", &good), 1, "ArcFace IR-SE50 or ResNet-50 of MoCo"),
         (&good, with("--parsing", &good), 1, "face-parsing U-Net"),
         (&good, with("--moco", "/nowhere.pth"), 1, "/nowhere.pth"),
-        (&good, with("--direction", &format!("smile={single}")), 1, "of another generator"),
-        (&good, with("--direction", &format!("pca={ganspace}")), 1, "w has 16 numbers here"),
+        (&good, with("--direction", &format!("smile={single}")), 1, "made for another generator"),
+        (&good, with("--direction", &format!("pca={ganspace}")), 1, "w has 16 elements"),
         (&good, with("--direction", &format!("zero={bad_vector}")), 1, "is zero"),
         (&good, with("--direction", "smile.pt"), 2, "NAME=FILE"),
         (&good, with("--direction", "a b=x.pt"), 2, "NAME=FILE"),

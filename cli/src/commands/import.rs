@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Outcome {
         &json!({
             "bundle": done.bundle.folder(),
             "size": done.bundle.image_shape(),
-            "recognized": recognized,
+            "recognised": recognized,
             "missing": missing,
             "seconds": started.elapsed().as_secs_f64(),
         }),
