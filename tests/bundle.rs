@@ -105,10 +105,10 @@ fn invalid_manifests_are_refused() {
         ("version = 1", "version = 7", "newer gani"),
         ("version = 1", "version = ", "bundle.toml"),
         ("resolution = 64", "resolution = 64\nsurprise = 1", "surprise"),
-        ("\"generator.onnx\"", "\"../../etc/passwd\"", "leads out"),
-        ("path = \"generator.onnx\"", "path = \"../../../etc/passwd\"", "leads out"),
-        ("path = \"generator.onnx\"", "path = \"/etc/passwd\"", "leads out"),
-        ("file = \"generator.onnx\"", "file = \"..\"", "no file of a bundle"),
+        ("\"generator.onnx\"", "\"../../etc/passwd\"", "outside the models folder"),
+        ("path = \"generator.onnx\"", "path = \"../../../etc/passwd\"", "outside the models folder"),
+        ("path = \"generator.onnx\"", "path = \"/etc/passwd\"", "outside the models folder"),
+        ("file = \"generator.onnx\"", "file = \"..\"", "is not a file of a bundle"),
     ];
     for (from, to, expected) in table {
         let error = refusal(&folder, |text| text.replace(from, to));

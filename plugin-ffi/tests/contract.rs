@@ -189,7 +189,7 @@ fn errors<A: Api>() {
         assert!(actual == kind && text.contains(words), "{actual}: {text} (expected {kind}: {words})");
     };
     let folder = tempfile::tempdir().unwrap();
-    fails(A::open("ffhq-65", "cpu").map(drop), "input", "no model is called that");
+    fails(A::open("ffhq-65", "cpu").map(drop), "input", "no model has this name");
     fails(A::open("ffhq-64", "gpu").map(drop), "input", "use auto, cpu, cuda");
     let model = A::open("ffhq-64", "cpu").unwrap();
     let picture = astronaut();

@@ -144,7 +144,7 @@ static void every_status(gani_model *model, gani_image *photo, gani_face_session
   file = fopen(path, "w");
   CHECK(file && fputs("not an inversion", file) >= 0 && fclose(file) == 0);
   FAILS(gani_face_session_open(model, path, &session), GANI_ERROR_MODEL, "damaged");
-  FAILS(gani_image_load(path, &image), GANI_ERROR_INPUT, "picture");
+  FAILS(gani_image_load(path, &image), GANI_ERROR_INPUT, "image");
   FAILS(gani_face_session_open(model, "/no/such/file", &session), GANI_ERROR_IO, "/no/such/file");
   FAILS(gani_image_save(photo, "/no/such/folder/x.png"), GANI_ERROR_IO, "/no/such/folder");
   FAILS(gani_image_save(photo, "x.unknown"), GANI_ERROR_INPUT, ".png");
