@@ -5,15 +5,21 @@
 //! product (VJP): it receives the gradient of the loss with respect to a node's outputs and returns the
 //! gradient with respect to its inputs. A gradient that does not exist is `None`, not zero.
 
+mod activation;
 mod context;
 mod convolution;
+mod einsum;
 mod elementwise;
+mod index;
 mod layout;
 mod linear;
+mod local_response;
 mod normalization;
 mod pooling;
 mod reduce;
 mod resample;
+mod scan;
+mod trigonometric;
 
 use crate::graph::Value;
 use crate::{Builder, Error, Expr, Result, Tensor};
@@ -22,14 +28,16 @@ use std::collections::{HashMap, HashSet};
 
 /// Ops that are piecewise constant, or read only the shape: no gradient flows through them. (Outputs that are
 /// not floating-point never carry one.)
-const NO_GRADIENT: &[&str] = &["Ceil", "ConstantOfShape", "Floor", "Range", "Round", "Shape", "Sign"];
+const NO_GRADIENT: &[&str] =
+    &["Ceil", "ConstantOfShape", "Floor", "Hardmax", "Range", "Round", "Shape", "Sign"];
 
 impl Builder {
     /// Returns ∂`loss`/∂w for each w in `wrt`, with the shape of w. `loss` has one element.
     ///
     /// At kinks the gradients are those of PyTorch: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal
-    /// shares among ties of Min, Max, ReduceMin and ReduceMax, and the first maximum for MaxPool. Where the
-    /// derivative is infinite or undefined (Sqrt at 0, the exponent of Pow at 0), the gradient is 0.
+    /// shares among ties of Min, Max, ReduceMin, ReduceMax and a Scatter op with the reduction `min` or `max`,
+    /// and the first maximum for MaxPool and GlobalMaxPool. Where the derivative is infinite or undefined (Sqrt
+    /// at 0, Asin at ±1, the exponent of Pow at 0), the gradient is 0.
     ///
     /// The gradient is zero for a w that the loss does not depend on.
     ///
@@ -58,7 +66,7 @@ impl Builder {
 
         // Backward: accumulate ∂loss/∂value.
         let mut grads: HashMap<Value, Expr<'g>> = HashMap::new();
-        let one = Tensor::f32(&loss.shape(), vec![1.0]).map(|t| self.constant(t));
+        let one = Tensor::from_f64(&loss.shape(), &[1.0], loss.dtype()).map(|t| self.constant(t));
         grads.extend(one.map(|one| (loss.value(), one)));
         for node in nodes.iter().rev() {
             let g: Vec<_> = node.outputs.iter().map(|v| grads.get(v).copied()).collect();
@@ -75,7 +83,7 @@ impl Builder {
             }
         }
         self.check()?;
-        let zero = |w: &Expr<'g>| self.scalar(0.0).expand(&w.shape());
+        let zero = |w: &Expr<'g>| w.number(0.0).expand(&w.shape());
         Ok(wrt.iter().map(|w| grads.get(&w.value()).copied().unwrap_or_else(|| zero(w))).collect())
     }
 }
@@ -84,12 +92,18 @@ impl Builder {
 fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
     let sections = [
         elementwise::vjp,
+        activation::vjp,
+        trigonometric::vjp,
         reduce::vjp,
         layout::vjp,
+        index::vjp,
+        scan::vjp,
         linear::vjp,
+        einsum::vjp,
         convolution::vjp,
         pooling::vjp,
         normalization::vjp,
+        local_response::vjp,
         resample::vjp,
     ];
     for section in sections {
