@@ -5,16 +5,22 @@
 //! product (VJP): it receives the gradient of the loss with respect to a node's outputs and returns the
 //! gradient with respect to its inputs. A gradient that does not exist is `None`, not zero.
 
+mod activation;
 mod context;
 mod convolution;
+mod einsum;
 mod elementwise;
+mod index;
 mod layout;
 mod linear;
+mod local_response;
 mod normalization;
 mod of_graph;
 mod pooling;
 mod reduce;
 mod resample;
+mod scan;
+mod trigonometric;
 
 pub use of_graph::Seed;
 
@@ -25,7 +31,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Ops that are piecewise constant, or read only the shape: no gradient flows through them. (Outputs that are
 /// not floating-point never carry one.)
-const NO_GRADIENT: &[&str] = &["Ceil", "ConstantOfShape", "Floor", "Range", "Round", "Shape", "Sign"];
+const NO_GRADIENT: &[&str] =
+    &["Ceil", "ConstantOfShape", "Floor", "Hardmax", "Range", "Round", "Shape", "Sign"];
 
 /// Inputs on which the result does not depend in value, as (op, input): it reads their type or shape only.
 /// Every other floating-point input has a rule, or is refused when a gradient reaches it.
@@ -39,8 +46,9 @@ impl Builder {
     /// Returns ∂`loss`/∂w for each w in `wrt`, with the shape of w. `loss` has one element.
     ///
     /// At kinks the gradients are those of PyTorch: 0 for Relu and Abs at 0, 1 for Clip at its bounds, equal
-    /// shares among ties of Min, Max, ReduceMin and ReduceMax, and the first maximum for MaxPool. Where the
-    /// derivative is infinite or undefined (Sqrt at 0, the exponent of Pow at 0), the gradient is 0.
+    /// shares among ties of Min, Max, ReduceMin, ReduceMax and a Scatter op with the reduction `min` or `max`,
+    /// and the first maximum for MaxPool and GlobalMaxPool. Where the derivative is infinite or undefined (Sqrt
+    /// at 0, Asin at ±1, the exponent of Pow at 0), the gradient is 0.
     ///
     /// The gradient is zero for a w that the loss does not depend on.
     ///
@@ -123,10 +131,7 @@ impl Builder {
             }
         }
         self.check()?;
-        let zero = |w: &Expr<'g>| {
-            let zero = Tensor::from_f64(&[], &[0.0], w.dtype()).unwrap_or_else(|| Tensor::scalar(0.0));
-            self.constant(zero).expand(&w.shape())
-        };
+        let zero = |w: &Expr<'g>| w.number(0.0).expand(&w.shape());
         Ok(wrt.iter().map(|w| grads.get(&w.value()).copied().unwrap_or_else(|| zero(w))).collect())
     }
 
@@ -144,7 +149,7 @@ impl Builder {
         }
         let is_largest = |v: &Value| {
             let tensor = self.expr(*v).constant();
-            tensor.is_some_and(|t| t.len() == 1 && t.to_f64()[0] == f64::from(f32::MAX))
+            tensor.is_some_and(|t| t.len() == 1 && [f32::MAX.into(), f64::MAX].contains(&t.to_f64()[0]))
         };
         from.op == "Mul" && from.inputs.iter().flatten().any(is_largest)
     }
@@ -159,12 +164,18 @@ pub(crate) fn is_zero(op: &str, i: usize) -> bool {
 fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
     let sections = [
         elementwise::vjp,
+        activation::vjp,
+        trigonometric::vjp,
         reduce::vjp,
         layout::vjp,
+        index::vjp,
+        scan::vjp,
         linear::vjp,
+        einsum::vjp,
         convolution::vjp,
         pooling::vjp,
         normalization::vjp,
+        local_response::vjp,
         resample::vjp,
     ];
     for section in sections {

@@ -1,7 +1,6 @@
 //! The graphs that gradients emit, as text: their cost is a promise too. And what building alone simplifies.
 
-use gani_onnx::expr::ConvAttrs;
-use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
+use gani_onnx::{Attrs, Builder, ConvAttrs, Expr, Graph, Tensor};
 use std::time::Instant;
 
 /// Checks a graph's text. In `expected` lines may be indented.

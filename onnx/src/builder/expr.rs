@@ -66,6 +66,13 @@ impl<'g> Expr<'g> {
         self.builder.op1(op, &[self, other], Attrs::new())
     }
 
+    /// A scalar constant of this value's element type, shape `[]`; f32 if that is not a floating-point type.
+    pub(crate) fn number(self, value: f64) -> Expr<'g> {
+        let dtype = Some(self.dtype()).filter(|d| d.is_float()).unwrap_or(DType::F32);
+        let tensor = Tensor::from_f64(&[], &[value], dtype);
+        self.builder.constant(tensor.unwrap_or_else(|| Tensor::scalar(value as f32)))
+    }
+
     fn ints(self, values: &[i64]) -> Expr<'g> {
         self.builder.constant(Tensor::ints(values))
     }
@@ -280,13 +287,13 @@ macro_rules! operator {
         impl<'g> std::ops::$trait<f32> for Expr<'g> {
             type Output = Expr<'g>;
             fn $method(self, other: f32) -> Expr<'g> {
-                self.binary($op, self.builder.scalar(other))
+                self.binary($op, self.number(other.into()))
             }
         }
         impl<'g> std::ops::$trait<Expr<'g>> for f32 {
             type Output = Expr<'g>;
             fn $method(self, other: Expr<'g>) -> Expr<'g> {
-                other.builder.scalar(self).binary($op, other)
+                other.number(self.into()).binary($op, other)
             }
         }
     };

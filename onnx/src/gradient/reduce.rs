@@ -26,7 +26,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "ReduceL1" => g * x.unary("Sign"),
         // d‖x‖/dx = x/‖x‖; 0 at x = 0
         "ReduceL2" => {
-            let zero = ctx.builder.scalar(0.0);
+            let zero = ctx.scalar(0.0);
             y.greater(zero).select(g / y, zero) * x
         }
         "ReduceLogSum" => expand(g / y.exp()),
@@ -43,7 +43,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
 
 /// For each element, the product of all others over `axes`: d Πx/dxᵢ. Exact where elements are 0.
 fn product_of_others<'g>(x: Expr<'g>, axes: &[usize]) -> Expr<'g> {
-    let (zero, one) = (x.builder().scalar(0.0), x.builder().scalar(1.0));
+    let (zero, one) = (x.number(0.0), x.number(1.0));
     let is_zero = x.binary("Equal", zero);
     let filled = is_zero.select(one, x);
     let list = x.builder().constant(Tensor::ints(&axes.iter().map(|&a| a as i64).collect::<Vec<_>>()));

@@ -74,8 +74,8 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
             row.iter().for_each(|&(i, w)| matrix[if after == 1 { o * n + i } else { i * m + o }] += w);
         }
         let product = match after {
-            1 => g.reshape(&[before, m]).matmul(ctx.builder.values(&[m, n], &matrix)),
-            _ => ctx.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
+            1 => g.reshape(&[before, m]).matmul(ctx.values(&[m, n], &matrix)),
+            _ => ctx.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
         };
         g = product.reshape(&shape);
     }
