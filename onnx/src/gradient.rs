@@ -126,6 +126,7 @@ impl Builder {
                         grads.insert(v, sum);
                     }
                     None if is_zero(&node.op, i) || !self.expr(v).dtype().is_float() => {}
+                    None if node.op == "Mul" && node.inputs[0] == node.inputs[1] => {} // a square
                     None => return Err(ctx.unsupported(&format!("its input {i} has no gradient rule"))),
                 }
             }
