@@ -1,9 +1,11 @@
-//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 7 to 21 are
+//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 7 to 26 are
 //! converted to 18.
 //!
 //! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
 //! and external data must be located beside the file.
 
+mod branch;
+mod decompose;
 mod tensor;
 mod upgrade;
 
@@ -17,7 +19,7 @@ use std::path::Path;
 use tensor::TensorReader;
 
 /// Opsets that can be converted to 18.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
 
 /// Larger files are refused; no network of this field comes close.
 const MAX_BYTES: u64 = 8 << 30;
@@ -169,6 +171,9 @@ impl<'a> Reader<'a> {
             };
             inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
         }
+        if op == "If" {
+            return self.branch(node, &inputs, env);
+        }
         let mut attrs = Attrs::new();
         for a in node.attribute {
             let key = a.name.clone().unwrap_or_default();
@@ -186,9 +191,24 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let count = outputs.len().max(1);
-                let (op, inputs, attrs) = upgrade::to_18(&self.builder, self.opset, op, inputs, attrs, count)
-                    .map_err(|e| in_file(&format!("{}: node `{label}`", self.name), e))?;
-                self.builder.op_named(&op, &label, &inputs, attrs, count)
+                let at = |e| in_file(&format!("{}: node `{label}`", self.name), e);
+                let node = decompose::Node {
+                    builder: &self.builder,
+                    opset: self.opset,
+                    op: &op,
+                    inputs: &inputs,
+                    attrs: &attrs,
+                    outputs: count,
+                };
+                match node.decompose().map_err(at)? {
+                    Some(results) => results,
+                    None => {
+                        let (op, inputs, attrs) =
+                            upgrade::to_18(&self.builder, self.opset, op, inputs, attrs, count)
+                                .map_err(at)?;
+                        self.builder.op_named(&op, &label, &inputs, attrs, count)
+                    }
+                }
             }
         };
         for (name, value) in outputs.into_iter().zip(results) {
@@ -232,6 +252,9 @@ impl<'a> Reader<'a> {
             }
             attribute_type::FLOATS => Attr::Floats(a.floats),
             attribute_type::INTS => Attr::Ints(a.ints),
+            attribute_type::STRINGS => {
+                Attr::Strs(a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect())
+            }
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
@@ -239,7 +262,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let text = format!(
-                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph or a list of strings",
+                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph, or of a type that has no rule",
                     self.name
                 );
                 return Err(Error::Unsupported(text));
