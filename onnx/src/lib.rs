@@ -36,6 +36,7 @@ pub mod write;
 
 pub use builder::{Builder, ConvAttrs, Expr};
 pub use error::{Error, Result};
+pub use gradient::Seed;
 pub use graph::{Attr, Attrs, Graph, Node, Value};
 pub use lower::{cuda, winograd};
 pub use tensor::{DType, Data, Tensor};

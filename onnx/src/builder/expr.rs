@@ -46,6 +46,16 @@ impl<'g> Expr<'g> {
         self.builder.with_graph(|g| g.constant(self.value).cloned())
     }
 
+    /// The tensor, if this value is a constant or a small value that follows from weights alone.
+    pub(crate) fn known(self) -> Option<Tensor> {
+        self.builder.with_state(|s| s.known(self.value).cloned())
+    }
+
+    /// Whether this value is a weight, which a caller may replace or differentiate.
+    pub(crate) fn is_weight(self) -> bool {
+        self.builder.with_state(|s| s.is_weight(self.value))
+    }
+
     /// Adds an op with one input, one output and no attributes.
     pub fn unary(self, op: &str) -> Expr<'g> {
         self.builder.op1(op, &[self], Attrs::new())

@@ -64,12 +64,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let between = x.greater(ctx.scalar(-3.0)).select(g * (x / 3.0 + 0.5), zero);
             ctx.single(ctx.scalar(3.0).greater(x).select(between, g))
         }
-        // f(x) = min(max(x, low), high); the bounds count as inside.
-        "Clip" => {
-            let below = ctx.input(1).map(|low| low.greater(x));
-            let above = ctx.input(2).map(|high| x.greater(high));
-            ctx.single([below, above].into_iter().flatten().fold(g, |g, out| out.select(zero, g)))
-        }
+        "Clip" => clip(ctx, g, x),
 
         // Two or more inputs, broadcast against each other.
         "Add" => ctx.broadcast(&[g, g]),
@@ -106,10 +101,36 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
     }))
 }
 
+/// f(x) = min(max(x, low), high); the bounds count as inside. Where x is outside, the gradient goes to the
+/// bound.
+fn clip<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, x: Expr<'g>) -> Grads<'g> {
+    let zero = ctx.scalar(0.0);
+    let (low, high) = (ctx.input(1), ctx.input(2));
+    let below = low.map(|low| low.greater(x));
+    let above = high.map(|high| x.greater(high));
+    let dx = [below, above].into_iter().flatten().fold(g, |g, out| out.select(zero, g));
+    let to = |bound: Option<Expr<'g>>, g: Expr<'g>| bound.map(|bound| unbroadcast(g, &bound.shape()));
+    // If low > high, the result is high everywhere.
+    let raised = low.map_or(x, |low| x.binary("Max", low));
+    let at_high = high.map(|high| raised.greater(high));
+    let dlow = ctx.needs_grad(1).then(|| {
+        let at_low = below.map_or(zero, |below| below.select(g, zero));
+        to(low, at_high.map_or(at_low, |at_high| at_high.select(zero, at_low)))
+    });
+    let dhigh = ctx.needs_grad(2).then(|| to(high, at_high.map_or(zero, |at_high| at_high.select(g, zero))));
+    vec![Some(dx), dlow.flatten(), dhigh.flatten()]
+}
+
 /// 1 where x > 0, `low` elsewhere.
 fn step(x: Expr<'_>, low: f32) -> Expr<'_> {
-    let b = x.builder();
-    b.op1("Clip", &[x * f32::MAX, x.number(low.into()), x.number(1.0)], Attrs::new())
+    let largest = match x.dtype() {
+        DType::F32 => f32::MAX.into(),
+        DType::F64 => f64::MAX,
+        // A small f16 value times the largest f16 is still below 1.
+        _ => return x.greater(x.number(0.0)).select(x.number(1.0), x.number(low.into())),
+    };
+    let scaled = x * x.number(largest);
+    x.builder().op1("Clip", &[scaled, x.number(low.into()), x.number(1.0)], Attrs::new())
 }
 
 /// f(a, n) = aⁿ;  df/da = n aⁿ⁻¹, which is 0 for n = 0;  df/dn = aⁿ ln a, taken as 0 at a ≤ 0.
@@ -117,7 +138,9 @@ fn power<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
     let (zero, one) = (ctx.scalar(0.0), ctx.scalar(1.0));
     let exponent = ctx.x(1);
     let n = cast(exponent, a.dtype());
-    let da = match n.constant().map(|t| t.to_f64()) {
+    // The value of a weight may change later.
+    let constant = n.constant().filter(|_| !n.is_weight());
+    let da = match constant.map(|t| t.to_f64()) {
         Some(values) if values.iter().all(|&v| v == 2.0) => g * n * a,
         Some(values) if values.iter().all(|&v| v != 0.0) => g * n * a.binary("Pow", n - one),
         _ => n.binary("Equal", zero).select(zero, g * n * a.binary("Pow", n - one)),

@@ -40,7 +40,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Slice" => ctx.single(slice(ctx, g)?),
         "Expand" => ctx.single(unbroadcast(g, &shape)),
         "Tile" => ctx.single(tile(ctx, g)?),
-        "Pad" => ctx.single(pad(ctx, g)?),
+        "Pad" => vec![Some(pad(ctx, g)?), None, fill_value(ctx, g)],
         "Gather" => ctx.single(gather(ctx, g)?),
         _ => return Ok(None),
     }))
@@ -118,9 +118,6 @@ fn pad<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let pads = ctx.ints(1).ok_or_else(|| ctx.unsupported("its pads are not constant"))?;
     let mode = ctx.attrs().get_str("mode", "constant").to_string();
     if mode == "constant" {
-        if ctx.needs_grad(2) {
-            return Err(ctx.unsupported("its fill value carries no gradient"));
-        }
         let back: Vec<i64> = pads.iter().map(|&p| -p).collect();
         return Ok(g.pad(&back[..rank], &back[rank..]));
     }
@@ -150,6 +147,21 @@ fn pad<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
         out = sum;
     }
     Ok(out)
+}
+
+/// The gradient of Pad's fill value: the sum of g over the border.
+fn fill_value<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Option<Expr<'g>> {
+    let (fill, pads) = (ctx.input(2).filter(|_| ctx.needs_grad(2))?, ctx.ints(1)?);
+    if ctx.attrs().get_str("mode", "constant") != "constant" {
+        return Some(ctx.scalar(0.0).expand(&fill.shape())); // the fill value is not read
+    }
+    let rank = ctx.x(0).shape().len();
+    // The border as a mask: a Pad of zeros with ones.
+    let (zero, one) = (ctx.scalar(0.0), ctx.scalar(1.0));
+    let inside = zero.expand(&ctx.x(0).shape());
+    let pads = ctx.builder.constant(Tensor::ints(&pads[..2 * rank]));
+    let border = ctx.builder.op1("Pad", &[inside, pads, one], Attrs::new());
+    Some((g * border).sum_all().reshape(&fill.shape()))
 }
 
 /// Gather along one axis: each slice of g is added at its index. Constant indices allow cheaper forms.

@@ -36,7 +36,7 @@ fn rearrange<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<
 fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let (from, to) = (x.shape(), ctx.y().shape());
     let scales =
-        ctx.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
+        ctx.input(2).and_then(|e| e.known()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
     // Axes on which every element is repeated equally often are summed over the copies, all at once.
     let (mut split_shape, mut copies, mut g) = (vec![], vec![], ctx.g());
     let mut interpolated = vec![];
