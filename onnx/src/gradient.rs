@@ -126,6 +126,8 @@ impl Builder {
                         grads.insert(v, sum);
                     }
                     None if is_zero(&node.op, i) || !self.expr(v).dtype().is_float() => {}
+                    // The same value again, such as in a square: the first gradient covers both.
+                    None if node.inputs[..i].contains(input) => {}
                     None => return Err(ctx.unsupported(&format!("its input {i} has no gradient rule"))),
                 }
             }

@@ -4,12 +4,14 @@ mod args;
 mod conv;
 mod einsum;
 mod index;
+mod interpolation;
 mod layout;
 mod resample;
 
 pub(crate) use args::{Arg, Args, Inferred, axis, broadcast, reduced_axes};
 pub(crate) use conv::{Geometry, taps};
 pub(crate) use einsum::Equation;
+pub(crate) use interpolation::{ResizedAxis, Row};
 pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 
 use crate::DType;

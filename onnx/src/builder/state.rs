@@ -185,8 +185,7 @@ impl State {
         if op == "Expand" && dtype.is_float() {
             return None;
         }
-        let from_weights =
-            inputs.iter().flatten().any(|&v| self.is_weight(v) || self.known.contains_key(&v));
+        let from_weights = inputs.iter().flatten().any(|&v| self.is_weight(v) || self.known.contains_key(&v));
         let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.known(v)).collect();
         let args = args?;
         let size: usize = shape.iter().product();

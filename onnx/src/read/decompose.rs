@@ -1,10 +1,13 @@
 //! Replaces ops that opset 18 does not have, or for which ONNX Runtime has no CUDA kernel, by ops that have one.
 
 mod activation;
+mod arithmetic;
 mod attention;
+mod loss;
 mod normalization;
 mod pooling;
 mod recurrent;
+mod resize;
 mod rotary;
 
 use crate::graph::{Attr, Attrs};
@@ -26,10 +29,19 @@ impl<'g> Node<'_, 'g> {
     /// The outputs as other ops compute them; `None` if the op stays.
     pub fn decompose(&self) -> Result<Option<Vec<Expr<'g>>>> {
         let results = match self.op {
-            "Gelu" | "Swish" => vec![activation::decompose(self)?],
+            "Gelu" | "Swish" | "SwiGLU" => vec![activation::decompose(self)?],
+            "NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss" => loss::decompose(self)?,
+            "Mod" | "Celu" | "CumProd" | "SpaceToDepth" => match arithmetic::decompose(self)? {
+                Some(result) => vec![result],
+                None => return Ok(None),
+            },
             "GroupNormalization" | "RMSNormalization" | "MeanVarianceNormalization" | "LpNormalization" => {
                 vec![normalization::decompose(self)?]
             }
+            "Resize" => match resize::decompose(self)? {
+                Some(result) => vec![result],
+                None => return Ok(None),
+            },
             "LpPool" | "GlobalLpPool" => vec![pooling::decompose(self)?],
             "Attention" => attention::decompose(self)?,
             "RotaryEmbedding" => vec![rotary::decompose(self)?],

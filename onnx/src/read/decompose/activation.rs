@@ -1,4 +1,4 @@
-//! Gelu (opset 20) and Swish (opset 24).
+//! Gelu (opset 20), Swish (opset 24) and SwiGLU (opset 28).
 
 use super::Node;
 use crate::{Expr, Result};
@@ -6,10 +6,11 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Expr<'g>> {
     let x = node.x(0)?;
-    if node.op == "Swish" {
-        // f(x) = x σ(αx)
+    if node.op != "Gelu" {
+        // f(x) = x σ(αx); SwiGLU multiplies it by a second input
         let alpha = node.attrs.get_float("alpha", 1.0);
-        return Ok(x * (if alpha == 1.0 { x } else { x * alpha }).unary("Sigmoid"));
+        let swish = x * (if alpha == 1.0 { x } else { x * alpha }).unary("Sigmoid");
+        return Ok(if node.op == "SwiGLU" { swish * node.x(1)? } else { swish });
     }
     match node.attrs.get_str("approximate", "none") {
         // f(x) = x/2 (1 + erf(x/√2))
