@@ -15,7 +15,9 @@ use std::path::Path;
 
 fn gradient(words: &[&str]) -> Result<()> {
     let [net, out, of, wrt, shapes @ ..] = words else {
-        return Err(Error::Input("usage: gradient NET.onnx GRAD.onnx OUTPUTS INPUTS [NAME=1x3x256x256 …]".into()));
+        return Err(Error::Input(
+            "usage: gradient NET.onnx GRAD.onnx OUTPUTS INPUTS [NAME=1x3x256x256 …]".into(),
+        ));
     };
     let mut options = ReadOptions::new();
     for text in shapes {

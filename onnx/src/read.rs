@@ -4,6 +4,8 @@
 //! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
 //! and external data must be located beside the file.
 
+mod branch;
+mod decompose;
 mod input;
 mod newer;
 mod older;
@@ -138,6 +140,9 @@ impl<'a> Reader<'a> {
             };
             inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
         }
+        if op == "If" {
+            return self.branch(node, &inputs, env);
+        }
         let mut attrs = Attrs::new();
         for a in node.attribute {
             let key = a.name.clone().unwrap_or_default();
@@ -157,9 +162,22 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let count = outputs.len().max(1);
-                let old = OldNode { opset: self.opset, op, inputs, attrs, outputs: count };
-                let new = upgrade::to_18(&self.builder, old)
-                    .map_err(|e| in_file(&format!("{}: node `{label}`", self.name), e))?;
+                let at = |e| in_file(&format!("{}: node `{label}`", self.name), e);
+                let node = decompose::Node {
+                    builder: &self.builder,
+                    opset: self.opset,
+                    op: &op,
+                    inputs: &inputs,
+                    attrs: &attrs,
+                    outputs: count,
+                };
+                let new = match node.decompose().map_err(at)? {
+                    Some(values) => NewNode::Values(values),
+                    None => {
+                        let old = OldNode { opset: self.opset, op, inputs, attrs, outputs: count };
+                        upgrade::to_18(&self.builder, old).map_err(at)?
+                    }
+                };
                 match new {
                     NewNode::Node(op, inputs, attrs) => {
                         self.builder.op_named(&op, &label, &inputs, attrs, count)
@@ -215,6 +233,9 @@ impl<'a> Reader<'a> {
             }
             attribute_type::FLOATS => Attr::Floats(a.floats),
             attribute_type::INTS => Attr::Ints(a.ints),
+            attribute_type::STRINGS => {
+                Attr::Strs(a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect())
+            }
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
@@ -222,7 +243,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let text = format!(
-                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph or a list of strings",
+                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph, or of a type that has no rule",
                     self.name
                 );
                 return Err(Error::Unsupported(text));

@@ -77,6 +77,11 @@ impl<'g> Expr<'g> {
         self.builder.constant(Tensor::ints(values))
     }
 
+    /// Converts to another element type.
+    pub(crate) fn cast(self, to: DType) -> Expr<'g> {
+        self.builder.op1("Cast", &[self], Attrs::new().int("to", to.onnx_code()))
+    }
+
     /// e^x.
     pub fn exp(self) -> Expr<'g> {
         self.unary("Exp")

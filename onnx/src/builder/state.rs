@@ -185,8 +185,7 @@ impl State {
         if op == "Expand" && dtype.is_float() {
             return None;
         }
-        let from_weights =
-            inputs.iter().flatten().any(|&v| self.is_weight(v) || self.known.contains_key(&v));
+        let from_weights = inputs.iter().flatten().any(|&v| self.is_weight(v) || self.known.contains_key(&v));
         let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.known(v)).collect();
         let args = args?;
         let size: usize = shape.iter().product();
@@ -224,6 +223,8 @@ fn address(tensor: &Tensor) -> *const u8 {
         F64(v) => v.as_ptr().cast(),
         I64(v) => v.as_ptr().cast(),
         I32(v) => v.as_ptr().cast(),
+        U8(v) => v.as_ptr().cast(),
+        I8(v) => v.as_ptr().cast(),
         Bool(v) => v.as_ptr().cast(),
     }
 }

@@ -155,5 +155,5 @@ fn power<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
 
 /// Casts `e` to another element type.
 pub(super) fn cast(e: Expr<'_>, to: DType) -> Expr<'_> {
-    e.builder().op1("Cast", &[e], Attrs::new().int("to", to.onnx_code()))
+    e.cast(to)
 }

@@ -104,7 +104,9 @@ impl Graph {
             let names: Vec<_> = inputs.chain(self.named_constants().map(|(n, _)| n)).collect();
             let more = if names.len() > 40 { ", …" } else { "" };
             let shown = names[..names.len().min(40)].join(", ");
-            Error::Input(format!("the graph has neither an input nor a weight called `{name}`; it has {shown}{more}"))
+            Error::Input(format!(
+                "the graph has neither an input nor a weight called `{name}`; it has {shown}{more}"
+            ))
         })
     }
 }

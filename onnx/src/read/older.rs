@@ -59,7 +59,8 @@ pub(super) fn to_7<'g>(b: &'g Builder, mut node: OldNode<'g>) -> Result<OldNode<
         }
         "Split" if node.inputs.get(1).is_some_and(Option::is_some) => {
             let sizes = node.inputs[1].and_then(|e| e.known());
-            let sizes = sizes.ok_or_else(|| Error::Unsupported("Split with sizes that are not constant".into()))?;
+            let sizes =
+                sizes.ok_or_else(|| Error::Unsupported("Split with sizes that are not constant".into()))?;
             let sizes: Vec<i64> = sizes.to_f64().into_iter().map(|v| v as i64).collect();
             node.inputs.truncate(1);
             attrs.0.insert("split".into(), Attr::Ints(sizes));

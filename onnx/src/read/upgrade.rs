@@ -159,7 +159,8 @@ fn all_axes_of_resize(inputs: &mut Inputs<'_>, attrs: &mut Attrs) -> Result<()> 
             |shape| shape.iter().map(|&d| d as f64).collect::<Vec<_>>(),
         );
         for (axis, value) in axes.iter().zip(given.to_f64()) {
-            let at = crate::ops::axis(*axis, shape.len()).map_err(|e| Error::Model(format!("Resize: {e}")))?;
+            let at =
+                crate::ops::axis(*axis, shape.len()).map_err(|e| Error::Model(format!("Resize: {e}")))?;
             all[at] = value;
         }
         inputs[i] = Tensor::from_f64(&[shape.len()], &all, given.dtype()).map(|t| x.builder().constant(t));
