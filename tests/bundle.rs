@@ -1,6 +1,6 @@
 //! Model bundles: the committed one, damaged files, and invalid manifests.
 
-use gani_core::bundle::{Bundle, Generator, Manifest, Mapping, describe};
+use gani_core::bundle::{Bundle, Generator, Manifest, Mapping, write_manifest};
 use gani_core::{Error, settings};
 use std::fs;
 use std::path::Path;
@@ -16,12 +16,12 @@ fn tiny(models: &Path) -> Bundle {
         resolution: 64,
         generator: Generator { file: "generator.onnx".into(), tunable: vec!["w".into()] },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
-        ..Manifest::of_faces("tiny")
+        ..Manifest::for_faces("tiny")
     };
     for file in manifest.named_files() {
         fs::write(folder.join(file), format!("bytes of {file}")).unwrap();
     }
-    describe(&folder, manifest).unwrap()
+    write_manifest(&folder, manifest).unwrap()
 }
 
 /// The error of opening the bundle with its manifest changed by `change`. Restores the manifest.

@@ -6,7 +6,7 @@ use gani_core::face::FaceChoice;
 use gani_core::face_session::{FaceSelection, FaceSession, Inverter};
 use gani_core::inversion::{Cache, Inversion};
 use gani_core::invert::{InvertOptions, Stage, fingerprint};
-use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use gani_core::runtime::{Cancel, DeviceChoice};
 use gani_core::settings::Settings;
 use gani_core::{Error, Model, Photo, Preset, Progress};
@@ -40,7 +40,7 @@ fn astronaut() -> Photo {
 
 /// The photo as a layer of a host: f32, BGRA, with constant alpha.
 struct Layer {
-    frame: Frame,
+    frame: ImageLayout,
     values: Vec<f32>,
 }
 
@@ -49,7 +49,7 @@ impl Layer {
         let rgb = photo.pixels.to_rgb8();
         let (width, height) = rgb.dimensions();
         let bgra = |p: &image::Rgb<u8>| [p[2], p[1], p[0], 200].map(|v| f32::from(v) / 255.0);
-        let frame = Frame { width, height, stride: 4 * width as usize, layout: Layout::Bgra };
+        let frame = ImageLayout { width, height, stride: 4 * width as usize, format: PixelFormat::Bgra };
         Layer { frame, values: rgb.pixels().flat_map(bgra).collect() }
     }
 
@@ -143,7 +143,7 @@ fn check_keys(model: &Model, photo: &Photo, session: &FaceSession, cache: &Cache
         let crop = alignment.crop(photo, model.crop_resolution()).unwrap();
         fingerprint(model, crop.view(), options).unwrap()
     };
-    let options = inverter(model).options().unwrap();
+    let options = inverter(model).resolved_options().unwrap();
     let with_previews = InvertOptions { preview_interval: 3, ..options.clone() };
     assert!(cache.get(&key(&with_previews)).is_some() && cache.get(&key(&options)).is_some());
     assert!(cache.get(&key(&InvertOptions { seed: 1, ..options.clone() })).is_none());

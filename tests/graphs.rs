@@ -56,7 +56,7 @@ fn listed_graphs_are_those_that_inversions_run() {
     Generator::tuned(&model, &result.inversion).unwrap();
     model.measure_at_full_resolution(face.view(), face.view(), &cancel).unwrap();
 
-    let listed = graphs::of_bundle(&Bundle::open("ffhq-64").unwrap(), Preset::Best, Device::Cpu).unwrap();
+    let listed = graphs::bundle_graphs(&Bundle::open("ffhq-64").unwrap(), Preset::Best, Device::Cpu).unwrap();
     let listed: BTreeSet<String> = listed.into_iter().map(|(name, _)| name).collect();
     assert_eq!(*CREATED.lock().unwrap(), listed);
 }

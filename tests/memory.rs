@@ -50,7 +50,7 @@ fn gradient_needs_little_more_than_its_live_tensors_and_frees_them() {
     let runtime = Runtime::load(&options).unwrap();
     let graph = gradient();
     let (dynamic, gradients) = run(runtime.compile("dynamic shapes", &graph).unwrap());
-    let live = cost::of(&graph).activations / 1_000_000;
+    let live = cost::count(&graph).activations / 1_000_000;
     assert!(dynamic < live * 3 / 2, "{dynamic} MB for {live} MB of live tensors");
 
     // The first session has returned its memory to the system, so a second one allocates as much.

@@ -1,7 +1,7 @@
 //! Inversion methods on the 64 px generator: convergence, early stopping, step sizes, unsupported models.
 #![allow(missing_docs)]
 
-use gani_core::bundle::{Bundle, Manifest, Network, Store, describe};
+use gani_core::bundle::{Bundle, Manifest, Network, WeightPrecision, write_manifest};
 use gani_core::edit::Generator;
 use gani_core::inversion::CropSource;
 use gani_core::invert::restyle::restyle;
@@ -155,9 +155,9 @@ fn with_encoder(models: &Path, channels: usize) -> Bundle {
     (0..channels).for_each(|c| matrix[c * 512 + c] = 0.01);
     let matrix = b.weight("matrix", Tensor::f32(&[channels, 512], matrix).unwrap());
     b.output("w", image.mean(&[2, 3], false).matmul(matrix));
-    Store::Full.write(&b.finish().unwrap(), &folder.join("encoder.onnx")).unwrap();
+    WeightPrecision::Full.write(&b.finish().unwrap(), &folder.join("encoder.onnx")).unwrap();
     let encoder = Some(Network { file: "encoder.onnx".into(), output: None });
-    describe(&folder, Manifest { encoder, ..stock.manifest().clone() }).unwrap()
+    write_manifest(&folder, Manifest { encoder, ..stock.manifest().clone() }).unwrap()
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn landmarks_and_alignment_match_measured_positions() {
     assert_near(landmarks.mean(&[33, 133]), 202.5, 101.5);
     assert_near(landmarks.mean(&[362, 263]), 247.5, 104.0);
     assert_near(landmarks.mean(&[61, 291]), 223.7, 140.2);
-    assert!((found[0].alignment.size() - 178.0).abs() < 4.0, "{}", found[0].alignment.size());
+    assert!((found[0].alignment.side_length() - 178.0).abs() < 4.0, "{}", found[0].alignment.side_length());
 }
 
 /// Aligning an aligned crop moves its corners by at most 3 % of its side.
@@ -66,10 +66,10 @@ fn small_and_rotated_faces_are_found_in_a_group() {
     imageops::replace(&mut group, &imageops::rotate270(&small), 40, 500);
     let photo = Photo::from_pixels(Path::new("group.png"), group.into());
     let found = faces(&photo);
-    let sizes: Vec<f64> = found.iter().map(|face| face.alignment.size().round()).collect();
+    let sizes: Vec<f64> = found.iter().map(|face| face.alignment.side_length().round()).collect();
     assert_eq!(found.len(), 3, "{sizes:?}");
     assert!(sizes[1] > 1.8 * sizes[0] && sizes[1] > 1.8 * sizes[2], "{sizes:?}");
-    assert_eq!(FaceChoice::Largest.pick(&photo, &found).unwrap()[0].0, 2);
+    assert_eq!(FaceChoice::Largest.select(&photo, &found).unwrap()[0].0, 2);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn photo_without_faces_is_an_error_only_when_one_is_chosen() {
     let photo = Photo::from_pixels(Path::new("helmet.png"), helmet);
     let found = faces(&photo);
     assert!(found.is_empty());
-    let text = FaceChoice::Largest.pick(&photo, &found).unwrap_err().to_string();
+    let text = FaceChoice::Largest.select(&photo, &found).unwrap_err().to_string();
     assert!(text.contains("no face was found in helmet.png"), "{text}");
 }
 
@@ -94,7 +94,7 @@ fn pasting_an_unedited_crop_changes_little() {
     let (old, new) = (before.pixels.to_rgb8(), after.pixels.to_rgb8());
     let differences = old.iter().zip(new.iter()).map(|(a, b)| f64::from(a.abs_diff(*b)));
     let (worst, sum) = differences.fold((0.0f64, 0.0), |(worst, sum), d| (worst.max(d), sum + d));
-    let mean = sum / (alignment.size() * alignment.size() * 3.0);
+    let mean = sum / (alignment.side_length() * alignment.side_length() * 3.0);
     // Measured: at most 54 of 255, in single hairs, which resampling twice blurs; 1.2 on average within the crop.
     assert!(worst <= 64.0 && mean < 1.5, "maximum {worst}, mean within the crop {mean}");
 }

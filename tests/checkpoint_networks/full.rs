@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// The tensors of one of a file's networks.
 fn scoped(file: &Checkpoint, network: Network) -> Checkpoint {
-    let found = recognise(file);
+    let found = recognize(file);
     let found = found.iter().find(|f| f.network == network).unwrap_or_else(|| panic!("{found:?}"));
     file.clone().scoped(&found.prefix)
 }
@@ -45,7 +45,7 @@ fn networks(folder: &Path, fixture: &mut Fixture) {
     let one = |graph, input: &str, x: &ArrayD<f32>| run(&graph, &[(input, x)]).remove(0);
 
     let file = read("e4e_encode.pt");
-    let (encoder, mean) = (scoped(&file, Network::E4e), file.top("latent_avg").unwrap());
+    let (encoder, mean) = (scoped(&file, Network::E4e), file.unscoped("latent_avg").unwrap());
     for (name, h) in [("e4e", 256), ("e4e.cars", 192)] {
         let ws = one(e4e::e4e(&encoder, mean, [h, 256]).unwrap(), "image", &picture("a", h, 256));
         // Compared without the mean latent, because adding it would hide errors.
@@ -53,7 +53,8 @@ fn networks(folder: &Path, fixture: &mut Fixture) {
         report(&format!("{name}, 18 styles"), relative(&(ws - &mean), &(fixture.get(name) - &mean)), 1e-4);
     }
     let file = read("faces_w_encoder.pt");
-    let graph = e4e::w_encoder(&scoped(&file, Network::WEncoder), file.top("latent_avg").unwrap(), [256; 2]);
+    let graph =
+        e4e::w_encoder(&scoped(&file, Network::WEncoder), file.unscoped("latent_avg").unwrap(), [256; 2]);
     let first = latent("latent_avg", &[18, 512]).slice_axis(Axis(0), Slice::new(0, Some(1), 1)).to_owned();
     let w = one(graph.unwrap(), "image", &image);
     report("W encoder", relative(&(w - &first), &(fixture.get("w_encoder") - &first)), 1e-4);

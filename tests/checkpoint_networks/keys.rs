@@ -53,10 +53,10 @@ fn prefix(name: &str) -> &'static str {
 /// Identifies the network of the file and builds it.
 fn build(name: &str, file: &Checkpoint) -> Result<()> {
     let mean = Tensor::f32(&[512], vec![0.0; 512]).unwrap();
-    let found = recognise(file);
+    let found = recognize(file);
     let find =
         |n: Network| found.iter().find(|f| f.network == n).unwrap_or_else(|| panic!("{name}: {found:?}"));
-    let scoped = |n: Network| file.clone().below(&find(n).prefix);
+    let scoped = |n: Network| file.clone().scoped(&find(n).prefix);
     let size = [256; 2];
     match name {
         n if n.starts_with("stylegan2") => stylegan2::build(file).map(drop),
@@ -80,7 +80,7 @@ fn published_key_lists_are_accepted() {
     for (name, keys) in published() {
         let file = zeros.file(prefix(name), &keys);
         build(name, &file).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let text = &recognise(&file)[0].text;
+        let text = &recognize(&file)[0].text;
         let expected: &[&str] = match name {
             "stylegan2_rosinality_1024" => &["1024 px", "8 mapping layers", "rosinality"],
             "stylegan2_nvlabs_1024" => &["1024 px", "8 mapping layers", "NVlabs"],

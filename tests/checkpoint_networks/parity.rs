@@ -82,7 +82,7 @@ fn stylegan2_of_both_layouts_matches_pytorch() {
         let path = format!("{}/fixtures/checkpoints/{file}", env!("CARGO_MANIFEST_DIR"));
         let file = Checkpoint::read(path.as_ref()).unwrap();
         let network = stylegan2::build(&file).unwrap();
-        assert_eq!((network.size, network.latents().unwrap(), network.tunable.len()), (32, 8, 7));
+        assert_eq!((network.resolution, network.num_ws().unwrap(), network.tunable.len()), (32, 8, 7));
         let w = run(&network.mapping, &[("z", &latent("z", &[1, 16]))]).remove(0);
         assert_near(&format!("{name}: w"), &w, &fixture.get(&format!("{name}.w")), 1e-4);
         let image = run(&network.generator, &[("ws", &latent("ws", &[1, 8, 16]))]).remove(0);
