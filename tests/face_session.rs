@@ -2,15 +2,15 @@
 #![allow(missing_docs)]
 
 use gani_core::Error;
+use gani_core::face::FaceChoice;
+use gani_core::face_session::{FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
 use gani_core::invert::{InvertOptions, Progress, Stage};
 use gani_core::model::Model;
-use gani_core::face::FaceChoice;
 use gani_core::photo::Photo;
 use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
-use gani_core::settings::Preset;
-use gani_core::face_session::{FaceSession, FaceSelection};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::settings::Preset;
 use ndarray::Array2;
 use std::path::Path;
 
@@ -140,8 +140,16 @@ fn a_cache_that_cannot_be_written_only_warns() {
     let cache = Cache::new(blocked.join("inversions"), 1 << 30);
     let photo = astronaut();
     let options = quick(&model);
-    let face =
-        FaceSession::begin(&model, &photo, &FaceSelection::default(), &options, Some(&cache), &cancel, |_| {}).unwrap();
+    let face = FaceSession::begin(
+        &model,
+        &photo,
+        &FaceSelection::default(),
+        &options,
+        Some(&cache),
+        &cancel,
+        |_| {},
+    )
+    .unwrap();
     assert!(!face.from_cache);
     assert_eq!(std::fs::read(&blocked).unwrap(), b"no folder");
 }
@@ -157,7 +165,8 @@ fn what_cannot_be_retouched_says_why() {
     let dot = Photo::from_pixels("dot".as_ref(), image::RgbImage::new(1, 1).into());
     assert!(fails(&dot, FaceSelection::default(), &cancel).to_string().contains("no face was found in dot"));
     let elsewhere = Array2::<u8>::from_shape_fn((512, 512), |(y, _)| if y > 400 { 255 } else { 0 });
-    let selected = |selection| FaceSelection::Face { choice: FaceChoice::Largest, selection: Some(selection) };
+    let selected =
+        |selection| FaceSelection::Face { choice: FaceChoice::Largest, selection: Some(selection) };
     let text = fails(&photo, selected(elsewhere.view()), &cancel).to_string();
     assert!(text.contains("selection"), "{text}");
     let all = FaceSelection::Face { choice: FaceChoice::All, selection: None };

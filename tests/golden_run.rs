@@ -4,12 +4,12 @@
 //! MSE + 0.8 LPIPS + face parsing.
 
 use gani_core::bundle::Bundle;
-use gani_core::settings::Method;
-use gani_core::loss::similarity::Weights;
-use gani_core::settings::preset::{Preset, face_weights};
-use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
-use gani_core::loss::total::{Problem, observe};
 use gani_core::invert::gani::tuner::Tuner;
+use gani_core::loss::similarity::Weights;
+use gani_core::loss::total::{Problem, observe};
+use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
+use gani_core::settings::Method;
+use gani_core::settings::preset::{Preset, face_weights};
 use gani_onnx::networks::lpips;
 use gani_onnx::{Builder, Graph, read};
 use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr};

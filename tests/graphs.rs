@@ -3,12 +3,12 @@
 
 use gani_core::bundle::Bundle;
 use gani_core::edit::generator::Generator;
-use gani_core::report::graphs;
-use gani_core::invert::{InvertOptions, CropSource, invert};
-use gani_core::settings::Method;
+use gani_core::invert::{CropSource, InvertOptions, invert};
 use gani_core::model::Model;
-use gani_core::settings::Preset;
+use gani_core::report::graphs;
 use gani_core::runtime::{Cancel, Device, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::settings::Method;
+use gani_core::settings::Preset;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 

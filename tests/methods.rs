@@ -4,12 +4,12 @@
 use gani_core::Error;
 use gani_core::bundle::{Bundle, Network, Store, describe};
 use gani_core::edit::generator::Generator;
-use gani_core::invert::{InvertOptions, InversionResult, CropSource, Progress, invert};
-use gani_core::settings::Method;
+use gani_core::invert::{CropSource, InversionResult, InvertOptions, Progress, invert};
 use gani_core::metrics;
 use gani_core::model::Model;
-use gani_core::settings::Preset;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::settings::Method;
+use gani_core::settings::Preset;
 use gani_onnx::{Builder, Tensor};
 use ndarray::Array4;
 use std::path::Path;
@@ -27,7 +27,11 @@ fn face(model: &Model) -> Array4<f32> {
     metrics::resize(image.view(), 256, 256)
 }
 
-fn run(model: &Model, method: Method, change: impl Fn(&mut InvertOptions)) -> gani_core::Result<InversionResult> {
+fn run(
+    model: &Model,
+    method: Method,
+    change: impl Fn(&mut InvertOptions),
+) -> gani_core::Result<InversionResult> {
     let mut options = InvertOptions::with_method(model, method, Preset::Paper)?;
     change(&mut options);
     invert(model, face(model).view(), CropSource::default(), &options, &Cancel::new(), |_| {})
@@ -40,7 +44,8 @@ fn latents_are_found_in_w_and_in_w_plus() {
         let found = run(&model, method, |o| o.settings.project.steps = 40).unwrap();
         let info = &found.inversion.info;
         assert_eq!((info.method.as_str(), info.history.len()), (method.name(), 40));
-        let mean = |steps: &[gani_core::loss::total::StepLosses]| steps.iter().map(|s| s.edit[0]).sum::<f32>();
+        let mean =
+            |steps: &[gani_core::loss::total::StepLosses]| steps.iter().map(|s| s.edit[0]).sum::<f32>();
         let (first, last) = (mean(&info.history[..3]), mean(&info.history[37..]));
         assert!(last < 0.6 * first, "{}: the pixel term went from {first} to {last}", method.name());
         let ws = &found.inversion.ws;
@@ -120,7 +125,8 @@ fn sparing_keeps_other_faces_nearer_to_what_they_were() {
             (t.iterations, t.learning_rate, t.lambda_local, t.spare) = (15, 2e-3, 0.0, spare);
         });
         let inversion = done.unwrap().inversion;
-        let (before, after) = (Generator::untuned(&model).unwrap(), Generator::tuned(&model, &inversion).unwrap());
+        let (before, after) =
+            (Generator::untuned(&model).unwrap(), Generator::tuned(&model, &inversion).unwrap());
         let moved = (100..104).map(|seed| {
             let ws = model.sample(seed, 1.0, &cancel).unwrap();
             let image = |editor: &Generator| editor.image(ws.view(), &cancel).unwrap();

@@ -1,7 +1,7 @@
 //! Resizing against Pillow, MSE and MS-SSIM against PyTorch (`fixtures/metrics.py` wrote the expected values), identity.
 
-use gani_core::metrics::{Identity, Networks, measure, ms_ssim, mse, resize};
 use gani_core::face::FaceFinder;
+use gani_core::metrics::{Identity, Networks, measure, ms_ssim, mse, resize};
 use gani_core::photo::Photo;
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use ndarray::{Array3, Array4, Axis, Ix0};

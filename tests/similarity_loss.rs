@@ -1,10 +1,10 @@
 //! The pixel term of Eq. 1 with its edges, against its formula.
 #![allow(missing_docs)]
 
-use gani_core::loss::similarity::{SimilarityLoss, LossWeights, Wrt, set_theta};
-use gani_core::settings::preset::face_weights;
-use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::loss::similarity::{LossWeights, SimilarityLoss, Wrt, set_theta};
 use gani_core::loss::total::{loss_gradient, observe};
+use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::settings::preset::face_weights;
 use gani_onnx::{Builder, Tensor};
 use ndarray::{Array3, ArrayD, Axis, s};
 
@@ -18,7 +18,12 @@ fn similarity_loss(weight: &[f32], resolution: usize) -> SimilarityLoss {
     let pixels = b.weight("pixels", Tensor::f32(&[1, weight.len()], weight.to_vec()).unwrap());
     let ws = b.input("ws", &[1, 1, 1]);
     b.output("image", ws.reshape(&[1, 1]).matmul(pixels).reshape(&[1, c, h, w]));
-    SimilarityLoss { generator: b.finish().unwrap(), tunable: vec!["pixels".into()], networks: vec![], resolution }
+    SimilarityLoss {
+        generator: b.finish().unwrap(),
+        tunable: vec!["pixels".into()],
+        networks: vec![],
+        resolution,
+    }
 }
 
 /// mean d² + edges · mean |∇d|², with d = 0 around the picture.

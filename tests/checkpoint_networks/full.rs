@@ -4,11 +4,11 @@
 
 use crate::parity::{Fixture, latent, picture, relative, run};
 use gani_core::bundle::{Bundle, ImportOptions, import};
-use gani_core::settings::domain::domain;
-use gani_core::model::Model;
 use gani_core::loss::similarity::{Pixel, Wrt};
-use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
 use gani_core::loss::total::observe;
+use gani_core::model::Model;
+use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
+use gani_core::settings::domain::domain;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};

@@ -11,11 +11,12 @@ pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Option<Expr<'g>>> {
         "Mod" if x.dtype().is_float() && node.attrs.get_int("fmod", 0) == 0 => {
             Ok(Some(floored_modulo(node, x, node.x(1)?)))
         }
-        // f(x) = max(x, 0) + min(α (e^(x/α) − 1), 0); opset 18 has it in f32 only
+        // f(x) = x where x > 0, α (e^(x/α) − 1) elsewhere; opset 18 has it in f32 only
         "Celu" if x.dtype() != DType::F32 => {
             let (alpha, zero) = (node.attrs.get_float("alpha", 1.0), x.number(0.0));
-            let min = |e: Expr<'g>| node.builder.op1("Min", &[e, zero], Attrs::new());
-            Ok(Some(x.relu() + min(((min(x) / alpha).exp() - 1.0) * alpha)))
+            let positive = x.greater(zero);
+            let below = ((positive.select(zero, x) / alpha).exp() - 1.0) * alpha;
+            Ok(Some(positive.select(x, below)))
         }
         "SpaceToDepth" if node.attrs.0.contains_key("mode") => space_to_depth(node, x).map(Some),
         "CumProd" => cumulative_product(node, x).map(Some),
