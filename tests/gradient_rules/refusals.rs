@@ -25,8 +25,13 @@ fn error_names_the_unsupported_attribute() {
     let image: &[usize] = &[1, 2, 6, 6];
     let pool = "AveragePool kernel_shape=3,3 strides=2,2 ceil_mode=1 pads=1,1,1,1 count_include_pad=1";
     for (node, shapes, why) in [
-        ("Resize #1=none #2=[1.0,1.0,2.0,2.0] mode=cubic", &[image][..], "cubic"),
-        ("Resize #1=none #2=[1.0,1.0,0.5,0.5] mode=linear antialias=1", &[image], "antialias"),
+        ("Resize #1=none #2=[1.0,1.0,2.0,2.0] mode=lanczos", &[image][..], "lanczos"),
+        (
+            "Resize #1=none #2=[1.0,1.0,2.0,2.0] coordinate_transformation_mode=half_pixel_symmetric",
+            &[image],
+            "half_pixel_symmetric",
+        ),
+        ("ScatterElements #1=[0,1] reduction=mean axis=0", &[&[3], &[2]], "mean"),
         ("Pad #1=[0,0,1,1,0,0,1,1] mode=wrap", &[image], "wrap"),
         (pool, &[image], "past the padding"),
         ("NoSuchOp", &[image], "NoSuchOp"),

@@ -31,7 +31,7 @@ impl ResizedAxis {
                     let i = nearest(x, attrs.get_str("nearest_mode", "round_prefer_floor"))?;
                     Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
                 }
-                "linear" => Ok(self.filtered(attrs, x.clamp(0.0, last), 1.0, |d| (1.0 - d.abs()).max(0.0))),
+                "linear" => Ok(self.filtered(attrs, x, 1.0, |d| (1.0 - d.abs()).max(0.0))),
                 "cubic" => {
                     let a = attrs.get_float("cubic_coeff_a", -0.75);
                     Ok(self.filtered(attrs, x, 2.0, |d| cubic(d.abs(), a)))

@@ -36,6 +36,10 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
     if attrs.get_str("keep_aspect_ratio_policy", "stretch") != "stretch" {
         return Err("no rule for Resize with `keep_aspect_ratio_policy`".into());
     }
+    match attrs.get_str("coordinate_transformation_mode", "half_pixel") {
+        "half_pixel" | "pytorch_half_pixel" | "asymmetric" | "align_corners" | "tf_crop_and_resize" => {}
+        other => return Err(format!("no rule for the coordinates `{other}`")),
+    }
     if x.shape.contains(&0) {
         return Err("an empty input cannot be resized".into());
     }

@@ -165,6 +165,19 @@ fn all_axes_of_resize(inputs: &mut Inputs<'_>, attrs: &mut Attrs) -> Result<()> 
         }
         inputs[i] = Tensor::from_f64(&[shape.len()], &all, given.dtype()).map(|t| x.builder().constant(t));
     }
+    // The region of interest: the starts, then the ends, of all axes.
+    if let Some(roi) = inputs.get(1).copied().flatten().and_then(|e| e.known())
+        && roi.len() == 2 * axes.len()
+    {
+        let rank = shape.len();
+        let mut all = [vec![0.0; rank], vec![1.0; rank]].concat();
+        for (k, value) in roi.to_f64().into_iter().enumerate() {
+            let at = crate::ops::axis(axes[k % axes.len()], rank);
+            let at = at.map_err(|e| Error::Model(format!("Resize: {e}")))?;
+            all[if k < axes.len() { at } else { rank + at }] = value;
+        }
+        inputs[1] = Tensor::from_f64(&[2 * rank], &all, roi.dtype()).map(|t| x.builder().constant(t));
+    }
     attrs.0.remove("axes");
     Ok(())
 }
