@@ -325,7 +325,7 @@ def main():
     given = arguments.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     gradient = Gradient(given.program)
-    before = {r["name"]: r["kind"] for r in json.loads(given.again.read_text())} if given.again else {}
+    before = {r["name"]: r["kind"] for r in json.loads(given.again.read_text())["tests"]} if given.again else {}
     rows = []
     for case in all_cases():
         if not re.search(given.only, case.name) or before.get(case.name) in ("right", "no float"):
@@ -336,7 +336,7 @@ def main():
         if given.only or kind == "wrong":
             print(f"{kind:15} {case.name}: {reason[:300]}", flush=True)
     if given.json:
-        given.json.write_text(json.dumps(rows, indent=0))
+        given.json.write_text(json.dumps({"release": onnx.__version__, "tests": rows}, indent=0))
     counts = collections.Counter(r["kind"] for r in rows)
     print(f"onnx {onnx.__version__}:", ", ".join(f"{n} {k}" for k, n in counts.most_common()))
     sys.exit(1 if counts["wrong"] else 0)
