@@ -52,8 +52,9 @@ impl Builder {
         Expr { builder: self, value }
     }
 
-    /// Adds a weight: a constant that keeps its name in the written file. It is never merged with another
-    /// constant or folded (scalars are the exception), so that [`Builder::inline`] can replace it.
+    /// Adds a weight: a constant that keeps its name in the written file. Floating-point weights are never
+    /// folded and never merged with other constants, whatever their size, so that [`Builder::inline`] can
+    /// replace them and [`Builder::gradient`] differentiate them.
     pub fn weight(&self, name: &str, tensor: Tensor) -> Expr<'_> {
         let value = self.state.borrow_mut().constant(name, tensor);
         Expr { builder: self, value }
@@ -166,6 +167,10 @@ impl Builder {
 
     pub(crate) fn expr(&self, value: Value) -> Expr<'_> {
         Expr { builder: self, value }
+    }
+
+    pub(crate) fn with_state<R>(&self, f: impl FnOnce(&State) -> R) -> R {
+        f(&self.state.borrow())
     }
 
     pub(crate) fn with_graph<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {

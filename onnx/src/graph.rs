@@ -23,6 +23,7 @@ pub enum Attr {
     Str(String),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
+    Strs(Vec<String>),
     Tensor(Tensor),
 }
 

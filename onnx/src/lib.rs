@@ -31,11 +31,13 @@ pub mod openvino;
 mod ops;
 mod proto;
 pub mod read;
+pub mod support;
 pub mod tensor;
 pub mod write;
 
 pub use builder::{Builder, ConvAttrs, Expr};
 pub use error::{Error, Result};
+pub use gradient::Seed;
 pub use graph::{Attr, Attrs, Graph, Node, Value};
 pub use lower::{cuda, winograd};
 pub use tensor::{DType, Data, Tensor};

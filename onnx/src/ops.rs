@@ -2,11 +2,18 @@
 
 mod args;
 mod conv;
+mod einsum;
+mod index;
+mod interpolation;
 mod layout;
+mod quantized;
 mod resample;
 
 pub(crate) use args::{Arg, Args, Inferred, axis, broadcast, reduced_axes};
 pub(crate) use conv::{Geometry, taps};
+pub(crate) use einsum::Equation;
+pub(crate) use interpolation::{ResizedAxis, Row};
+pub(crate) use quantized::QUANTIZING;
 pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 
 use crate::DType;
@@ -18,10 +25,13 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
     let same = || args.need(0).map(|a| vec![(a.shape.to_vec(), a.dtype)]);
     match op {
         // Element-wise, one input.
-        "Abs" | "Ceil" | "Clip" | "Cos" | "Elu" | "Erf" | "Exp" | "Floor" | "HardSigmoid" | "HardSwish"
-        | "Identity" | "LeakyRelu" | "Log" | "Neg" | "Not" | "Reciprocal" | "Relu" | "Round" | "Selu"
-        | "Sigmoid" | "Sign" | "Sin" | "Softplus" | "Sqrt" | "Tanh" => same(),
-        "Softmax" | "LogSoftmax" => {
+        "Abs" | "Acos" | "Acosh" | "Asin" | "Asinh" | "Atan" | "Atanh" | "Ceil" | "Celu" | "Clip" | "Cos"
+        | "Cosh" | "Elu" | "Erf" | "Exp" | "Floor" | "HardSigmoid" | "HardSwish" | "Identity"
+        | "LeakyRelu" | "Log" | "Mish" | "Neg" | "Not" | "Reciprocal" | "Relu" | "Round" | "Selu"
+        | "Shrink" | "Sigmoid" | "Sign" | "Sin" | "Sinh" | "Softplus" | "Softsign" | "Sqrt" | "Tan"
+        | "Tanh" | "ThresholdedRelu" => same(),
+        "IsInf" | "IsNaN" => Ok(vec![(args.need(0)?.shape.to_vec(), DType::Bool)]),
+        "Softmax" | "LogSoftmax" | "Hardmax" => {
             axis(attrs.get_int("axis", -1), args.need(0)?.shape.len())?;
             same()
         }
@@ -53,7 +63,7 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             }
             same()
         }
-        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" => {
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" => {
             Ok(vec![(broadcast(&[args.need(0)?.shape, args.need(1)?.shape])?, DType::Bool)])
         }
         "Where" => {
@@ -95,13 +105,22 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
             }
             Ok(vec![(vec![m, n], a.dtype)])
         }
-        "BatchNormalization" | "InstanceNormalization" | "LayerNormalization" => {
-            normalization(op, attrs, &args)
+        "Einsum" => einsum::infer(attrs, &args),
+        "Det" => match args.need(0)?.shape {
+            [batch @ .., m, n] if m == n => Ok(vec![(batch.to_vec(), args.need(0)?.dtype)]),
+            _ => Err("the input must be a square matrix".into()),
+        },
+        "BatchNormalization" | "InstanceNormalization" | "LayerNormalization" | "LRN" => {
+            normalization(op, attrs, &args, outputs)
         }
-        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" => {
+        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" => {
             conv::infer(op, attrs, &args, outputs)
         }
+        "GatherElements" | "GatherND" | "ScatterElements" | "ScatterND" | "TopK" | "ArgMax" | "ArgMin"
+        | "CumSum" | "Trilu" => index::infer(op, attrs, &args),
         "Resize" | "DepthToSpace" | "SpaceToDepth" => resample::infer(op, attrs, &args),
+        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul"
+        | "ConvInteger" | "MatMulInteger" => quantized::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
 }
@@ -130,8 +149,9 @@ fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
 }
 
 /// Normalization keeps the shape. Its parameters must fit the channels, or the normalized axes.
-fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
+fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) -> Inferred {
     let x = args.need(0)?;
+    let mut results = vec![(x.shape.to_vec(), x.dtype)];
     if op == "LayerNormalization" {
         let first = axis(attrs.get_int("axis", -1), x.shape.len())?;
         let normalized = &x.shape[first..];
@@ -141,6 +161,20 @@ fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
             }
         }
         args.need(1)?;
+        if outputs > 1 {
+            // Mean and 1/√(variance + ε), in the type of the internal computation.
+            let stash = attrs.get_int("stash_type", 1);
+            let stash =
+                DType::from_onnx_code(stash).ok_or_else(|| format!("no rule for stash_type {stash}"))?;
+            let dtype = if x.dtype == DType::F64 { DType::F64 } else { stash };
+            let reduced = [&x.shape[..first], &vec![1; x.shape.len() - first]].concat();
+            results.extend(vec![(reduced, dtype); outputs.min(3) - 1]);
+        }
+    } else if op == "LRN" {
+        let [_, _, ..] = *x.shape else { return Err("the input must be [N, C, …]".into()) };
+        if attrs.get_int("size", 0) < 1 {
+            return Err("`size` must be at least 1".into());
+        }
     } else {
         let [_, channels, ..] = *x.shape else { return Err("the input must be [N, C, …]".into()) };
         if attrs.get_int("training_mode", 0) != 0 {
@@ -154,5 +188,5 @@ fn normalization(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
             }
         }
     }
-    Ok(vec![(x.shape.to_vec(), x.dtype)])
+    Ok(results)
 }

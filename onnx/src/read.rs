@@ -1,82 +1,53 @@
-//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 7 to 21 are
+//! Reads `.onnx` files into a [`Graph`]: shapes become static and are inferred, and opsets 1 to 28 are
 //! converted to 18.
 //!
 //! Files are untrusted. Sizes are checked before memory is allocated, references before they are followed,
 //! and external data must be located beside the file.
 
+mod branch;
+mod decompose;
+mod input;
+mod newer;
+mod older;
+mod options;
 mod tensor;
 mod upgrade;
+
+pub use options::ReadOptions;
 
 use crate::graph::{Attr, Attrs};
 use crate::proto::{self, attribute_type};
 use crate::{Builder, DType, Error, Expr, Graph, Result, Tensor};
-use prost::Message;
-use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::Path;
 use tensor::TensorReader;
 
-/// Opsets that can be converted to 18.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
-
-/// Larger files are refused; no network of this field comes close.
-const MAX_BYTES: u64 = 8 << 30;
-
-/// Reads a model file. `shapes` gives input shapes by name; other unknown dimensions, such as a dynamic
-/// batch, become 1.
+/// Reads a model file. `shapes` gives input shapes by name; other open dimensions, such as a dynamic batch,
+/// become 1. [`ReadOptions`] refuses these instead.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; otherwise as [`from_bytes`].
+/// As [`ReadOptions::read`].
 pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
-    let io = |source| Error::Io { path: path.into(), doing: "reading", source };
-    let metadata = std::fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(Error::Input(format!("{} is not a file", path.display())));
-    }
-    let size = metadata.len();
-    if size > MAX_BYTES {
-        return Err(Error::Limits(format!(
-            "{}: {size} bytes; a model may have at most {MAX_BYTES}",
-            path.display()
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(io)?;
-    from_bytes(&path.display().to_string(), bytes, path.parent(), shapes)
+    with_shapes(shapes).read(path)
 }
 
 /// Reads a model from memory. `name` is for messages; `folder` contains its external data, if it may have
 /// any. `shapes` is as in [`from_file`].
 ///
 /// # Errors
-/// [`Error::Model`] if the model is malformed, truncated or of another opset; [`Error::Unsupported`] if it
-/// uses an op or a feature that has no rule; [`Error::Limits`] if it is too large; [`Error::Io`] if external
-/// data cannot be read.
+/// As [`ReadOptions::read_bytes`].
 pub fn from_bytes(
     name: &str,
     bytes: Vec<u8>,
     folder: Option<&Path>,
     shapes: &[(&str, &[usize])],
 ) -> Result<Graph> {
-    let bad = |reason: String| Error::Model(format!("{name}: {reason}"));
-    let model = proto::Model::decode(Bytes::from(bytes))
-        .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
-    let opset =
-        model.opset_import.iter().find(|o| matches!(o.domain.as_deref(), None | Some("" | "ai.onnx")));
-    let opset = opset
-        .and_then(|o| o.version)
-        .ok_or_else(|| bad("it declares no opset of the default domain".into()))?;
-    if !OPSETS.contains(&opset) {
-        return Err(bad(format!(
-            "opset {opset}; export it with an opset from {} to {}",
-            OPSETS.start(),
-            OPSETS.end()
-        )));
-    }
-    let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
-    let tensors = TensorReader { name, folder };
-    let reader = Reader { name, tensors, opset, builder: Builder::new() };
-    reader.read(graph, shapes)?;
-    reader.builder.finish().map_err(|e| in_file(name, e))
+    with_shapes(shapes).read_bytes(name, bytes, folder)
+}
+
+fn with_shapes(shapes: &[(&str, &[usize])]) -> ReadOptions {
+    let options = ReadOptions::new().open_dimensions_as_one();
+    shapes.iter().fold(options, |options, (name, shape)| options.shape(name, shape))
 }
 
 /// Prefixes the error with the file's name.
@@ -90,11 +61,30 @@ fn in_file(name: &str, error: Error) -> Error {
     }
 }
 
+/// A node as the file has it, its inputs resolved.
+struct OldNode<'g> {
+    opset: i64,
+    op: String,
+    inputs: Vec<Option<Expr<'g>>>,
+    attrs: Attrs,
+    /// Number of outputs.
+    outputs: usize,
+}
+
+/// The same in opset 18.
+enum NewNode<'g> {
+    /// One node: op, inputs and attributes.
+    Node(String, Vec<Option<Expr<'g>>>, Attrs),
+    /// The outputs of several nodes, which have been added.
+    Values(Vec<Expr<'g>>),
+}
+
 struct Reader<'a> {
     name: &'a str,
     tensors: TensorReader<'a>,
     opset: i64,
     builder: Builder,
+    options: &'a ReadOptions,
 }
 
 impl<'a> Reader<'a> {
@@ -102,7 +92,7 @@ impl<'a> Reader<'a> {
         Error::Model(format!("{}: {reason}", self.name))
     }
 
-    fn read(&'a self, graph: proto::Graph, shapes: &[(&str, &[usize])]) -> Result<()> {
+    fn read(&'a self, graph: proto::Graph) -> Result<()> {
         let b = &self.builder;
         let mut env: HashMap<String, Expr<'a>> = HashMap::new();
         for tensor in graph.initializer {
@@ -112,10 +102,11 @@ impl<'a> Reader<'a> {
             let constant = if name.starts_with('%') { b.constant(value) } else { b.weight(&name, value) };
             env.insert(name, constant);
         }
-        for input in &graph.input {
-            let name = input.name.clone().unwrap_or_default();
+        let inputs: Vec<_> = graph.input.iter().map(|i| i.name.clone().unwrap_or_default()).collect();
+        self.check_names(&inputs)?;
+        for (input, name) in graph.input.iter().zip(inputs) {
             if !env.contains_key(&name) {
-                let (shape, dtype) = self.input_type(&name, input, shapes)?;
+                let (shape, dtype) = self.input_type(&name, input)?;
                 env.insert(name.clone(), b.typed_input(&name, &shape, dtype));
             }
         }
@@ -131,29 +122,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn input_type(
-        &self,
-        name: &str,
-        info: &proto::ValueInfo,
-        shapes: &[(&str, &[usize])],
-    ) -> Result<(Vec<usize>, DType)> {
-        let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-        let tensor = tensor.ok_or_else(|| self.bad(format!("the input `{name}` is not a tensor")))?;
-        let code = tensor.elem_type.unwrap_or(0);
-        let dtype = DType::from_onnx_code(code.into());
-        let dtype = dtype.ok_or_else(|| {
-            self.bad(format!("the input `{name}` has the element type {code}, which is not supported"))
-        })?;
-        if let Some((_, shape)) = shapes.iter().find(|(n, _)| *n == name) {
-            return Ok((shape.to_vec(), dtype));
-        }
-        let dims = tensor.shape.iter().flat_map(|s| &s.dim);
-        let shape = dims.map(|d| d.dim_value.filter(|&v| v > 0).map_or(1, |v| v as usize)).collect();
-        Ok((shape, dtype))
-    }
-
     fn node(&'a self, node: proto::Node, env: &mut HashMap<String, Expr<'a>>) -> Result<()> {
         let op = node.op_type.clone().unwrap_or_default();
+        let op_type = op.clone();
         let label = node.name.clone().unwrap_or_default();
         if !matches!(node.domain.as_deref(), None | Some("" | "ai.onnx")) {
             let domain = node.domain.unwrap_or_default();
@@ -169,6 +140,9 @@ impl<'a> Reader<'a> {
             };
             inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
         }
+        if op == "If" {
+            return self.branch(node, &inputs, env);
+        }
         let mut attrs = Attrs::new();
         for a in node.attribute {
             let key = a.name.clone().unwrap_or_default();
@@ -179,22 +153,44 @@ impl<'a> Reader<'a> {
             outputs.pop();
         }
         let results = match (op.as_str(), attrs.0.get("value")) {
-            ("Constant", _) => vec![self.constant_node(&label, &attrs)?],
+            ("Constant", _) => {
+                vec![self.constant_node(&label, outputs.first().map_or("", |n| n.as_str()), &attrs)?]
+            }
             // Weights stored as f16 become f32 weights under the name of the Cast's output.
             ("Cast", _) if is_stored_half(inputs.first().copied().flatten(), &attrs) => {
                 vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
             }
             _ => {
                 let count = outputs.len().max(1);
-                let (op, inputs, attrs) = upgrade::to_18(&self.builder, self.opset, op, inputs, attrs, count)
-                    .map_err(|e| in_file(&format!("{}: node `{label}`", self.name), e))?;
-                self.builder.op_named(&op, &label, &inputs, attrs, count)
+                let at = |e| in_file(&format!("{}: node `{label}`", self.name), e);
+                let node = decompose::Node {
+                    builder: &self.builder,
+                    opset: self.opset,
+                    op: &op,
+                    inputs: &inputs,
+                    attrs: &attrs,
+                    outputs: count,
+                };
+                let new = match node.decompose().map_err(at)? {
+                    Some(values) => NewNode::Values(values),
+                    None => {
+                        let old = OldNode { opset: self.opset, op, inputs, attrs, outputs: count };
+                        upgrade::to_18(&self.builder, old).map_err(at)?
+                    }
+                };
+                match new {
+                    NewNode::Node(op, inputs, attrs) => {
+                        self.builder.op_named(&op, &label, &inputs, attrs, count)
+                    }
+                    NewNode::Values(values) => values,
+                }
             }
         };
-        for (name, value) in outputs.into_iter().zip(results) {
-            if !name.is_empty() {
-                env.insert(name.clone(), value);
-            }
+        for (i, name) in outputs.into_iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            let value = results.get(i).ok_or_else(|| {
+                Error::Unsupported(format!("{}: {op_type} `{label}`: no rule for its output {i}", self.name))
+            })?;
+            env.insert(name.clone(), *value);
         }
         Ok(())
     }
@@ -207,7 +203,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn constant_node(&'a self, label: &str, attrs: &Attrs) -> Result<Expr<'a>> {
+    /// A Constant node. Floats become a weight under the name of the node's output: some exporters store all
+    /// weights this way.
+    fn constant_node(&'a self, label: &str, output: &str, attrs: &Attrs) -> Result<Expr<'a>> {
         let tensor = attrs.0.iter().find_map(|(key, a)| match (key.as_str(), a) {
             ("value", Attr::Tensor(t)) => Some(t.clone()),
             ("value_float", Attr::Float(v)) => Some(Tensor::scalar(*v)),
@@ -218,7 +216,10 @@ impl<'a> Reader<'a> {
         });
         let tensor =
             tensor.ok_or_else(|| self.bad(format!("the Constant `{label}` has no supported value")))?;
-        Ok(self.builder.constant(tensor))
+        if output.starts_with('%') || !tensor.dtype().is_float() {
+            return Ok(self.builder.constant(tensor));
+        }
+        Ok(self.builder.weight(output, tensor))
     }
 
     fn attribute(&self, op: &str, label: &str, a: proto::Attribute) -> Result<Attr> {
@@ -232,6 +233,9 @@ impl<'a> Reader<'a> {
             }
             attribute_type::FLOATS => Attr::Floats(a.floats),
             attribute_type::INTS => Attr::Ints(a.ints),
+            attribute_type::STRINGS => {
+                Attr::Strs(a.strings.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect())
+            }
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
@@ -239,7 +243,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let text = format!(
-                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph or a list of strings",
+                    "{}: {op} `{label}`: the attribute `{name}` is a subgraph, or of a type that has no rule",
                     self.name
                 );
                 return Err(Error::Unsupported(text));

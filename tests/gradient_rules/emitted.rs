@@ -1,7 +1,6 @@
 //! The exact graphs, as text, that gradients and the builder's simplifications produce: an extra node would cost time or memory.
 
-use gani_onnx::ConvAttrs;
-use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
+use gani_onnx::{Attrs, Builder, ConvAttrs, Expr, Graph, Tensor};
 use std::time::Instant;
 
 /// Compares a graph's text with `expected`, whose indentation is ignored.

@@ -73,10 +73,28 @@ fn constant(text: &str) -> Option<Tensor> {
 
 /// The graph x0…, r0… → y0…, g0…: a node's outputs y, and the gradients g of Σ r·y with respect to its inputs x.
 pub fn differentiated(text: &str, shapes: &[Vec<usize>], outputs: usize) -> gani_onnx::Result<Graph> {
+    with_gradients(text, shapes, |b, xs| Ok(Node::parse(text).add(b, xs, outputs)))
+}
+
+/// As [`differentiated`], for a file with the inputs x0….
+pub fn differentiated_file(name: &str, bytes: &[u8], shapes: &[Vec<usize>]) -> gani_onnx::Result<Graph> {
+    let file = gani_onnx::read::from_bytes(name, bytes.to_vec(), None, &[])?;
+    with_gradients(name, shapes, |b, xs| {
+        let names: Vec<_> = (0..xs.len()).map(|i| format!("x{i}")).collect();
+        let bindings: Vec<_> = names.iter().map(String::as_str).zip(xs.iter().copied()).collect();
+        b.inline(&file, &bindings)
+    })
+}
+
+fn with_gradients(
+    name: &str,
+    shapes: &[Vec<usize>],
+    add: impl for<'g> Fn(&'g Builder, &[Expr<'g>]) -> gani_onnx::Result<Vec<Expr<'g>>>,
+) -> gani_onnx::Result<Graph> {
     let b = Builder::new();
     let xs: Vec<_> = shapes.iter().enumerate().map(|(i, s)| b.input(&format!("x{i}"), s)).collect();
     let mut loss = b.scalar(0.0);
-    for (i, y) in Node::parse(text).add(&b, &xs, outputs).into_iter().enumerate() {
+    for (i, y) in add(&b, &xs)?.into_iter().enumerate() {
         // Outputs of the runtime are f32.
         let y = b.op("Cast", &[Some(y)], Attrs::new().int("to", 1))[0];
         let y = if y.constant().is_some() { y + b.scalar(0.0) } else { y };
@@ -84,7 +102,7 @@ pub fn differentiated(text: &str, shapes: &[Vec<usize>], outputs: usize) -> gani
         b.output(&format!("y{i}"), y);
     }
     for (i, g) in b.gradient(loss, &xs)?.into_iter().enumerate() {
-        assert_eq!((g.dtype(), g.shape()), (DType::F32, xs[i].shape()), "{text}: gradient {i}");
+        assert_eq!((g.dtype(), g.shape()), (DType::F32, xs[i].shape()), "{name}: gradient {i}");
         b.output(&format!("g{i}"), g);
     }
     b.finish()

@@ -1,7 +1,8 @@
-//! Every case of `fixtures/rules.npz`: values against PyTorch, gradients against PyTorch and finite differences.
+//! Every case of `fixtures/rules.npz` (a node) and `fixtures/models.npz` (a file): values against PyTorch,
+//! gradients against PyTorch and finite differences.
 
-use crate::node::{LoadedGraph, differentiated};
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
+use crate::node::{LoadedGraph, differentiated, differentiated_file};
+use ndarray::{ArrayD, Ix1, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,26 +10,37 @@ use std::fs::File;
 /// Half the step of a central difference. All inputs are farther than this from kinks.
 const STEP: f32 = 2e-3;
 
-type Case = BTreeMap<String, ArrayD<f32>>;
+/// The arrays of a case by name, and the file of a case that is a model.
+#[derive(Default)]
+pub struct Case {
+    pub arrays: BTreeMap<String, ArrayD<f32>>,
+    file: Option<Vec<u8>>,
+}
 
-/// The cases in the order of the file.
-fn cases() -> Vec<(String, Case)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rules.npz");
+/// The cases of a fixture, in order.
+pub fn cases(fixture: &str) -> Vec<(String, Case)> {
+    let path = format!("{}/fixtures/{fixture}.npz", env!("CARGO_MANIFEST_DIR"));
     let mut file = NpzReader::new(File::open(path).unwrap()).unwrap();
     let mut cases: Vec<(String, Case)> = vec![];
     for key in file.names().unwrap() {
         let (name, part) = key.split_once('|').unwrap();
         if cases.last().is_none_or(|(last, _)| last != name) {
-            cases.push((name.into(), Case::new()));
+            cases.push((name.into(), Case::default()));
         }
-        let array = file.by_name::<OwnedRepr<f32>, IxDyn>(&key).unwrap();
-        cases.last_mut().unwrap().1.insert(part.trim_end_matches(".npy").into(), array);
+        let case = &mut cases.last_mut().unwrap().1;
+        match part.trim_end_matches(".npy") {
+            "m" => case.file = Some(file.by_name::<OwnedRepr<u8>, Ix1>(&key).unwrap().to_vec()),
+            part => {
+                let array = file.by_name::<OwnedRepr<f32>, IxDyn>(&key).unwrap();
+                case.arrays.insert(part.into(), array);
+            }
+        }
     }
     cases
 }
 
 pub fn names() -> Vec<String> {
-    cases().into_iter().map(|(name, _)| name).collect()
+    cases("rules").into_iter().map(|(name, _)| name).collect()
 }
 
 /// Whether the case can be compared with finite differences: it has no ties.
@@ -37,12 +49,12 @@ pub fn is_smooth(name: &str) -> bool {
 }
 
 /// The arrays `letter`0, `letter`1, …
-fn numbered(case: &Case, letter: char) -> Vec<ArrayD<f32>> {
-    (0..).map_while(|i| case.get(&format!("{letter}{i}")).cloned()).collect()
+pub fn numbered(case: &Case, letter: char) -> Vec<ArrayD<f32>> {
+    (0..).map_while(|i| case.arrays.get(&format!("{letter}{i}")).cloned()).collect()
 }
 
 /// A pseudo-random direction with elements in `[-1,1)`, the same in every run.
-fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
+pub fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
     let mut state = seed as u64 * 7919 + 17;
     ArrayD::from_shape_simple_fn(shape, || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -50,7 +62,7 @@ fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
     })
 }
 
-fn dot(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
+pub fn dot(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
@@ -58,7 +70,13 @@ fn dot(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
 fn check(name: &str, case: &Case) -> Result<(), String> {
     let (xs, rs) = (numbered(case, 'x'), numbered(case, 'r'));
     let shapes: Vec<Vec<usize>> = xs.iter().map(|x| x.shape().to_vec()).collect();
-    let graph = differentiated(name, &shapes, rs.len()).map_err(|e| e.to_string())?;
+    let graph = match &case.file {
+        Some(file) => differentiated_file(name, file, &shapes),
+        None => differentiated(name, &shapes, rs.len()),
+    };
+    let graph = graph.map_err(|e| e.to_string())?;
+    // f16 has 11 bits: its rounding is larger than a finite difference.
+    let half = name.contains(":f16");
     let graph = LoadedGraph::new(name, graph)?;
     let inputs = |shift: Option<(usize, &ArrayD<f32>)>| {
         let x = |i: usize| match shift {
@@ -70,7 +88,7 @@ fn check(name: &str, case: &Case) -> Result<(), String> {
     };
     let found = graph.run(&inputs(None))?;
     for (part, value) in &found {
-        let expected = &case[part];
+        let expected = &case.arrays[part];
         if value.shape() != expected.shape() {
             return Err(format!(
                 "{part} has the shape {:?}, in PyTorch {:?}",
@@ -79,11 +97,11 @@ fn check(name: &str, case: &Case) -> Result<(), String> {
             ));
         }
         let scale = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-        if !value.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 2e-5 * scale) {
+        if !value.iter().zip(expected).all(|(a, b)| (a - b).abs() <= if half { 2e-3 } else { 2e-5 } * scale) {
             return Err(format!("{part} is\n{value}\nin PyTorch\n{expected}"));
         }
     }
-    for i in (0..xs.len()).filter(|_| is_smooth(name)) {
+    for i in (0..xs.len()).filter(|_| is_smooth(name) && !half) {
         // ⟨r, J v⟩ from a central difference against ⟨Jᵀ r, v⟩ from the gradient
         let v = direction(xs[i].shape(), i + name.len());
         let ahead = graph.run(&inputs(Some((i, &(&v * STEP)))))?;
@@ -103,11 +121,20 @@ fn check(name: &str, case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn values_and_gradients_match_pytorch_and_finite_differences() {
-    let wrong: Vec<_> = cases()
+fn check_all(fixture: &str) {
+    let wrong: Vec<_> = cases(fixture)
         .iter()
         .filter_map(|(name, case)| check(name, case).err().map(|why| format!("{name}: {why}")))
         .collect();
     assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn values_and_gradients_match_pytorch_and_finite_differences() {
+    check_all("rules");
+}
+
+#[test]
+fn values_and_gradients_of_files_match_pytorch_and_finite_differences() {
+    check_all("models");
 }

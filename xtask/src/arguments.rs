@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 /// Setup and checks.
-fn checks() -> [Command; 6] {
+fn checks() -> [Command; 7] {
     [
         task(
             "setup",
@@ -93,6 +93,10 @@ fn checks() -> [Command; 6] {
             option("python", "PYTHON", "A Python interpreter with torch and numpy")
                 .value_parser(value_parser!(PathBuf))
                 .default_value("python3"),
+        ),
+        task(
+            "check-onnx",
+            "Compare the gradients of ONNX's own node tests with finite differences (pip fetches ONNX; half an hour)",
         ),
     ]
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod check_import;
+mod check_onnx;
 mod demo;
 mod dist;
 mod hosts;
@@ -49,7 +50,8 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         }
         "check-cuda" => dev("check-cuda", None),
         "check-import" => check_import::run(&path("python").unwrap_or("python3".into())),
-        "test-hosts" => hosts::run(text("editor").and_then(hosts::Suite::from_name)),
+        "check-onnx" => check_onnx::run(),
+        "test-hosts" => hosts::run(text("editor").and_then(hosts::Generator::from_name)),
         "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
         "dist" => dist::run(path("built").as_deref()),
         "regenerate" => dev("regenerate", path("assets")),

@@ -46,6 +46,16 @@ impl<'g> Expr<'g> {
         self.builder.with_graph(|g| g.constant(self.value).cloned())
     }
 
+    /// The tensor, if this value is a constant or a small value that follows from weights alone.
+    pub(crate) fn known(self) -> Option<Tensor> {
+        self.builder.with_state(|s| s.known(self.value).cloned())
+    }
+
+    /// Whether this value is a weight, which a caller may replace or differentiate.
+    pub(crate) fn is_weight(self) -> bool {
+        self.builder.with_state(|s| s.is_weight(self.value))
+    }
+
     /// Adds an op with one input, one output and no attributes.
     pub fn unary(self, op: &str) -> Expr<'g> {
         self.builder.op1(op, &[self], Attrs::new())
@@ -56,8 +66,20 @@ impl<'g> Expr<'g> {
         self.builder.op1(op, &[self, other], Attrs::new())
     }
 
+    /// A scalar constant of this value's element type, shape `[]`; f32 if that is not a floating-point type.
+    pub(crate) fn number(self, value: f64) -> Expr<'g> {
+        let dtype = Some(self.dtype()).filter(|d| d.is_float()).unwrap_or(DType::F32);
+        let tensor = Tensor::from_f64(&[], &[value], dtype);
+        self.builder.constant(tensor.unwrap_or_else(|| Tensor::scalar(value as f32)))
+    }
+
     fn ints(self, values: &[i64]) -> Expr<'g> {
         self.builder.constant(Tensor::ints(values))
+    }
+
+    /// Converts to another element type.
+    pub(crate) fn cast(self, to: DType) -> Expr<'g> {
+        self.builder.op1("Cast", &[self], Attrs::new().int("to", to.onnx_code()))
     }
 
     /// e^x.
@@ -270,13 +292,13 @@ macro_rules! operator {
         impl<'g> std::ops::$trait<f32> for Expr<'g> {
             type Output = Expr<'g>;
             fn $method(self, other: f32) -> Expr<'g> {
-                self.binary($op, self.builder.scalar(other))
+                self.binary($op, self.number(other.into()))
             }
         }
         impl<'g> std::ops::$trait<Expr<'g>> for f32 {
             type Output = Expr<'g>;
             fn $method(self, other: Expr<'g>) -> Expr<'g> {
-                other.builder.scalar(self).binary($op, other)
+                other.number(self.into()).binary($op, other)
             }
         }
     };

@@ -24,8 +24,10 @@ pub(crate) fn rewrite(state: &mut State, op: &str, inputs: &[Option<Value>], att
         "Add" | "Sub" | "Mul" | "Div" => {
             let second = (*inputs.get(1)?)?;
             let neutral = if matches!(op, "Add" | "Sub") { 0.0 } else { 1.0 };
-            let is_neutral =
-                |v: Value| state.graph.constant(v).is_some_and(|t| t.len() == 1 && t.to_f64()[0] == neutral);
+            let is_neutral = |v: Value| {
+                !state.is_weight(v)
+                    && state.graph.constant(v).is_some_and(|t| t.len() == 1 && t.to_f64()[0] == neutral)
+            };
             // The neutral element must not add axes: x[3] + 0[1,1] has shape [1,3].
             if is_neutral(second) && shape(second).len() <= shape(first).len() {
                 Some(first)

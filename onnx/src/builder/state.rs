@@ -9,6 +9,9 @@ use std::collections::HashMap;
 /// them at load time without making the file larger.
 const FOLD_LIMIT: usize = 1 << 16;
 
+/// Values that follow from weights are computed up to this many elements: enough for shapes and scales.
+const KNOWN_LIMIT: usize = 64;
+
 /// Upper limit on a value's element count. It is far beyond any machine, and shape arithmetic below it cannot
 /// overflow.
 const MAX_ELEMENTS: usize = 1 << 40;
@@ -16,12 +19,23 @@ const MAX_ELEMENTS: usize = 1 << 40;
 /// Constants of up to this many elements are compared by content, larger ones by address.
 const SMALL: usize = 64;
 
+/// The result of folding a node.
+enum Folded {
+    /// The node is replaced by a constant.
+    Constant(Tensor),
+    /// The node stays; its value is known while its weights are not replaced.
+    Known(Tensor),
+}
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) graph: Graph,
     seen: HashMap<String, Vec<Value>>,
     /// Index of the node that produces a value.
     made: HashMap<Value, usize>,
+    /// Small values that follow from weights alone. They stay in the graph, so that a weight can be replaced or
+    /// differentiated; shapes and other parameters that must be known are read from here.
+    known: HashMap<Value, Tensor>,
     pub(crate) error: Option<Error>,
 }
 
@@ -49,10 +63,16 @@ impl State {
         value
     }
 
-    /// Whether `v` is a named constant that a caller may replace later, so that it must not be folded.
+    /// Whether `v` is a named constant that a caller may replace or differentiate later, so that it must not be
+    /// folded, whatever its size.
     pub(crate) fn is_weight(&self, v: Value) -> bool {
         let info = self.graph.info(v);
-        info.dtype.is_float() && !info.name.is_empty() && self.graph.constant(v).is_some_and(|t| t.len() > 1)
+        info.dtype.is_float() && !info.name.is_empty() && self.graph.constant(v).is_some()
+    }
+
+    /// The tensor of a constant, or of a small value that follows from weights alone.
+    pub(crate) fn known(&self, v: Value) -> Option<&Tensor> {
+        self.graph.constant(v).or_else(|| self.known.get(&v))
     }
 
     /// The node that computes `v`, if any.
@@ -117,13 +137,18 @@ impl State {
                 format!("{op} `{name}` with {outputs} outputs: there is a rule for {} only", results.len());
             return self.record_error(Error::Unsupported(text), outputs);
         }
-        if let Some(tensor) = self.fold(op, inputs, &attrs, &results) {
-            let value = self.constant("", tensor);
-            self.seen.insert(key, vec![value]);
-            return vec![value];
-        }
+        let known = match self.fold(op, inputs, &attrs, &results) {
+            Some(Folded::Constant(tensor)) => {
+                let value = self.constant("", tensor);
+                self.seen.insert(key, vec![value]);
+                return vec![value];
+            }
+            Some(Folded::Known(tensor)) => Some(tensor),
+            None => None,
+        };
         let values: Vec<_> = results.iter().map(|(shape, dtype)| self.value("", shape, *dtype)).collect();
         self.made.extend(values.iter().map(|&v| (v, self.graph.nodes.len())));
+        self.known.extend(known.map(|tensor| (values[0], tensor)));
         self.graph.nodes.push(Node {
             op: op.into(),
             name: name.into(),
@@ -137,7 +162,7 @@ impl State {
 
     fn arg(&self, v: Value) -> ops::Arg<'_> {
         let info = self.graph.info(v);
-        ops::Arg { shape: &info.shape, dtype: info.dtype, constant: self.graph.constant(v) }
+        ops::Arg { shape: &info.shape, dtype: info.dtype, constant: self.known(v) }
     }
 
     fn fold(
@@ -146,24 +171,33 @@ impl State {
         inputs: &[Option<Value>],
         attrs: &Attrs,
         results: &[(Vec<usize>, DType)],
-    ) -> Option<Tensor> {
+    ) -> Option<Folded> {
         let [(shape, dtype)] = results else { return None };
         if op == "Shape" {
             let dims: Vec<i64> = self.graph.info(inputs[0]?).shape.iter().map(|&d| d as i64).collect();
-            return eval::slice_shape(&dims, attrs);
+            return eval::slice_shape(&dims, attrs).map(Folded::Constant);
         }
-        if inputs.iter().flatten().any(|&v| self.is_weight(v)) {
-            return None;
+        if op == "Size" {
+            let size = self.graph.info(inputs[0]?).shape.iter().product::<usize>();
+            return Tensor::ints(&[size as i64]).reshaped(&[]).map(Folded::Constant);
         }
         // An Expand of a constant stays as it is: the runtime repeats the value without enlarging the file.
         if op == "Expand" && dtype.is_float() {
             return None;
         }
-        let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.graph.constant(v)).collect();
+        let from_weights = inputs.iter().flatten().any(|&v| self.is_weight(v) || self.known.contains_key(&v));
+        let args: Option<Vec<&Tensor>> = inputs.iter().flatten().map(|&v| self.known(v)).collect();
         let args = args?;
         let size: usize = shape.iter().product();
-        let small = size <= FOLD_LIMIT && args.iter().all(|t| t.len() <= FOLD_LIMIT);
-        if small || op == "Cast" { eval::eval(op, attrs, &args, shape, *dtype) } else { None }
+        let limit = if from_weights { KNOWN_LIMIT } else { FOLD_LIMIT };
+        let small = size <= limit && args.iter().all(|t| t.len() <= limit);
+        if !(small || op == "Cast" && !from_weights) {
+            return None;
+        }
+        let tensor = eval::eval(op, attrs, &args, shape, *dtype)?;
+        // Integers are sizes, axes and indices: graphs are static, so they are folded whatever they follow from.
+        let is_int = matches!(dtype, DType::I64 | DType::I32);
+        Some(if from_weights && !is_int { Folded::Known(tensor) } else { Folded::Constant(tensor) })
     }
 
     pub(super) fn record_error(&mut self, error: Error, outputs: usize) -> Vec<Value> {
@@ -189,6 +223,8 @@ fn address(tensor: &Tensor) -> *const u8 {
         F64(v) => v.as_ptr().cast(),
         I64(v) => v.as_ptr().cast(),
         I32(v) => v.as_ptr().cast(),
+        U8(v) => v.as_ptr().cast(),
+        I8(v) => v.as_ptr().cast(),
         Bool(v) => v.as_ptr().cast(),
     }
 }

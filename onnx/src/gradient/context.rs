@@ -1,5 +1,6 @@
 //! The context of a gradient rule: a node, the gradients of its outputs, and what the rules share.
 
+use super::elementwise::cast;
 use crate::graph::{Attrs, Node, Value};
 use crate::{Builder, Error, Expr, Result, cost};
 use std::collections::HashSet;
@@ -85,11 +86,17 @@ impl<'g> VjpContext<'_, 'g> {
 
     /// The gradient of the first output; zeros if none has arrived.
     pub fn g(&self) -> Expr<'g> {
-        self.g
-            .first()
-            .copied()
-            .flatten()
-            .unwrap_or_else(|| self.builder.scalar(0.0).expand(&self.y().shape()))
+        self.g.first().copied().flatten().unwrap_or_else(|| self.scalar(0.0).expand(&self.y().shape()))
+    }
+
+    /// A scalar constant of the element type of the first output.
+    pub fn scalar(&self, value: f64) -> Expr<'g> {
+        self.y().number(value)
+    }
+
+    /// A constant of the element type of the first output, from row-major values.
+    pub fn values(&self, shape: &[usize], values: &[f32]) -> Expr<'g> {
+        cast(self.builder.values(shape, values), self.y().dtype())
     }
 
     /// Whether the gradient of input `i` is needed. Rules check this before they build an expensive one.

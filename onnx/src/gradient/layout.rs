@@ -1,6 +1,7 @@
 //! Ops that rearrange elements: the rule applies the inverse rearrangement.
 
 use super::context::{Grads, MAX_CONSTANT, VjpContext, unbroadcast};
+use super::index;
 use crate::graph::Attrs;
 use crate::ops::{Arg, Args, axis, permutation, slice_ranges};
 use crate::{Error, Expr, Result, Tensor};
@@ -31,7 +32,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             // Pieces without a gradient count as zeros.
             let piece = |(i, g): (usize, &Option<Expr<'g>>)| {
                 let shape = ctx.builder.expr(ctx.node.outputs[i]).shape();
-                g.unwrap_or_else(|| ctx.builder.scalar(0.0).expand(&shape))
+                g.unwrap_or_else(|| ctx.scalar(0.0).expand(&shape))
             };
             let pieces: Vec<_> = ctx.g.iter().enumerate().map(piece).collect();
             ctx.single(ctx.builder.concat(&pieces, along))
@@ -39,7 +40,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "Slice" => ctx.single(slice(ctx, g)?),
         "Expand" => ctx.single(unbroadcast(g, &shape)),
         "Tile" => ctx.single(tile(ctx, g)?),
-        "Pad" => ctx.single(pad(ctx, g)?),
+        "Pad" => vec![Some(pad(ctx, g)?), None, fill_value(ctx, g)],
         "Gather" => ctx.single(gather(ctx, g)?),
         _ => return Ok(None),
     }))
@@ -58,7 +59,7 @@ fn slice<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let (mut out, mut before, mut after) = (g, vec![0; x.len()], vec![0; x.len()]);
     for (i, r) in slice_ranges(&Args(&args)).map_err(Error::Model)? {
         if r.count == 0 {
-            return Ok(ctx.builder.scalar(0.0).expand(&x));
+            return Ok(ctx.scalar(0.0).expand(&x));
         }
         // A negative step reads backwards: flip, then proceed as for a positive step.
         let (first, step) = if r.step < 0 {
@@ -117,9 +118,6 @@ fn pad<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let pads = ctx.ints(1).ok_or_else(|| ctx.unsupported("its pads are not constant"))?;
     let mode = ctx.attrs().get_str("mode", "constant").to_string();
     if mode == "constant" {
-        if ctx.needs_grad(2) {
-            return Err(ctx.unsupported("its fill value carries no gradient"));
-        }
         let back: Vec<i64> = pads.iter().map(|&p| -p).collect();
         return Ok(g.pad(&back[..rank], &back[rank..]));
     }
@@ -151,11 +149,26 @@ fn pad<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     Ok(out)
 }
 
-/// Gather with constant indices along one axis: each slice of g is added at its index.
+/// The gradient of Pad's fill value: the sum of g over the border.
+fn fill_value<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Option<Expr<'g>> {
+    let (fill, pads) = (ctx.input(2).filter(|_| ctx.needs_grad(2))?, ctx.ints(1)?);
+    if ctx.attrs().get_str("mode", "constant") != "constant" {
+        return Some(ctx.scalar(0.0).expand(&fill.shape())); // the fill value is not read
+    }
+    let rank = ctx.x(0).shape().len();
+    // The border as a mask: a Pad of zeros with ones.
+    let (zero, one) = (ctx.scalar(0.0), ctx.scalar(1.0));
+    let inside = zero.expand(&ctx.x(0).shape());
+    let pads = ctx.builder.constant(Tensor::ints(&pads[..2 * rank]));
+    let border = ctx.builder.op1("Pad", &[inside, pads, one], Attrs::new());
+    Some((g * border).sum_all().reshape(&fill.shape()))
+}
+
+/// Gather along one axis: each slice of g is added at its index. Constant indices allow cheaper forms.
 fn gather<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     let shape = ctx.x(0).shape();
     let along = axis(ctx.attrs().get_int("axis", 0), shape.len()).map_err(Error::Model)?;
-    let indices = ctx.ints(1).ok_or_else(|| ctx.unsupported("its indices are not constant"))?;
+    let Some(indices) = ctx.ints(1) else { return Ok(index::gather(ctx, g, along)) };
     let (n, k) = (shape[along], indices.len());
     let wrap = |&i: &i64| usize::try_from(if i < 0 { i + n as i64 } else { i }).ok().filter(|&i| i < n);
     let indices: Option<Vec<usize>> = indices.iter().map(wrap).collect();
@@ -180,5 +193,5 @@ fn gather<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>) -> Result<Expr<'g>> {
     ctx.limit("indices and axis", &[k as i64, n as i64], MAX_CONSTANT as i64)?;
     let mut selection = vec![0.0; n * k];
     indices.iter().enumerate().for_each(|(position, &i)| selection[i * k + position] = 1.0);
-    Ok(ctx.builder.values(&[n, k], &selection).matmul(g).reshape(&shape))
+    Ok(ctx.values(&[n, k], &selection).matmul(g).reshape(&shape))
 }

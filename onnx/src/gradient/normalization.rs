@@ -1,6 +1,7 @@
 //! Normalization layers and Softmax.
 
 use super::context::{Grads, VjpContext, unbroadcast};
+use super::elementwise::cast;
 use crate::ops::axis;
 use crate::{Error, Expr, Result};
 
@@ -16,7 +17,11 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         }
         "Softmax" | "LogSoftmax" => {
             let along = [axis(ctx.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
-            let (g, y) = (ctx.g(), ctx.y());
+            let (g, mut y) = (ctx.g(), ctx.y());
+            if is_guarded(ctx) {
+                // A row of −∞ gives NaN, which the network replaces: no gradient flows through it.
+                y = y.binary("Equal", y).select(y, ctx.scalar(0.0));
+            }
             Some(ctx.single(if ctx.op() == "Softmax" {
                 // yᵢ = e^xᵢ/Σe^x;  dx = y ⊙ (g − Σ g⊙y)
                 y * (g - (g * y).sum(&along, true))
@@ -26,6 +31,20 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             }))
         }
         _ => None,
+    })
+}
+
+/// Whether a Where reads the result, perhaps through a Cast: networks that mask whole rows replace NaN this way.
+fn is_guarded(ctx: &VjpContext<'_, '_>) -> bool {
+    ctx.builder.with_graph(|graph| {
+        let mut values = vec![ctx.node.outputs[0]];
+        graph.nodes().iter().any(|n| {
+            let reads = n.inputs.iter().skip(usize::from(n.op == "Where")).flatten().any(|v| values.contains(v));
+            if reads && n.op == "Cast" {
+                values.extend(&n.outputs);
+            }
+            reads && n.op == "Where"
+        })
     })
 }
 
@@ -65,7 +84,12 @@ fn normalized<'g>(ctx: &VjpContext<'_, 'g>, axes: &[usize], channels: bool) -> G
     let inv = (var + ctx.attrs().get_float("epsilon", 1e-5)).sqrt().reciprocal();
     let hat = centered * inv;
     let gh = g * gamma;
-    let dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
+    let mut dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
+    // LayerNormalization's further outputs: the mean, and r = 1/√(var + ε) with dr/dx = −r² x̂/n.
+    let count = axes.iter().map(|&i| x.dim(i)).product::<usize>() as f32;
+    let extra = |i: usize| ctx.g.get(i).copied().flatten().map(|g| cast(g, x.dtype()) / count);
+    dx = extra(1).map_or(dx, |g| dx + g);
+    dx = extra(2).map_or(dx, |g| dx - g * inv * inv * hat);
     let sum = |e: Expr<'g>, i: usize| {
         let shape = ctx.x(i).shape();
         if channels { unbroadcast(e, &gamma.shape()).reshape(&shape) } else { unbroadcast(e, &shape) }

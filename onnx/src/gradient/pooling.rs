@@ -12,6 +12,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             let area: usize = x.shape()[2..].iter().product();
             Some(ctx.single((ctx.g() / area as f32).expand(&x.shape())))
         }
+        "GlobalMaxPool" => Some(ctx.single(global_max(ctx, x))),
         "AveragePool" => Some(ctx.single(average(ctx, x)?)),
         "MaxPool" => {
             if ctx.g.get(1).is_some_and(Option::is_some) {
@@ -47,7 +48,7 @@ fn scatter<'g>(parts: &[(Vec<i64>, Expr<'g>)], geometry: &Geometry, canvas: &[i6
             let after: Vec<i64> = (0..d).map(|i| cells[i] - before[i] - windows[2 + i] as i64).collect();
             part.pad(&[&[0, 0], &before[..]].concat(), &[&[0, 0], &after[..]].concat())
         });
-        placed.reduce(|a, b| a + b).unwrap_or_else(|| b.scalar(0.0).expand(&cell_shape))
+        placed.reduce(|a, b| a + b).unwrap_or_else(|| first.number(0.0).expand(&cell_shape))
     };
     let phases = taps(&Geometry { kernel: strides.clone(), dilations: vec![1; d], ..geometry.clone() });
     if let [phase] = &phases[..] {
@@ -133,7 +134,7 @@ fn average<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         if weights.iter().any(|&w| w != 1.0) {
             let mut along = vec![1; d + 2];
             along[2 + i] = windows[i];
-            share = share * ctx.builder.values(&along, &weights);
+            share = share * ctx.values(&along, &weights);
         }
     }
     let apart = (0..d).fold(share, |e, i| dilate(e, 2 + i, strides[i]));
@@ -145,6 +146,17 @@ fn average<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     }
     let attrs = Attrs::new().ints("kernel_shape", kernel);
     Ok(ctx.builder.op1("AveragePool", &[apart.pad(&before, &after)], attrs))
+}
+
+/// The gradient goes to the first element of each channel, in row-major order, that equals the maximum.
+fn global_max<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Expr<'g> {
+    let shape = x.shape();
+    let area = shape[2..].iter().product();
+    let (rows, flat) = ([shape[0], shape[1], 1], [shape[0], shape[1], area]);
+    let along = Attrs::new().int("axis", 2);
+    let first = ctx.builder.op1("ArgMax", &[x.reshape(&flat)], along.clone());
+    let canvas = ctx.scalar(0.0).expand(&flat);
+    ctx.builder.op1("ScatterElements", &[canvas, first, ctx.g().reshape(&rows)], along).reshape(&shape)
 }
 
 /// The gradient goes to the first element of each window, in row-major order, that equals the maximum. Taps
@@ -162,14 +174,14 @@ fn max<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let after: Vec<i64> = (0..d).map(|i| canvas[i] - geometry.pads[i] - size[i] as i64).collect();
     let after = [&[0, 0], &after[..]].concat();
     // Padding must never be the maximum.
-    let low = ctx.builder.scalar(f32::MIN);
+    let low = ctx.scalar(f32::MIN.into());
     let pads: Vec<i64> = before.iter().chain(&after).copied().collect();
     let padded = if pads.iter().all(|&p| p == 0) {
         x
     } else {
         ctx.builder.op1("Pad", &[x, ctx.builder.constant(crate::Tensor::ints(&pads)), low], Attrs::new())
     };
-    let zero = ctx.builder.scalar(0.0);
+    let zero = ctx.scalar(0.0);
     let (mut remaining, mut parts) = (ctx.g(), vec![]);
     for t in taps(&geometry) {
         let ends: Vec<i64> =

@@ -1,6 +1,7 @@
 //! Resize, DepthToSpace and SpaceToDepth.
 
 use super::context::{Grads, MAX_CONSTANT, VjpContext};
+use crate::ops::{ResizedAxis, Row};
 use crate::{Attrs, Expr, Result};
 
 pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
@@ -35,8 +36,8 @@ fn rearrange<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>, to_space: bool) -> Expr<
 /// Resize is linear and separable: y = A·x along each axis, so dx = Aᵀ·g.
 fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
     let (from, to) = (x.shape(), ctx.y().shape());
-    let scales =
-        ctx.input(2).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
+    let scales = ctx.input(2).and_then(|e| e.known()).map(|t| t.to_f64()).filter(|v| v.len() == from.len());
+    let region = region(ctx, from.len())?;
     // Axes on which every element is repeated equally often are summed over the copies, all at once.
     let (mut split_shape, mut copies, mut g) = (vec![], vec![], ctx.g());
     let mut interpolated = vec![];
@@ -45,13 +46,15 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
         // If sizes are given, the scale is their ratio.
         let scale = scales.as_ref().map_or(m as f32 / n as f32, |v| v[axis] as f32);
         split_shape.push(n);
-        if n == m && scale == 1.0 {
+        if n == m && scale == 1.0 && region[axis] == (0.0, 1.0) {
             continue;
         }
         ctx.limit("sizes", &[n as i64, m as i64], MAX_CONSTANT as i64)?;
-        let weights = interpolation(ctx, n, m, scale)?;
-        let repeated =
-            |(o, row): (usize, &Vec<(usize, f32)>)| row.iter().all(|&(i, w)| w == 0.0 || i == o * n / m);
+        let weights = ResizedAxis { n, m, scale, region: region[axis] }.rows(ctx.attrs());
+        let weights = weights.map_err(|why| ctx.unsupported(&why))?;
+        let repeated = |(o, row): (usize, &Row)| {
+            !row.is_empty() && row.iter().all(|&(i, w)| (i == o * n / m) == (w != 0.0))
+        };
         if m % n == 0 && weights.iter().enumerate().all(repeated) {
             copies.push(split_shape.len());
             split_shape.push(m / n);
@@ -74,51 +77,21 @@ fn resize<'g>(ctx: &VjpContext<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> {
             row.iter().for_each(|&(i, w)| matrix[if after == 1 { o * n + i } else { i * m + o }] += w);
         }
         let product = match after {
-            1 => g.reshape(&[before, m]).matmul(ctx.builder.values(&[m, n], &matrix)),
-            _ => ctx.builder.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
+            1 => g.reshape(&[before, m]).matmul(ctx.values(&[m, n], &matrix)),
+            _ => ctx.values(&[n, m], &matrix).matmul(g.reshape(&[before, m, after])),
         };
         g = product.reshape(&shape);
     }
     Ok(g)
 }
 
-/// For each of m outputs along an axis, the indices of the inputs (of n) that it reads, and their weights.
-/// Computed in f32, as in ONNX Runtime: ties must round to the same side.
-fn interpolation(ctx: &VjpContext<'_, '_>, n: usize, m: usize, scale: f32) -> Result<Vec<Vec<(usize, f32)>>> {
-    let attrs = ctx.attrs();
-    let mode = attrs.get_str("mode", "nearest");
-    let transform = attrs.get_str("coordinate_transformation_mode", "half_pixel");
-    let nearest_mode = attrs.get_str("nearest_mode", "round_prefer_floor");
-    if attrs.get_int("antialias", 0) != 0 {
-        return Err(ctx.unsupported("antialias has no rule"));
+/// The part of each axis that `tf_crop_and_resize` reads; the whole axis for other coordinates.
+fn region(ctx: &VjpContext<'_, '_>, rank: usize) -> Result<Vec<(f32, f32)>> {
+    let transform = ctx.attrs().get_str("coordinate_transformation_mode", "half_pixel");
+    if transform != "tf_crop_and_resize" {
+        return Ok(vec![(0.0, 1.0); rank]);
     }
-    let last = (n - 1) as f32;
-    let read = |o: usize| {
-        let x = match transform {
-            "pytorch_half_pixel" | "align_corners" if m == 1 => 0.0,
-            "half_pixel" | "pytorch_half_pixel" => (o as f32 + 0.5) / scale - 0.5,
-            "asymmetric" => o as f32 / scale,
-            "align_corners" => o as f32 * last / (m - 1) as f32,
-            other => return Err(ctx.unsupported(&format!("the coordinates `{other}` have no rule"))),
-        };
-        match mode {
-            "nearest" => {
-                let i = match nearest_mode {
-                    "round_prefer_floor" if x == x.trunc() + 0.5 => x.floor(),
-                    "round_prefer_floor" | "round_prefer_ceil" => x.round(),
-                    "floor" => x.floor(),
-                    "ceil" => x.ceil(),
-                    other => return Err(ctx.unsupported(&format!("the nearest_mode `{other}` has no rule"))),
-                };
-                Ok(vec![(i.clamp(0.0, last) as usize, 1.0)])
-            }
-            "linear" => {
-                let x = x.clamp(0.0, last);
-                let (low, t) = (x.floor(), x - x.floor());
-                Ok(vec![(low as usize, 1.0 - t), ((low + 1.0).min(last) as usize, t)])
-            }
-            other => Err(ctx.unsupported(&format!("the mode `{other}` has no rule"))),
-        }
-    };
-    (0..m).map(read).collect()
+    let roi = ctx.input(1).and_then(|e| e.constant()).map(|t| t.to_f64()).filter(|v| v.len() == 2 * rank);
+    let roi = roi.ok_or_else(|| ctx.unsupported("its region of interest is not constant"))?;
+    Ok((0..rank).map(|i| (roi[i] as f32, roi[rank + i] as f32)).collect())
 }

@@ -93,7 +93,7 @@ pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>, outputs: usize) ->
     }
     let [n, c, size @ ..] = x.shape else { return Err("the input must be [N, C, …]".into()) };
     let shape = match op {
-        "GlobalAveragePool" => [*n, *c].into_iter().chain(size.iter().map(|_| 1)).collect(),
+        "GlobalAveragePool" | "GlobalMaxPool" => [*n, *c].into_iter().chain(size.iter().map(|_| 1)).collect(),
         "MaxPool" | "AveragePool" => {
             let kernel = attrs.get_ints("kernel_shape").ok_or("`kernel_shape` is missing")?;
             let kernel: Vec<usize> = kernel.iter().map(|&k| k.max(0) as usize).collect();

@@ -36,6 +36,10 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
     if attrs.get_str("keep_aspect_ratio_policy", "stretch") != "stretch" {
         return Err("no rule for Resize with `keep_aspect_ratio_policy`".into());
     }
+    match attrs.get_str("coordinate_transformation_mode", "half_pixel") {
+        "half_pixel" | "pytorch_half_pixel" | "asymmetric" | "align_corners" | "tf_crop_and_resize" => {}
+        other => return Err(format!("no rule for the coordinates `{other}`")),
+    }
     if x.shape.contains(&0) {
         return Err("an empty input cannot be resized".into());
     }
@@ -50,8 +54,16 @@ fn resized(attrs: &Attrs, args: &Args<'_>) -> Result<Vec<usize>, String> {
     if scales.len() != out.len() || scales.iter().any(|&s| s.is_nan() || s <= 0.0) {
         return Err(format!("scales {scales:?} do not fit rank {}", out.len()));
     }
-    for (d, s) in out.iter_mut().zip(scales) {
-        *d = (s as f32 * *d as f32) as usize; // in f32, as in ONNX Runtime
+    let rank = out.len();
+    let crops = attrs.get_str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize";
+    let roi = args.get(1).and_then(|a| a.constant).map(crate::Tensor::to_f64).filter(|r| r.len() == 2 * rank);
+    for (i, (d, s)) in out.iter_mut().zip(scales).enumerate() {
+        // In f32, as in ONNX Runtime
+        let part = match &roi {
+            Some(roi) if crops => roi[rank + i] as f32 - roi[i] as f32,
+            _ => 1.0,
+        };
+        *d = (s as f32 * part * *d as f32) as usize;
     }
     Ok(out)
 }

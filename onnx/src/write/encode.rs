@@ -110,6 +110,10 @@ pub(super) fn attribute(name: &str, attr: &Attr) -> proto::Attribute {
             a.floats = v.clone();
             attribute_type::FLOATS
         }
+        Attr::Strs(v) => {
+            a.strings = v.iter().map(|s| Bytes::copy_from_slice(s.as_bytes())).collect();
+            attribute_type::STRINGS
+        }
         Attr::Tensor(v) => {
             a.t = Some(tensor_proto("", v));
             attribute_type::TENSOR
@@ -138,6 +142,8 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> proto::Tensor {
         Data::F64(v) => raw(v),
         Data::I64(v) => raw(v),
         Data::I32(v) => raw(v),
+        Data::U8(v) => raw(v),
+        Data::I8(v) => raw(v),
         Data::Bool(v) => raw(v),
     };
     proto::Tensor {

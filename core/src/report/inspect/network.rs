@@ -138,6 +138,8 @@ fn dtype(dtype: DType) -> &'static str {
         DType::F64 => "f64",
         DType::I64 => "i64",
         DType::I32 => "i32",
+        DType::U8 => "u8",
+        DType::I8 => "i8",
         DType::Bool => "bool",
     }
 }
