@@ -191,7 +191,7 @@ typedef struct gani_model_options {
   // Path of the ONNX Runtime library; NULL to search ORT_DYLIB_PATH, the folder of libgani, ../lib and the user's data
   // folder.
   const char *onnx_runtime;
-  // Number of CPU threads; 0 for one per core. Only the first model opened in a process sets it.
+  // Number of CPU threads; 0 for one per logical CPU. A later model with another number has a thread pool of its own.
   uint32_t threads;
 } gani_model_options;
 
