@@ -20,15 +20,18 @@ mod inverter;
 pub use inverter::Inverter;
 
 use crate::edit::{Edit, Generator};
-use crate::face::{Alignment, EditedFace, Face, FaceChoice, Keep, PasteOptions, Region, paste_edit_into};
+use crate::face::{
+    Alignment, EditedFace, Face, FaceChoice, Keep, PasteOptions, Region, paste_edit, paste_edit_into,
+};
 use crate::inversion::{Cache, CropSource, Inversion};
 use crate::invert::{InvertOptions, Progress, fingerprint, invert};
 use crate::model::Model;
-use crate::photo::Photo;
 use crate::photo::pixels::ImageMut;
+use crate::photo::{Photo, crop_from_image, image_from_crop};
 use crate::runtime::Cancel;
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayView2, ArrayView4};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The face to work on.
@@ -183,6 +186,22 @@ impl FaceSession {
         let layout = into.layout();
         let alignment = self.inversion.alignment_in("the picture", [layout.width, layout.height])?;
         paste_edit_into(into, &self.edited_face(image, options.keep, &Cancel::new())?, alignment, options)
+    }
+
+    /// The aligned square `[1,3,s,s]` of the photo, `crop`, as [`FaceSession::paste_image`] would change it without a feather.
+    pub fn preview(
+        &self,
+        image: ArrayView4<'_, f32>,
+        crop: ArrayView4<'_, f32>,
+        keep: Keep,
+        cancel: &Cancel,
+    ) -> Result<Array4<f32>> {
+        let side = f64::from(u32::try_from(crop.dim().3).unwrap_or(u32::MAX));
+        let mut photo = Photo::from_pixels(Path::new("preview"), image_from_crop(crop).into());
+        let square = Alignment { quad: [[0.0, 0.0], [0.0, side], [side, side], [side, 0.0]] };
+        let options = PasteOptions { keep, feather: 0.0, match_border: false, mask: None };
+        paste_edit(&mut photo, &self.edited_face(image, keep, cancel)?, &square, &options)?;
+        Ok(crop_from_image(&photo.pixels))
     }
 
     /// `image` with what a composite needs beside it. The first call costs one forward pass.

@@ -9,8 +9,8 @@
 //!   out = E + T. Where k = 0, the photo keeps its own texture and only receives the change E − R.
 //! - T is the low-frequency part of P − R: the generator's error of color and brightness, which has no position.
 //!
-//! g and k are functions of D, the local mean of |E − R|, and both are 0 if D is small. Therefore `out` is continuous in the
-//! strength of an edit, and without an edit it is the photo.
+//! g and k are functions of D, the local mean of |E − R|; for k, slow changes of color count less than structure. Both are 0 if D
+//! is small. Therefore `out` is continuous in the strength of an edit, and without an edit it is the photo.
 
 mod grid;
 mod outline;
@@ -33,12 +33,16 @@ const CELLS: usize = 256;
 const CHANGE_BLUR: f64 = 0.008;
 /// D in gray levels where g starts to rise, and where it is 1.
 const CHANGED: [f32; 2] = [1.5, 5.0];
-/// D in gray levels where k starts to rise, and where it is 1.
-const MOVED: [f32; 2] = [8.0, 24.0];
-/// Gaps in moved content up to twice this size are closed, as a fraction of the crop's side.
-const CLOSING: f64 = 0.02;
-/// Standard deviation of the blur of g and k.
-const MASK_BLUR: f64 = 0.006;
+/// D without slow changes of color, in gray levels, where k starts to rise, and where it is 1.
+const MOVED: [f32; 2] = [6.0, 18.0];
+/// Standard deviation of the blur that separates slow changes, such as hair that turns gray, from moved structure.
+const SLOW_BLUR: f64 = 0.04;
+/// Slow changes count as moved with this weight.
+const SLOW_SHARE: f32 = 0.33;
+/// Standard deviation of the blur of g and k, the gain after it, and the blur of the resulting rim.
+const MASK_BLUR: f64 = 0.012;
+const MOVED_GAIN: f32 = 1.7;
+const RIM_BLUR: f64 = 0.004;
 /// Cells along a side of T, the standard deviation of its blur, and the limit of P − R in gray levels.
 const TONE_CELLS: usize = 64;
 const TONE_BLUR: f64 = 0.04;
@@ -220,28 +224,48 @@ impl Composite {
 fn masks(change: &FloatImage) -> Grid<2> {
     let side = change.width.min(CELLS);
     let cells = |fraction: f64| fraction * side as f64;
-    let mut difference = Grid { side, cells: vec![[0.0]; side * side] };
+    let mean = cell_means(change, side, |pixel, _| *pixel);
+    let slow = mean.blur(cells(SLOW_BLUR));
+    let largest = |pixel: [f32; 3]| pixel.iter().fold(0.0, |max, v| v.abs().max(max)) * 2.0 / LEVEL;
+    let differences = cell_means(change, side, |pixel, cell| {
+        let slow = slow.cells[cell];
+        [largest(*pixel), largest([0, 1, 2].map(|c| pixel[c] - slow[c]))]
+    });
+    let differences = differences.blur(cells(CHANGE_BLUR));
+    let threshold = |value: f32, [low, high]: [f32; 2]| ((value - low) / (high - low)).clamp(0.0, 1.0);
+    let hard = differences
+        .cells
+        .iter()
+        .map(|&[all, fast]| [threshold(all, CHANGED), threshold(fast.max(all * SLOW_SHARE), MOVED)]);
+    let mut masks = Grid { side, cells: hard.collect() }.blur(cells(MASK_BLUR));
+    for [g, k] in &mut masks.cells {
+        // The gain closes gaps in moved content and includes its rim.
+        *k = (*k * MOVED_GAIN).min(1.0);
+        *g = (*g * MOVED_GAIN).min(1.0).max(*k);
+    }
+    masks.blur(cells(RIM_BLUR))
+}
+
+/// The mean of `value(pixel, cell)` over the pixels of each of `side` × `side` cells.
+fn cell_means<const C: usize>(
+    image: &FloatImage,
+    side: usize,
+    value: impl Fn(&[f32; 3], usize) -> [f32; C],
+) -> Grid<C> {
+    let mut grid = Grid { side, cells: vec![[0.0; C]; side * side] };
     let mut counts = vec![0.0f32; side * side];
-    let cell = |i: usize| i * side / change.width;
-    for (i, pixel) in change.data.iter().enumerate() {
-        let at = cell(i / change.width) * side + cell(i % change.width);
-        difference.cells[at][0] += 2.0 * pixel.iter().fold(0.0, |max, v| v.abs().max(max));
-        counts[at] += 1.0;
+    for (y, row) in image.data.chunks(image.width).enumerate() {
+        for (x, pixel) in row.iter().enumerate() {
+            let cell = y * side / image.height * side + x * side / image.width;
+            let value = value(pixel, cell);
+            grid.cells[cell].iter_mut().zip(value).for_each(|(sum, v)| *sum += v);
+            counts[cell] += 1.0;
+        }
     }
-    for ([sum], count) in difference.cells.iter_mut().zip(counts) {
-        *sum /= count * LEVEL;
+    for (cell, count) in grid.cells.iter_mut().zip(counts) {
+        *cell = cell.map(|sum| sum / count);
     }
-    let difference = difference.blur(cells(CHANGE_BLUR));
-    let threshold = |[low, high]: [f32; 2]| {
-        let value = |[d]: &[f32; 1]| [((d - low) / (high - low)).clamp(0.0, 1.0)];
-        Grid { side, cells: difference.cells.iter().map(value).collect() }
-    };
-    let radius = cells(CLOSING).round() as usize;
-    let changed = threshold(CHANGED).blur(cells(MASK_BLUR));
-    let moved = threshold(MOVED).dilate(radius).erode(radius).blur(cells(MASK_BLUR));
-    // Closing may reach cells that did not change.
-    let both = changed.cells.iter().zip(&moved.cells).map(|([g], [k])| [g.max(*k), *k]);
-    Grid { side, cells: both.collect() }
+    grid
 }
 
 /// T of a photo.

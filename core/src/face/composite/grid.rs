@@ -1,4 +1,4 @@
-//! Coarse maps over the crop: blur, morphology, bilinear lookup.
+//! Coarse maps over the crop: blur and bilinear lookup.
 
 /// `side` × `side` cells of `C` channels over the crop, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,30 +21,15 @@ impl<const C: usize> Grid<C> {
         // A box of 2 r + 1 cells has the variance ((2 r + 1)² − 1) / 12.
         let radius = ((((4.0 * sigma * sigma + 1.0).sqrt() - 1.0) / 2.0).round() as usize).max(1);
         for _ in 0..3 {
-            self = self.filter(|line, out| box_blur(line, out, radius));
+            self = self.blur_rows(radius).transpose().blur_rows(radius).transpose();
         }
         self
     }
 
-    /// The maximum over a square of 2 `radius` + 1 cells.
-    pub fn dilate(self, radius: usize) -> Grid<C> {
-        self.filter(|line, out| extremes(line, out, radius, f32::max))
-    }
-
-    /// The minimum over a square of 2 `radius` + 1 cells.
-    pub fn erode(self, radius: usize) -> Grid<C> {
-        self.filter(|line, out| extremes(line, out, radius, f32::min))
-    }
-
-    /// Applies a filter of lines along x, then along y.
-    fn filter(self, filter: impl Fn(&[[f32; C]], &mut [[f32; C]])) -> Grid<C> {
-        self.filter_rows(&filter).transpose().filter_rows(&filter).transpose()
-    }
-
-    fn filter_rows(&self, filter: &impl Fn(&[[f32; C]], &mut [[f32; C]])) -> Grid<C> {
+    fn blur_rows(&self, radius: usize) -> Grid<C> {
         let mut cells = vec![[0.0; C]; self.cells.len()];
         for (line, out) in self.cells.chunks(self.side).zip(cells.chunks_mut(self.side)) {
-            filter(line, out);
+            box_blur(line, out, radius);
         }
         Grid { side: self.side, cells }
     }
@@ -88,20 +73,6 @@ fn box_blur<const C: usize>(line: &[[f32; C]], out: &mut [[f32; C]], radius: usi
     }
 }
 
-fn extremes<const C: usize>(
-    line: &[[f32; C]],
-    out: &mut [[f32; C]],
-    radius: usize,
-    choose: fn(f32, f32) -> f32,
-) {
-    for (i, out) in out.iter_mut().enumerate() {
-        *out = line[i];
-        for value in &line[i.saturating_sub(radius)..(i + radius + 1).min(line.len())] {
-            out.iter_mut().zip(value).for_each(|(best, v)| *best = choose(*best, *v));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,14 +92,6 @@ mod tests {
             blurred.cells.iter().enumerate().map(|(i, c)| c[0] * (i as f32 % 41.0 - 20.0).powi(2)).sum();
         assert!((variance.sqrt() - 3.0).abs() < 0.5, "{variance}");
         assert_eq!(blurred.cells[0], [0.0]);
-    }
-
-    #[test]
-    fn closing_fills_gaps() {
-        let mut grid = dot(15, 4, 7);
-        grid.cells[7 * 15 + 8] = [1.0];
-        let closed = grid.dilate(2).erode(2);
-        assert_eq!([4, 6, 8, 11].map(|x| closed.cells[7 * 15 + x][0]), [1.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]
