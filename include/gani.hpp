@@ -118,6 +118,18 @@ class FaceSession {
     check(gani_face_session_paste(handle_.get(), edits.data(), edits.size(), photo.get(), &changed));
     return changed;
   }
+  /// As above; `options` say what stays of the photo and how soft the border is.
+  gani_rect paste(const Edits &edits, Image &photo, gani_paste_options options) const {
+    options.struct_size = sizeof options;
+    gani_rect changed{};
+    check(gani_face_session_paste_with(handle_.get(), edits.data(), edits.size(), &options, photo.get(), &changed));
+    return changed;
+  }
+  /// Draws the face's square of `photo` as paste() would change it, to the whole of `out`.
+  void preview(const Edits &edits, const Image &photo, Image &out, gani_paste_options options = {}) const {
+    options.struct_size = sizeof options;
+    check(gani_face_session_preview(handle_.get(), edits.data(), edits.size(), &options, photo.get(), out.get()));
+  }
   void save(const std::string &path) const { check(gani_face_session_save(handle_.get(), path.c_str())); }
   gani_face_session_info describe() const {
     gani_face_session_info info{};

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use gani_core::edit::Edit;
-use gani_core::face::FaceChoice;
+use gani_core::face::{FaceChoice, PasteOptions};
 use gani_core::face_session::{FaceSelection, FaceSession, Inverter};
 use gani_core::inversion::{Cache, Inversion};
 use gani_core::invert::{InvertOptions, Stage, fingerprint};
@@ -122,7 +122,8 @@ fn check_paste(session: &FaceSession, edits: &[Edit], layer: &Layer) {
     selection.slice_mut(ndarray::s![.., ..224]).fill(255);
     let mut after = layer.values.clone();
     let mut target = ImageMut::new(layer.frame, PixelsMut::F32(&mut after)).unwrap();
-    let region = session.paste_image(image.view(), &mut target, Some(selection.view())).unwrap();
+    let options = PasteOptions { mask: Some(selection.view()), ..PasteOptions::default() };
+    let region = session.paste_image(image.view(), &mut target, &options).unwrap();
     let mut changed = 0;
     for (i, (old, new)) in layer.values.iter().zip(&after).enumerate() {
         if old.to_bits() != new.to_bits() {

@@ -9,7 +9,7 @@ pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gani_core::edit::StyleRange;
-use gani_core::face::FaceChoice;
+use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Method;
 use gani_core::settings::Preset;
@@ -151,6 +151,13 @@ pub struct EditArgs {
     /// Paste the edited face into this photo
     #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
     pub paste_into: Option<PathBuf>,
+    /// What stays of the photo: all that the edit does not change (default), the same but only in the background, or none: the
+    /// face's whole square is the generator's, as always with --untuned
+    #[arg(long, value_name = "all|background|none", requires = "paste_into")]
+    pub keep: Option<Keep>,
+    /// Width of the soft border of the face's square, as a fraction of its side: 0 to 0.5
+    #[arg(long, value_name = "F", requires = "paste_into", default_value_t = 0.1)]
+    pub feather: f64,
     /// The output image
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,

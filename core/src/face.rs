@@ -1,9 +1,10 @@
-//! Faces in photos: detection, landmarks, FFHQ alignment, and pasting an edited crop back.
+//! Faces in photos: detection, landmarks, FFHQ alignment, and pasting an edited crop back, or only its change.
 //!
 //! Points are in pixels of the upright photo, x to the right and y down. Pixel (0, 0) covers `[0,1]` × `[0,1]` and has its
 //! center at (0.5, 0.5). "Left" means left in the picture.
 
 mod align;
+mod composite;
 mod detector;
 mod finder;
 mod landmarks;
@@ -11,6 +12,7 @@ mod paste;
 mod template;
 
 pub use align::Alignment;
+pub use composite::{EditedFace, Keep, paste_edit, paste_edit_into};
 pub use detector::Detection;
 pub use finder::{Face, FaceChoice, FaceFinder};
 pub use landmarks::Landmarks;

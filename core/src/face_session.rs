@@ -20,15 +20,19 @@ mod inverter;
 pub use inverter::Inverter;
 
 use crate::edit::{Edit, Generator};
-use crate::face::{Alignment, Face, FaceChoice, PasteOptions, Region, paste_into};
+use crate::face::{
+    Alignment, EditedFace, Face, FaceChoice, Keep, PasteOptions, Region, paste_edit, paste_edit_into,
+};
 use crate::inversion::{Cache, CropSource, Inversion};
 use crate::invert::{InvertOptions, Progress, fingerprint, invert};
 use crate::model::Model;
-use crate::photo::Photo;
 use crate::photo::pixels::ImageMut;
+use crate::photo::{Photo, crop_from_image, image_from_crop};
 use crate::runtime::Cancel;
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayView2, ArrayView4};
+use std::path::Path;
+use std::sync::OnceLock;
 
 /// The face to work on.
 #[derive(Debug, Clone)]
@@ -93,9 +97,8 @@ impl AlignedFace {
     ) -> Result<Option<FaceSession>> {
         let key = fingerprint(model, self.crop.view(), options)?;
         let Some(cached) = cache.get(&key) else { return Ok(None) };
-        let inversion = cached.with_source(self.source.clone());
-        let generator = Generator::tuned(model, &inversion)?;
-        Ok(Some(FaceSession { generator, inversion, from_cache: true }))
+        let session = FaceSession::open(model, cached.with_source(self.source.clone()))?;
+        Ok(Some(FaceSession { from_cache: true, ..session }))
     }
 
     /// Inverts the face, and stores the inversion in `cache`.
@@ -124,7 +127,9 @@ pub struct FaceSession {
     pub inversion: Inversion,
     /// Whether the inversion was in the cache.
     pub from_cache: bool,
+    model: Model,
     generator: Generator,
+    reconstruction: OnceLock<Array4<f32>>,
 }
 
 impl FaceSession {
@@ -133,7 +138,8 @@ impl FaceSession {
     /// # Errors
     /// [`Error::Input`] if it belongs to another generator.
     pub fn open(model: &Model, inversion: Inversion) -> Result<FaceSession> {
-        Ok(FaceSession { generator: Generator::tuned(model, &inversion)?, inversion, from_cache: false })
+        let (generator, model) = (Generator::tuned(model, &inversion)?, model.clone());
+        Ok(FaceSession { inversion, from_cache: false, model, generator, reconstruction: OnceLock::new() })
     }
 
     /// The generator's image of the face with `edits`, `[1,3,R,R]` in `[-1,1]`. Costs one forward pass.
@@ -153,18 +159,27 @@ impl FaceSession {
         self.generator.image(ws.view(), cancel)
     }
 
-    /// Pastes the face with `edits` into `photo`, which must be the inverted photo. Returns the rectangle outside which no pixel
-    /// changed.
+    /// The generator's image of the face without edits. Computed once, at the first call.
+    pub fn reconstruction(&self, cancel: &Cancel) -> Result<ArrayView4<'_, f32>> {
+        if let Some(image) = self.reconstruction.get() {
+            return Ok(image.view());
+        }
+        let image = self.image_with_cancel(&[], cancel)?;
+        Ok(self.reconstruction.get_or_init(|| image).view())
+    }
+
+    /// Pastes the face with `edits` into `photo`, which must be the inverted photo. Pixels that the edits do not change stay
+    /// bit-exact. Returns the rectangle outside which no pixel changed.
     ///
     /// # Errors
     /// As [`FaceSession::image`] and [`FaceSession::paste_image`].
     pub fn paste(&self, edits: &[Edit], photo: &mut Photo) -> Result<Region> {
         let image = self.image(edits)?;
-        self.paste_image(image.view(), &mut ImageMut::from_photo(photo)?, None)
+        self.paste_image(image.view(), &mut ImageMut::from_photo(photo)?, &PasteOptions::default())
     }
 
-    /// Pastes an `image` of the face, `[1,3,R,R]` in `[-1,1]`, into the pixels of the inverted picture, in any layout and depth.
-    /// `selection` `[H,W]`, 0 to 255, limits the change. Returns the rectangle outside which no pixel changed.
+    /// Pastes an edited `image` of the face, `[1,3,R,R]` in `[-1,1]`, into the pixels of the inverted picture, in any layout and
+    /// depth. Returns the rectangle outside which no pixel changed.
     ///
     /// # Errors
     /// [`Error::Input`] for a picture of another size, or if the inverted photo was an aligned crop itself.
@@ -172,11 +187,45 @@ impl FaceSession {
         &self,
         image: ArrayView4<'_, f32>,
         into: &mut ImageMut<'_>,
-        selection: Option<ArrayView2<'_, u8>>,
+        options: &PasteOptions<'_>,
     ) -> Result<Region> {
-        let frame = into.layout();
-        let alignment = self.inversion.alignment_in("the picture", [frame.width, frame.height])?;
-        paste_into(into, image, alignment, &PasteOptions { mask: selection, ..PasteOptions::default() })
+        let layout = into.layout();
+        let alignment = self.inversion.alignment_in("the picture", [layout.width, layout.height])?;
+        paste_edit_into(into, &self.edited_face(image, options.keep, &Cancel::new())?, alignment, options)
+    }
+
+    /// The aligned square `[1,3,s,s]` of the photo, `crop`, as [`FaceSession::paste_image`] would change it without a feather.
+    pub fn preview(
+        &self,
+        image: ArrayView4<'_, f32>,
+        crop: ArrayView4<'_, f32>,
+        keep: Keep,
+        cancel: &Cancel,
+    ) -> Result<Array4<f32>> {
+        let side = f64::from(u32::try_from(crop.dim().3).unwrap_or(u32::MAX));
+        let mut photo = Photo::from_pixels(Path::new("preview"), image_from_crop(crop).into());
+        let square = Alignment { quad: [[0.0, 0.0], [0.0, side], [side, side], [side, 0.0]] };
+        let options = PasteOptions { keep, feather: 0.0, match_border: false, mask: None };
+        paste_edit(&mut photo, &self.edited_face(image, keep, cancel)?, &square, &options)?;
+        Ok(crop_from_image(&photo.pixels))
+    }
+
+    /// `image` with what a composite needs beside it. The first call costs one forward pass.
+    pub fn edited_face<'a>(
+        &'a self,
+        image: ArrayView4<'a, f32>,
+        keep: Keep,
+        cancel: &Cancel,
+    ) -> Result<EditedFace<'a>> {
+        if keep == Keep::None {
+            return Ok(EditedFace::new(image, image));
+        }
+        let mut face = EditedFace::new(image, self.reconstruction(cancel)?);
+        if keep == Keep::Background {
+            face.face_points = self.model.face_points(face.reconstruction, cancel)?;
+            face.face_points.extend(self.model.face_points(image, cancel)?);
+        }
+        Ok(face)
     }
 }
 

@@ -170,6 +170,16 @@ impl Model {
         finder.faces(photo, cancel)
     }
 
+    /// FaceMesh's points on the face in an aligned image `[1,3,R,R]` in `[-1,1]`, as fractions of its side. Empty if the image
+    /// shows no face, or the bundle has no landmark network.
+    pub fn face_points(&self, image: ArrayView4<'_, f32>, cancel: &Cancel) -> Result<Vec<[f64; 2]>> {
+        let side = image.dim().3 as f64;
+        let Some(finder) = self.face_finder()? else { return Ok(Vec::new()) };
+        let landmarks = finder.aligned_landmarks(image, cancel)?;
+        let points = landmarks.into_iter().flat_map(|landmarks| landmarks.points);
+        Ok(points.map(|[x, y, _]| [x / side, y / side]).collect())
+    }
+
     fn face_networks(&self) -> Result<&Option<(FaceFinder, Session)>> {
         get_or_try(&self.loaded.faces, || {
             let Some([detector, landmarks, evaluation]) = self.bundle.face_networks()? else {

@@ -7,8 +7,11 @@ use crate::image::ImageObject;
 use crate::model::ModelObject;
 use crate::*;
 use gani_core::edit::Edit;
+use gani_core::face::{Keep, PasteOptions};
 use gani_core::face_session::FaceSession;
 use gani_core::inversion::Inversion;
+use gani_core::runtime::Cancel;
+use ndarray::ArrayView2;
 use std::ffi::c_char;
 use std::mem::size_of;
 use std::slice;
@@ -44,9 +47,10 @@ pub unsafe extern "C" fn gani_face_session_render(
 }
 
 /// Pastes the face with `edits` applied into `photo`, at the position where it was found. `photo` must show the inverted
-/// photo at its original size, in any layout and sample type. Pixels outside the face's square, pixels whose mask is 0,
-/// and alpha keep their exact values. `changed` may be NULL; otherwise it receives a rectangle that contains all changed
-/// pixels. GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
+/// photo at its original size, in any layout and sample type. Pixels that the edits do not change, pixels outside the
+/// face's square, pixels whose mask is 0, and alpha keep their exact values. Runs the generator once, and at the first
+/// call once more. `changed` may be NULL; otherwise it receives a rectangle that contains all changed pixels.
+/// GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_face_session_paste(
     session: *const gani_face_session,
@@ -55,20 +59,101 @@ pub unsafe extern "C" fn gani_face_session_paste(
     photo: *mut gani_image,
     changed: *mut gani_rect,
 ) -> gani_status {
-    guard("gani_face_session_paste", || {
-        let object = handles::get::<FaceSessionObject>(session)?;
-        let photo = handles::get::<ImageObject>(photo)?;
-        // SAFETY: an array as the header requires.
-        let edits = unsafe { read_edits(edits, count)? };
-        let face = object.0.image(&edits)?;
-        let region = photo.modify(|pixels, mask| Ok(object.0.paste_image(face.view(), pixels, mask)?))?;
-        if !changed.is_null() {
-            let [x, y, width, height] = [region.x, region.y, region.width, region.height];
-            // SAFETY: the caller's struct.
-            unsafe { changed.write(gani_rect { x, y, width, height }) };
+    // SAFETY: as the header requires.
+    guard("gani_face_session_paste", || unsafe { paste(session, edits, count, None, photo, changed) })
+}
+
+/// As gani_face_session_paste(), with options: what stays of the photo, and how soft the border is. `options` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gani_face_session_paste_with(
+    session: *const gani_face_session,
+    edits: *const gani_edit,
+    count: usize,
+    options: *const gani_paste_options,
+    photo: *mut gani_image,
+    changed: *mut gani_rect,
+) -> gani_status {
+    guard("gani_face_session_paste_with", || {
+        // SAFETY: as the header requires.
+        unsafe {
+            let options = extensible::read(options, "gani_paste_options")?;
+            paste(session, edits, count, Some(options), photo, changed)
         }
-        Ok(())
     })
+}
+
+/// Draws the face's square of `photo` as gani_face_session_paste_with() would change it, without its mask and border, to the
+/// whole of `out`. `photo` is not modified. For previews.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gani_face_session_preview(
+    session: *const gani_face_session,
+    edits: *const gani_edit,
+    count: usize,
+    options: *const gani_paste_options,
+    photo: *const gani_image,
+    out: *mut gani_image,
+) -> gani_status {
+    guard("gani_face_session_preview", || {
+        let face = &handles::get::<FaceSessionObject>(session)?.0;
+        let (photo, _) = handles::get::<ImageObject>(photo)?.photo()?;
+        let out = handles::get::<ImageObject>(out)?;
+        // SAFETY: an array and a struct as the header requires.
+        let (edits, options) =
+            unsafe { (read_edits(edits, count)?, extensible::read(options, "gani_paste_options")?) };
+        let keep = paste_options(&options, None)?.keep;
+        let alignment = face.inversion.alignment_in("the photo", [photo.width(), photo.height()])?;
+        let crop = alignment.crop(&photo, out.longer_side() as usize)?;
+        let image = face.image(&edits)?;
+        out.draw(face.preview(image.view(), crop.view(), keep, &Cancel::new())?.view())
+    })
+}
+
+/// # Safety
+/// `edits` is as in [`read_edits`]; `changed` is NULL or writable.
+unsafe fn paste(
+    session: *const gani_face_session,
+    edits: *const gani_edit,
+    count: usize,
+    options: Option<gani_paste_options>,
+    photo: *mut gani_image,
+    changed: *mut gani_rect,
+) -> Result<(), FfiError> {
+    let object = handles::get::<FaceSessionObject>(session)?;
+    let photo = handles::get::<ImageObject>(photo)?;
+    // SAFETY: guaranteed by the caller.
+    let edits = unsafe { read_edits(edits, count)? };
+    let options = options.unwrap_or_else(extensible::zeroed);
+    paste_options(&options, None)?;
+    let face = object.0.image(&edits)?;
+    let region = photo.modify(|pixels, mask| {
+        Ok(object.0.paste_image(face.view(), pixels, &paste_options(&options, mask)?)?)
+    })?;
+    if !changed.is_null() {
+        let [x, y, width, height] = [region.x, region.y, region.width, region.height];
+        // SAFETY: guaranteed by the caller.
+        unsafe { changed.write(gani_rect { x, y, width, height }) };
+    }
+    Ok(())
+}
+
+/// gani-core's options for those of C.
+fn paste_options<'m>(
+    options: &gani_paste_options,
+    mask: Option<ArrayView2<'m, u8>>,
+) -> Result<PasteOptions<'m>, FfiError> {
+    let keep = match options.keep {
+        0 => Keep::All,
+        1 => Keep::Background,
+        2 => Keep::None,
+        other => return Err(FfiError::Misuse(format!("{other} is not a gani_keep"))),
+    };
+    let default = PasteOptions::default();
+    let feather = match f64::from(options.feather) {
+        0.0 => default.feather,
+        feather if feather < 0.0 => 0.0,
+        feather => feather,
+    };
+    Ok(PasteOptions { keep, feather, mask, ..default })
 }
 
 /// Opens an inversion file written by gani_face_session_save() or `gani invert` and stores a new handle in `session`.

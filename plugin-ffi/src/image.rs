@@ -64,6 +64,14 @@ impl ImageObject {
         }
     }
 
+    /// The larger of width and height, in pixels.
+    pub(crate) fn longer_side(&self) -> u32 {
+        match &*self.lock() {
+            Source::File(photo) => photo.width().max(photo.height()),
+            Source::View(view) => view.frame.width.max(view.frame.height),
+        }
+    }
+
     /// Overwrites all pixels with `image` `[1,3,R,R]` in `[-1,1]`, resized.
     pub(crate) fn draw(&self, image: ArrayView4<'_, f32>) -> Result<(), FfiError> {
         self.modify(|pixels, _| {

@@ -82,6 +82,18 @@ pub enum gani_preset {
     GANI_PRESET_PAPER = 3,
 }
 
+/// What an edit keeps of the photo inside the face's square.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum gani_keep {
+    /// Everything that the edit does not change: hair, background, and the texture of skin.
+    GANI_KEEP_ALL = 0,
+    /// The same, but only around the face. The face itself is the generator's.
+    GANI_KEEP_BACKGROUND = 1,
+    /// Nothing: the whole square is the generator's.
+    GANI_KEEP_NONE = 2,
+}
+
 /// Use of the inversion cache, which is indexed by the face's pixels, the model and the options.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,6 +61,17 @@ pub fn inversion() -> Vec<ArgumentSpec> {
     ]
 }
 
+/// The argument `keep`: what stays of the layer inside the face's square.
+pub fn keep() -> ArgumentSpec {
+    choice(
+        "keep",
+        "_Keep",
+        "What stays of the photo around and in the face. Everything unchanged: hair, background and skin wherever the edit \
+         changes nothing. Background: the same, but the face is the model's",
+        [("all", "Everything unchanged"), ("background", "Background"), ("none", "Nothing")],
+    )
+}
+
 /// The argument `output`: what Edit Face writes to.
 pub fn output() -> ArgumentSpec {
     choice(

@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use crossbeam_channel::Sender;
 use gani_core::Result;
 use gani_core::edit::Edit;
+use gani_core::face::Keep;
 use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
 use gani_core::invert::{InvertOptions, Progress, Stage};
@@ -53,15 +54,11 @@ impl Engine {
                 self.invert(cancel)?;
                 self.send(Event::Inverted);
             }
-            Request::Preview(edits) => {
-                if let Some(image) = self.image(&edits, cancel)? {
-                    self.send(Event::EditPreview(preview(image.view())));
-                }
-            }
-            Request::Render(settings, all_edits) => {
+            Request::Preview(edits, keep) => self.show(&edits, keep, cancel)?,
+            Request::Render(settings, all_edits, keep) => {
                 self.find_face(&settings, cancel)?;
                 self.invert(cancel)?;
-                self.render(&all_edits, cancel)?;
+                self.render(&all_edits, keep, cancel)?;
             }
         }
         Ok(())
@@ -138,8 +135,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Renders a preview of the inverted face with edits and sends it.
+    fn show(&mut self, edits: &[Edit], keep: Keep, cancel: &Cancel) -> Result<()> {
+        let image = self.image(edits, cancel)?;
+        if let (Some(image), Some(face), Some((_, found))) = (image, &self.face, &self.found) {
+            let crop = resize(found.crop.view(), PREVIEW_SIZE, PREVIEW_SIZE);
+            let composite = face.preview(image.view(), crop.view(), keep, cancel)?;
+            self.send(Event::EditPreview(preview(composite.view())));
+        }
+        Ok(())
+    }
+
     /// Renders the inverted face with each list of edits and sends the patches.
-    fn render(&mut self, all_edits: &[Vec<Edit>], cancel: &Cancel) -> Result<()> {
+    fn render(&mut self, all_edits: &[Vec<Edit>], keep: Keep, cancel: &Cancel) -> Result<()> {
         let Some(face) = &self.face else { return Ok(()) };
         let from_cache = face.from_cache;
         let size = [self.layer.pixels.width, self.layer.pixels.height];
@@ -147,8 +155,10 @@ impl Engine {
         let mut patches = Vec::new();
         for (i, edits) in all_edits.iter().enumerate() {
             self.progress("Rendering the face", Some(i as f64 / all_edits.len() as f64));
-            if let Some(image) = self.image(edits, cancel)? {
-                patches.push(Patch::new(&self.layer.pixels, image.view(), &alignment)?);
+            let image = self.image(edits, cancel)?;
+            if let (Some(image), Some(face)) = (image, &self.face) {
+                let face = face.edited_face(image.view(), keep, cancel)?;
+                patches.push(Patch::new(&self.layer.pixels, &face, &alignment, keep)?);
             }
         }
         self.send(Event::Rendered(Rendered { patches, from_cache }));

@@ -4,6 +4,7 @@ use crate::patch::Patch;
 use crate::settings::Settings;
 use gani_core::Error;
 use gani_core::edit::Edit;
+use gani_core::face::Keep;
 
 /// Width and height of preview images, in pixels.
 pub const PREVIEW_SIZE: usize = 384;
@@ -15,9 +16,9 @@ pub enum Request {
     /// Invert the face.
     Invert,
     /// Render a preview of the inverted face with these edits.
-    Preview(Vec<Edit>),
+    Preview(Vec<Edit>, Keep),
     /// Render one patch for each list of edits. Finds and inverts the face first if necessary.
-    Render(Settings, Vec<Vec<Edit>>),
+    Render(Settings, Vec<Vec<Edit>>, Keep),
 }
 
 /// What the worker reports.

@@ -2,8 +2,7 @@
 
 use crate::pixels::RgbaBuffer;
 use gani_core::Result;
-use gani_core::face::{Alignment, PasteOptions, Region, paste_into};
-use ndarray::ArrayView4;
+use gani_core::face::{Alignment, EditedFace, Keep, PasteOptions, Region, paste_edit_into};
 
 /// A rectangle of the input layer, with and without the edited face.
 pub struct Patch {
@@ -18,14 +17,20 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Pastes `face` (`[1,3,R,R]` in `[-1,1]`) into the rectangle around `alignment`, the face's square in `layer`.
-    pub fn new(layer: &RgbaBuffer, face: ArrayView4<'_, f32>, alignment: &Alignment) -> Result<Patch> {
+    /// Pastes `face` into the rectangle around `alignment`, the face's square in `layer`.
+    pub fn new(
+        layer: &RgbaBuffer,
+        face: &EditedFace<'_>,
+        alignment: &Alignment,
+        keep: Keep,
+    ) -> Result<Patch> {
         let region = bounding_rect(alignment, layer.width, layer.height);
         let (x, y) = (f64::from(region.x), f64::from(region.y));
         let alignment = Alignment { quad: alignment.quad.map(|p| [p[0] - x, p[1] - y]) };
         let original = layer.crop(region)?;
         let mut edited = original.clone();
-        paste_into(&mut edited.image_mut()?, face, &alignment, &PasteOptions::default())?;
+        let options = PasteOptions { keep, ..PasteOptions::default() };
+        paste_edit_into(&mut edited.image_mut()?, face, &alignment, &options)?;
         let mut cutout = edited.clone();
         cutout.clear_alpha_unless(|x, y| contains(&alignment, x, y));
         Ok(Patch { offset: [region.x, region.y], original, edited, cutout })

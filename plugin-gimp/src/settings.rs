@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::host::LibGimp;
 use crate::host::handles::Config;
 use gani_core::edit::Edit;
-use gani_core::face::FaceChoice;
+use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Preset;
 
@@ -37,6 +37,11 @@ impl Settings {
     pub fn model_name(&self) -> &str {
         if self.model.is_empty() { gani_core::bundle::default_name() } else { &self.model }
     }
+}
+
+/// What stays of the layer.
+pub fn read_keep(gimp: LibGimp, config: Config) -> Result<Keep> {
+    Ok(gimp.get_string(config, "keep").parse()?)
 }
 
 /// The edits of the sliders and of the argument `more`. A slider at 0 adds no edit.

@@ -9,6 +9,7 @@ use crate::pixels::InputLayer;
 use crate::settings::Settings;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use gani_core::edit::Edit;
+use gani_core::face::Keep;
 use gani_core::runtime::Cancel;
 use std::cell::RefCell;
 use std::thread::JoinHandle;
@@ -69,9 +70,15 @@ impl Worker {
     ///
     /// # Errors
     /// Those of [`gani_core::face_session`], or a panic of the thread.
-    pub fn render(&self, gimp: LibGimp, settings: Settings, edits: Vec<Vec<Edit>>) -> Result<Rendered> {
+    pub fn render(
+        &self,
+        gimp: LibGimp,
+        settings: Settings,
+        edits: Vec<Vec<Edit>>,
+        keep: Keep,
+    ) -> Result<Rendered> {
         gimp.progress_init("gani");
-        self.send(Request::Render(settings, edits));
+        self.send(Request::Render(settings, edits, keep));
         let rendered = self.wait_for_render(gimp);
         gimp.progress_end();
         log::take_warnings().iter().for_each(|warning| gimp.message(&sentence(warning)));

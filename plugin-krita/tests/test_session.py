@@ -75,22 +75,22 @@ class Workflow(unittest.TestCase):
         self.assertTrue(previews and all(len(pixels) == 3 * w * h for pixels, w, h in previews))
         self.assertFalse(self.session.face.from_cache)
         self.assertEqual(len(corners), 4)
-        edited, = self.session.render(SETTINGS, [[("smile", 2.0)]], lambda: False)
+        edited, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, lambda: False)
         self.assertEqual(bytes(self.session.picture.data), before)
         alpha = edited.data[3::4]
         self.assertEqual(set(alpha), {0, 255})
         inside = sum(end - start for y in range(512) for start, end in patch.spans(corners, None, 512, y))
         self.assertEqual(alpha.count(255), inside)
-        plain, = self.session.render(SETTINGS, [[]], lambda: False)
+        plain, = self.session.render(SETTINGS, [[]], L.KEEP_ALL, lambda: False)
         self.assertNotEqual(edited.data, plain.data)
-        self.assertEqual(len(self.session.show([("age", -1.0)])), 3 * VIEW * VIEW)
+        self.assertEqual(len(self.session.show([("age", -1.0)], L.KEEP_ALL)), 3 * VIEW * VIEW)
 
     def test_3_second_run_is_cached(self):
         second = Session(photo(), lambda *_: None)
         second.picture.mask = bytes(512 * 100) + b"\xff" * (512 * 50) + bytes(512 * 362)  # rows 100 to 150
         _, corners = second.find(SETTINGS, lambda: False)
         self.assertTrue(corners and second.face.from_cache)
-        edited, = second.render(SETTINGS, [[("smile", 2.0)]], lambda: False)
+        edited, = second.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, lambda: False)
         alpha = edited.data[3::4]
         rows = {edited.y + i // edited.width for i, a in enumerate(alpha) if a}
         self.assertEqual(rows, set(range(100, 150)))
@@ -108,7 +108,7 @@ class Workflow(unittest.TestCase):
 
     def test_4_an_unknown_direction(self):
         with self.assertRaisesRegex(L.GaniError, "smile"):
-            self.session.show([("smil", 1.0)])
+            self.session.show([("smil", 1.0)], L.KEEP_ALL)
 
 
 class Functions(unittest.TestCase):

@@ -5,8 +5,9 @@ use crate::context::{Context, Failure, Outcome};
 use gani_core::Result;
 use gani_core::edit::Edit;
 use gani_core::edit::Generator;
-use gani_core::face::{PasteOptions, paste};
+use gani_core::face::{EditedFace, Keep, PasteOptions, paste_edit};
 use gani_core::inversion::Inversion;
+use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::report::plot;
 use image::{DynamicImage, RgbImage};
@@ -47,7 +48,11 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
             let ws = editor.apply_edits(&inversion.ws, &edits, args.layers.as_ref())?;
             let image = editor.image(ws.view(), &context.cancel)?;
             match &args.paste_into {
-                Some(photo) => paste_into(photo, &inversion, &image)?.save(&args.output)?,
+                Some(photo) => {
+                    let old = reconstruct(context, args, &editor, &inversion)?;
+                    let images = [&image, old.as_ref().unwrap_or(&image)];
+                    paste_into(context, args, photo, &model, &inversion, images)?.save(&args.output)?;
+                }
                 None => save(&image_from_crop(image.view()), &args.output)?,
             }
         }
@@ -75,11 +80,43 @@ fn save(image: &RgbImage, path: &Path) -> Result<()> {
     Photo::from_pixels(path, DynamicImage::ImageRgb8(image.clone())).save(path)
 }
 
-/// Loads the photo and replaces the face by `image`, `[1,3,R,R]` in `[-1,1]`.
-fn paste_into(path: &Path, inversion: &Inversion, image: &Array4<f32>) -> Result<Photo> {
+/// What stays of the photo. Without tuning, the generator shows another face, of which nothing can be kept.
+fn keep(args: &EditArgs) -> Keep {
+    args.keep.unwrap_or(if args.untuned { Keep::None } else { Keep::All })
+}
+
+/// The image without edits, `[1,3,R,R]` in `[-1,1]`, if the composite needs it.
+fn reconstruct(
+    context: &Context,
+    args: &EditArgs,
+    editor: &Generator,
+    inversion: &Inversion,
+) -> Result<Option<Array4<f32>>> {
+    match keep(args) {
+        Keep::None => Ok(None),
+        _ => editor.image(inversion.ws.view(), &context.cancel).map(Some),
+    }
+}
+
+/// Loads the photo and pastes `image`, `[1,3,R,R]` in `[-1,1]`. `reconstruction` is the image without edits.
+fn paste_into(
+    context: &Context,
+    args: &EditArgs,
+    path: &Path,
+    model: &Model,
+    inversion: &Inversion,
+    [image, reconstruction]: [&Array4<f32>; 2],
+) -> Result<Photo> {
     let mut photo = Photo::open(path)?;
     let alignment = inversion.alignment_in(&path.display().to_string(), [photo.width(), photo.height()])?;
-    paste(&mut photo, image.view(), alignment, &PasteOptions::default())?;
+    let mut face = EditedFace::new(image.view(), reconstruction.view());
+    if keep(args) == Keep::Background {
+        for image in [reconstruction, image] {
+            face.face_points.extend(model.face_points(image.view(), &context.cancel)?);
+        }
+    }
+    let options = PasteOptions { keep: keep(args), feather: args.feather, ..PasteOptions::default() };
+    paste_edit(&mut photo, &face, alignment, &options)?;
     Ok(photo)
 }
 

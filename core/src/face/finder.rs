@@ -1,11 +1,13 @@
 //! Finding the faces of a photo, and selecting among them.
 
+use ndarray::ArrayView4;
+use std::path::Path;
 use std::str::FromStr;
 
 use super::align::Alignment;
 use super::detector::{Detection, Detector};
 use super::landmarks::{FaceMesh, Landmarks};
-use crate::photo::Photo;
+use crate::photo::{Photo, image_from_crop};
 use crate::runtime::{Cancel, Runtime};
 use crate::{Error, Result};
 
@@ -54,6 +56,16 @@ impl FaceFinder {
         }
         faces.sort_by(|a, b| a.detection.box_center()[0].total_cmp(&b.detection.box_center()[0]));
         Ok(faces)
+    }
+
+    /// The landmarks of the face in an aligned image `[1,3,R,R]` in `[-1,1]`, in its pixels; `None` if it shows no face.
+    pub fn aligned_landmarks(
+        &self,
+        image: ArrayView4<'_, f32>,
+        cancel: &Cancel,
+    ) -> Result<Option<Landmarks>> {
+        let photo = Photo::from_pixels(Path::new("a face"), image_from_crop(image).into());
+        self.mesh.aligned_landmarks(&photo, cancel)
     }
 }
 

@@ -92,6 +92,21 @@ impl FaceMesh {
         Ok((fine.presence >= MIN_PRESENCE).then_some(fine))
     }
 
+    /// The landmarks of a face in an image that is aligned as in FFHQ; `None` if FaceMesh does not confirm a face there.
+    pub fn aligned_landmarks(&self, image: &Photo, cancel: &Cancel) -> Result<Option<Landmarks>> {
+        // Center and side of the square that holds the face, as fractions of the image's side.
+        const CENTER: [f64; 2] = [0.5, 0.5625];
+        const FACE: f64 = 0.83;
+        let side = f64::from(image.width());
+        let coarse = Affine::rotated_square(CENTER.map(|v| v * side), FACE * side, 0.0, SIDE as f64);
+        let coarse = self.run(image, &coarse, cancel)?;
+        if coarse.presence < MIN_PRESENCE {
+            return Ok(None);
+        }
+        let fine = self.run(image, &coarse.crop(), cancel)?;
+        Ok((fine.presence >= MIN_PRESENCE).then_some(fine))
+    }
+
     /// Landmarks in one crop. `map` maps its pixels to pixels of the photo.
     fn run(&self, photo: &Photo, map: &Affine, cancel: &Cancel) -> Result<Landmarks> {
         let no_face = Landmarks { points: Vec::new(), presence: 0.0 };

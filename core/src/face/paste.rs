@@ -3,6 +3,7 @@
 use ndarray::{ArrayView2, ArrayView4};
 
 use super::align::Alignment;
+use super::composite::Keep;
 use crate::photo::pixels::ImageMut;
 use crate::photo::{Affine, Border, FloatImage, Photo, Sampler};
 use crate::{Error, Result};
@@ -15,8 +16,12 @@ const CORRECTION_CELLS: usize = 32;
 pub struct PasteOptions<'m> {
     /// Width of the blended border as a fraction of the crop's side, 0 to 0.5.
     pub feather: f64,
-    /// Whether low-frequency differences of color and brightness at the border are removed from the crop near the border.
+    /// Whether low-frequency differences of color and brightness at the border are removed from the crop near the border. Has no
+    /// effect on a composite, whose border is the photo's.
     pub match_border: bool,
+    /// What [`paste_edit`](super::paste_edit) keeps of the photo. Without an image of the face before the edit, as in [`paste`],
+    /// nothing is kept.
+    pub keep: Keep,
     /// Opacity of the crop at each pixel of the photo, `[height, width]`, 0 to 255. Pixels with 0 stay bit-exact. Without a
     /// mask, the crop is opaque. [`crate::photo::pixels::selection`] makes a mask from a host's slice.
     pub mask: Option<ArrayView2<'m, u8>>,
@@ -24,7 +29,7 @@ pub struct PasteOptions<'m> {
 
 impl Default for PasteOptions<'_> {
     fn default() -> Self {
-        PasteOptions { feather: 0.1, match_border: true, mask: None }
+        PasteOptions { feather: 0.1, match_border: true, keep: Keep::All, mask: None }
     }
 }
 
@@ -72,32 +77,36 @@ pub fn paste_into(
     Ok(WarpedCrop::new(&photo, crop, alignment, options)?.blend_into(image))
 }
 
-/// A crop with everything needed to evaluate it at pixels of the photo.
-struct WarpedCrop<'m> {
-    image: FloatImage,
-    /// See [`border_correction`].
-    correction: Option<FloatImage>,
-    photo_to_crop: Affine,
-    feather: f64,
-    mask: Option<ArrayView2<'m, u8>>,
-    /// Left, top, right, bottom of the affected pixels of the photo, right and bottom excluded.
-    bounds: [u32; 4],
+/// The side of an image of a face.
+///
+/// # Errors
+/// [`Error::Input`] if it is not `[1,3,R,R]`.
+pub(super) fn check_crop(crop: ArrayView4<'_, f32>) -> Result<usize> {
+    let (batch, channels, side, width) = crop.dim();
+    if (batch, channels) != (1, 3) || side != width || side == 0 {
+        return Err(Error::Input(format!(
+            "the crop to paste has the shape {:?}, but [1, 3, R, R] is needed",
+            crop.shape()
+        )));
+    }
+    Ok(side)
 }
 
-impl<'m> WarpedCrop<'m> {
-    fn new(
+/// Where a crop is in the photo.
+pub(super) struct Placement {
+    pub photo_to_crop: Affine,
+    /// Left, top, right, bottom of the affected pixels of the photo, right and bottom excluded.
+    pub bounds: [u32; 4],
+}
+
+impl Placement {
+    /// The place of a crop with `side` pixels. Checks `options` and `alignment`.
+    pub fn new(
         photo: &Photo,
-        crop: ArrayView4<'_, f32>,
+        side: usize,
         alignment: &Alignment,
-        options: &PasteOptions<'m>,
-    ) -> Result<WarpedCrop<'m>> {
-        let (batch, channels, side, width) = crop.dim();
-        if (batch, channels) != (1, 3) || side != width || side == 0 {
-            return Err(Error::Input(format!(
-                "the crop to paste has the shape {:?}, but [1, 3, R, R] is needed",
-                crop.shape()
-            )));
-        }
+        options: &PasteOptions<'_>,
+    ) -> Result<Placement> {
         if !(0.0..=0.5).contains(&options.feather) {
             return Err(Error::Input(format!("the feather must be 0 to 0.5, but is {}", options.feather)));
         }
@@ -113,23 +122,49 @@ impl<'m> WarpedCrop<'m> {
         let Some(photo_to_crop) = alignment.crop_to_photo(photo, side)?.inverse() else {
             return Err(Error::Input(format!("the face alignment {:?} is not a square", alignment.quad)));
         };
+        Ok(Placement { photo_to_crop, bounds: bounding_rect(&alignment.quad, photo_dim) })
+    }
+
+    /// The affected pixels of the photo.
+    pub fn region(&self) -> Region {
+        let [x, y, right, bottom] = self.bounds;
+        Region { x, y, width: right - x, height: bottom - y }
+    }
+}
+
+/// A crop with everything needed to evaluate it at pixels of the photo.
+struct WarpedCrop<'m> {
+    image: FloatImage,
+    /// See [`border_correction`].
+    correction: Option<FloatImage>,
+    placement: Placement,
+    feather: f64,
+    mask: Option<ArrayView2<'m, u8>>,
+}
+
+impl<'m> WarpedCrop<'m> {
+    fn new(
+        photo: &Photo,
+        crop: ArrayView4<'_, f32>,
+        alignment: &Alignment,
+        options: &PasteOptions<'m>,
+    ) -> Result<WarpedCrop<'m>> {
+        let placement = Placement::new(photo, check_crop(crop)?, alignment, options)?;
         let image = FloatImage::from_nchw(crop);
         let correction = options
             .match_border
             .then(|| border_correction(photo, &image, alignment, options.feather))
             .transpose()?;
-        let bounds = bounding_rect(&alignment.quad, photo_dim);
-        let (feather, mask) = (options.feather, options.mask);
-        Ok(WarpedCrop { image, correction, photo_to_crop, feather, mask, bounds })
+        Ok(WarpedCrop { image, correction, placement, feather: options.feather, mask: options.mask })
     }
 
     /// Blends the crop into the pixels of `bounds`, which it returns.
     fn blend_into(&self, image: &mut ImageMut<'_>) -> Region {
         let side = self.image.width as f64;
-        let mut crop = Sampler::new(&self.image, self.photo_to_crop.scale());
+        let mut crop = Sampler::new(&self.image, self.placement.photo_to_crop.scale());
         let mut correction = self.correction.as_ref().map(|image| Sampler::new(image, [1.0; 2]));
-        image.blend(self.bounds, |x, y| {
-            let point = self.photo_to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
+        image.blend(self.placement.bounds, |x, y| {
+            let point = self.placement.photo_to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
             let position = point.map(|v| v / side);
             let mask = self.mask.map_or(1.0, |mask| f32::from(mask[[y, x]]) / 255.0);
             let weight = mask * feather_weight(position, self.feather) as f32;
@@ -145,8 +180,7 @@ impl<'m> WarpedCrop<'m> {
             }
             Some((color, weight))
         });
-        let [x, y, right, bottom] = self.bounds;
-        Region { x, y, width: right - x, height: bottom - y }
+        self.placement.region()
     }
 }
 
@@ -164,7 +198,7 @@ fn bounding_rect(quad: &[[f64; 2]; 4], (height, width): (usize, usize)) -> [u32;
 
 /// Opacity at `position`, which is in `[0,1]²` inside the crop: 0 at the edge and outside, 1 at distance `feather` or more from
 /// the edge, with a smoothstep in between.
-fn feather_weight(position: [f64; 2], feather: f64) -> f64 {
+pub(super) fn feather_weight(position: [f64; 2], feather: f64) -> f64 {
     position
         .map(|v| {
             let distance = v.min(1.0 - v);

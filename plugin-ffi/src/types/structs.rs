@@ -211,6 +211,20 @@ pub struct gani_edit {
     pub strength: f32,
 }
 
+/// Options of gani_face_session_paste_with() and gani_face_session_preview(). If all fields except struct_size are zero: those
+/// of gani_face_session_paste().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct gani_paste_options {
+    /// sizeof(gani_paste_options), set by the caller.
+    pub struct_size: usize,
+    /// A gani_keep.
+    pub keep: u32,
+    /// Width of the soft border of the face's square as a fraction of its side, up to 0.5; 0 for 0.1, negative for a hard
+    /// border.
+    pub feather: f32,
+}
+
 /// A rectangle of pixels.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -230,4 +244,5 @@ unsafe impl Extensible for gani_model_options {}
 unsafe impl Extensible for gani_model_info {}
 unsafe impl Extensible for gani_image_desc {}
 unsafe impl Extensible for gani_invert_options {}
+unsafe impl Extensible for gani_paste_options {}
 unsafe impl Extensible for gani_face_session_info {}

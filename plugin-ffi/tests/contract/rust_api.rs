@@ -3,7 +3,7 @@
 use crate::{Api, Direction, Event, Failure, Info, Options, Picture};
 use gani_core::Error;
 use gani_core::edit::{Edit, Generator};
-use gani_core::face::FaceChoice;
+use gani_core::face::{FaceChoice, PasteOptions};
 use gani_core::face_session::{FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
 use gani_core::inversion::Inversion;
@@ -127,7 +127,8 @@ impl Api for RustApi {
             let (frame, width, height) = (frame(into), into.width, into.height);
             let mask = into.mask.as_deref().map(|m| selection(width, height, width as usize, m));
             let mut pixels = ImageMut::new(frame, PixelsMut::U8(&mut into.rgb))?;
-            face.paste_image(image.view(), &mut pixels, mask.transpose()?)
+            let options = PasteOptions { mask: mask.transpose()?, ..PasteOptions::default() };
+            face.paste_image(image.view(), &mut pixels, &options)
         };
         let region = paste().map_err(failure)?;
         Ok([region.x, region.y, region.width, region.height])

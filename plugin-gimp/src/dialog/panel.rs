@@ -6,9 +6,10 @@ use super::widgets::{Callbacks, INVERT_LABEL, STOP_LABEL, Widgets};
 use crate::error::{Error, sentence};
 use crate::host::Call;
 use crate::messages::{Event, Preview, Request};
-use crate::settings::Settings;
+use crate::settings::{Settings, read_keep};
 use crate::worker::Worker;
 use gani_core::edit::Edit;
+use gani_core::face::Keep;
 use std::cell::{Cell, RefCell};
 
 const NOT_INVERTED: &str = "This face is new. Invert it once to preview edits here. This takes a few minutes, and later \
@@ -41,8 +42,8 @@ pub struct Panel<'a> {
     state: Cell<State>,
     /// The settings of the last request.
     settings: RefCell<Option<Settings>>,
-    /// The edits of the last preview request.
-    edits: RefCell<Option<Vec<Edit>>>,
+    /// The edits of the last preview request, and what it keeps of the layer.
+    edits: RefCell<Option<(Vec<Edit>, Keep)>>,
     original: RefCell<Option<Preview>>,
     edited: RefCell<Option<Preview>>,
 }
@@ -111,9 +112,12 @@ impl<'a> Panel<'a> {
 
     /// Requests a preview if the edits have changed.
     fn update_preview(&self) {
-        match (self.layout.preview)(self.call.gimp, self.call.config) {
+        let (gimp, config) = (self.call.gimp, self.call.config);
+        let wanted =
+            (self.layout.preview)(gimp, config).and_then(|edits| Ok((edits, read_keep(gimp, config)?)));
+        match wanted {
             Ok(edits) if self.edits.borrow().as_ref() != Some(&edits) => {
-                self.worker.send(Request::Preview(edits.clone()));
+                self.worker.send(Request::Preview(edits.0.clone(), edits.1));
                 self.edits.replace(Some(edits));
                 self.state.set(State::Rendering);
             }

@@ -4,7 +4,7 @@ use crate::arguments;
 use crate::dialog::{self, Layout};
 use crate::error::{Error, Result};
 use crate::host::{Call, Outcome, ProcedureSpec};
-use crate::settings::{Settings, format_edits, read_edits};
+use crate::settings::{Settings, format_edits, read_edits, read_keep};
 
 /// The procedure.
 pub const SPEC: ProcedureSpec = ProcedureSpec {
@@ -15,7 +15,7 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
         the model: smile, age, pose and more. The first edit of a face takes minutes, later edits take seconds.",
     arguments: || {
         let model = vec![arguments::more(), arguments::model()];
-        let output = vec![arguments::output()];
+        let output = vec![arguments::keep(), arguments::output()];
         [arguments::sliders(), model, arguments::inversion(), output].into_iter().flatten().collect()
     },
     run,
@@ -25,7 +25,10 @@ fn run(call: &Call) -> Result<Outcome> {
     let worker = dialog::start_worker(call, || Layout {
         title: c"Edit Face",
         edits: [arguments::sliders(), vec![arguments::more()]].into_iter().flatten().collect(),
-        options: [arguments::inversion(), vec![arguments::output()]].into_iter().flatten().collect(),
+        options: [arguments::inversion(), vec![arguments::keep(), arguments::output()]]
+            .into_iter()
+            .flatten()
+            .collect(),
         preview: read_edits,
     })?;
     let to_new_layer = call.gimp.get_string(call.config, "output") != "drawable";
@@ -38,7 +41,8 @@ fn run(call: &Call) -> Result<Outcome> {
         text => format!("Edit Face: {text}"),
     };
     let settings = Settings::read(call.gimp, call.config)?;
-    let rendered = worker.render(call.gimp, settings, vec![edits])?;
+    let keep = read_keep(call.gimp, call.config)?;
+    let rendered = worker.render(call.gimp, settings, vec![edits], keep)?;
     let patch = rendered.patches.first().ok_or_else(Error::internal)?;
     let layer = call.undo_group(|| {
         if !to_new_layer {

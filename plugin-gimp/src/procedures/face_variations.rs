@@ -4,7 +4,7 @@ use crate::arguments;
 use crate::dialog::{self, Layout};
 use crate::error::Result;
 use crate::host::{Call, Outcome, ProcedureSpec};
-use crate::settings::{Settings, display_name, format_strength, read_variations};
+use crate::settings::{Settings, display_name, format_strength, read_keep, read_variations};
 
 /// The procedure.
 pub const SPEC: ProcedureSpec = ProcedureSpec {
@@ -15,7 +15,7 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
         of a new group, and only the last is visible.",
     arguments: || {
         let model = vec![arguments::model()];
-        [arguments::variations(), model, arguments::inversion()].into_iter().flatten().collect()
+        [arguments::variations(), model, arguments::inversion(), vec![arguments::keep()]].into_iter().flatten().collect()
     },
     run,
 };
@@ -24,12 +24,14 @@ fn run(call: &Call) -> Result<Outcome> {
     let worker = dialog::start_worker(call, || Layout {
         title: c"Face Variations",
         edits: arguments::variations(),
-        options: arguments::inversion(),
+        options: [arguments::inversion(), vec![arguments::keep()]].into_iter().flatten().collect(),
         preview: |gimp, config| Ok(read_variations(gimp, config).pop().into_iter().collect()),
     })?;
     let edits = read_variations(call.gimp, call.config);
     let settings = Settings::read(call.gimp, call.config)?;
-    let rendered = worker.render(call.gimp, settings, edits.iter().map(|e| vec![e.clone()]).collect())?;
+    let keep = read_keep(call.gimp, call.config)?;
+    let rendered =
+        worker.render(call.gimp, settings, edits.iter().map(|e| vec![e.clone()]).collect(), keep)?;
     let group = call.undo_group(|| {
         let name = edits.first().map(display_name).unwrap_or_default();
         let group = call.add_group(&format!("Face Variations: {name}"))?;

@@ -105,6 +105,8 @@ class FaceDialog(QDialog):
         self.model = self.choice("model", models, strings.MODEL_HELP)
         self.preset = self.choice("preset", strings.PRESETS, strings.PRESET_HELP)
         self.device = self.choice("device", strings.DEVICES, strings.DEVICE_HELP)
+        self.keep = self.choice("keep", strings.KEEP, strings.KEEP_HELP)
+        self.keep.currentIndexChanged.connect(lambda _: self.preview())
         self.face = QSpinBox()
         self.face.setRange(0, 100)
         self.face.setSpecialValueText("Automatic")  # 0
@@ -113,7 +115,7 @@ class FaceDialog(QDialog):
                         self.device.currentIndexChanged, self.face.valueChanged):
             changed.connect(lambda _: self.find())
         return group("Options", (("Mo&del", self.model), ("&Quality", self.preset), ("De&vice", self.device),
-                                 ("&Which face", self.face)))
+                                 ("&Which face", self.face), ("&Keep", self.keep)))
 
     def choice(self, name, items, tip):
         """A combo box with items (text, value). The last selection is stored in Krita's settings and restored."""
@@ -143,13 +145,13 @@ class FaceDialog(QDialog):
 
     def preview(self):
         if self.stage == READY:
-            self.run_or_report(lambda: self.worker.request("show", self.preview_edits()))
+            self.run_or_report(lambda: self.worker.request("show", self.preview_edits(), self.keep.currentData()))
 
     def render_layers(self):
         def start():
             edits = self.all_edits()
             self.enter(RENDERING)
-            self.worker.request("render", self.settings(), edits)
+            self.worker.request("render", self.settings(), edits, self.keep.currentData())
         self.run_or_report(start)
 
     def on_button(self):

@@ -161,24 +161,30 @@ class FaceSession:
     def __del__(self):
         self.library.gani_face_session_free(self.handle)
 
-    def render(self, edits, side):
-        """The face with edits, [(direction, strength in σ)]: RGB bytes [side, side, 3]."""
-        out = Pixels(side, side, L.LAYOUT_RGB, L.SAMPLE_U8)
-        array = _edits(edits)
-        with _Wrapped(out) as image:
-            L.check(self.library, self.library.gani_face_session_render(self.handle, array, len(array), image))
+    def preview(self, edits, picture, side, keep):
+        """The face's square of Pixels of the inverted image as paste() would change it: RGB bytes [side, side, 3]."""
+        out, array, options = Pixels(side, side, L.LAYOUT_RGB, L.SAMPLE_U8), _edits(edits), _paste_options(keep)
+        with _Wrapped(picture) as image, _Wrapped(out) as target:
+            status = self.library.gani_face_session_preview(self.handle, array, len(array), C.byref(options), image, target)
+            L.check(self.library, status)
         return bytes(out.data)
 
-    def paste(self, edits, picture):
-        """Pastes the face with edits into Pixels of the inverted image, where their mask allows it.
+    def paste(self, edits, picture, keep):
+        """Pastes the face with edits, [(direction, strength in σ)], into Pixels of the inverted image, where their mask
+        allows it. keep: L.KEEP_…, what stays of the image.
 
         Returns x, y, width, height of a rectangle that contains all changed pixels.
         """
-        array, rect = _edits(edits), L.Rect()
+        array, rect, options = _edits(edits), L.Rect(), _paste_options(keep)
         with _Wrapped(picture) as image:
-            status = self.library.gani_face_session_paste(self.handle, array, len(array), image, C.byref(rect))
+            status = self.library.gani_face_session_paste_with(self.handle, array, len(array), C.byref(options), image,
+                                                               C.byref(rect))
             L.check(self.library, status)
         return rect.x, rect.y, rect.width, rect.height
+
+
+def _paste_options(keep):
+    return L.PasteOptions(struct_size=C.sizeof(L.PasteOptions), keep=keep)
 
 
 def _edits(edits):

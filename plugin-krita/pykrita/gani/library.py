@@ -14,6 +14,7 @@ OK, ERROR_INPUT, ERROR_MODEL, ERROR_UNSUPPORTED, ERROR_LIMITS, ERROR_RUNTIME, ER
 LAYOUT_GRAY, LAYOUT_GRAY_ALPHA, LAYOUT_RGB, LAYOUT_RGBA, LAYOUT_BGRA = range(1, 6)
 SAMPLE_U8, SAMPLE_U16, SAMPLE_F32 = range(1, 4)
 PRESET_FAST, PRESET_BEST, PRESET_PAPER = range(1, 4)
+KEEP_ALL, KEEP_BACKGROUND, KEEP_NONE = range(3)
 STAGE_FIND, STAGE_PREPARE, STAGE_REFINE, STAGE_TUNE, STAGE_FINISH = range(1, 6)
 
 CHANNELS = {LAYOUT_GRAY: 1, LAYOUT_GRAY_ALPHA: 2, LAYOUT_RGB: 3, LAYOUT_RGBA: 4, LAYOUT_BGRA: 4}
@@ -64,6 +65,10 @@ class Edit(C.Structure):
     _fields_ = [("direction", C.c_char_p), ("strength", C.c_float)]
 
 
+class PasteOptions(C.Structure):
+    _fields_ = [("struct_size", C.c_size_t), ("keep", C.c_uint32), ("feather", C.c_float)]
+
+
 class Rect(C.Structure):
     _fields_ = [("x", C.c_uint32), ("y", C.c_uint32), ("width", C.c_uint32), ("height", C.c_uint32)]
 
@@ -75,6 +80,7 @@ class FaceSessionInfo(C.Structure):
 
 
 _status, _handle, _text, _edits = C.c_uint32, C.c_void_p, C.c_char_p, C.POINTER(Edit)
+_paste_options = C.POINTER(PasteOptions)
 
 # Result and argument types of the functions that the plug-in uses.
 FUNCTIONS = {
@@ -90,15 +96,15 @@ FUNCTIONS = {
     "gani_image_wrap": (_status, [C.POINTER(ImageDesc), C.POINTER(_handle)]),
     "gani_image_free": (_status, [_handle]),
     "gani_model_invert": (_status, [_handle, _handle, C.POINTER(InvertOptions), C.POINTER(_handle)]),
-    "gani_face_session_render": (_status, [_handle, _edits, C.c_size_t, _handle]),
-    "gani_face_session_paste": (_status, [_handle, _edits, C.c_size_t, _handle, C.POINTER(Rect)]),
+    "gani_face_session_paste_with": (_status, [_handle, _edits, C.c_size_t, _paste_options, _handle, C.POINTER(Rect)]),
+    "gani_face_session_preview": (_status, [_handle, _edits, C.c_size_t, _paste_options, _handle, _handle]),
     "gani_face_session_describe": (_status, [_handle, C.POINTER(FaceSessionInfo)]),
     "gani_face_session_free": (_status, [_handle]),
 }
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
 SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 48, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
-         Rect: 16, FaceSessionInfo: 120}
+         PasteOptions: 16, Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 
 

@@ -11,14 +11,14 @@ Patch = namedtuple("Patch", "x y width height data")
 SELECTED = re.compile(b"[^\\0]+")
 
 
-def make(face, edits, picture):
+def make(face, edits, picture, keep):
     """Pastes a face with edits and returns the result as a Patch.
 
-    face: engine.FaceSession. picture: engine.Pixels of the whole image; not modified. Pixels that pasting does not change
-    are transparent.
+    face: engine.FaceSession. picture: engine.Pixels of the whole image; not modified. keep: L.KEEP_…, what stays of the
+    picture. Pixels outside the face's square are transparent.
     """
     pasted = picture.copy()
-    x, y, width, height = face.paste(edits, pasted)
+    x, y, width, height = face.paste(edits, pasted, keep)
     pixel, data = picture.pixel_bytes, bytearray(width * height * picture.pixel_bytes)
     for row in range(height):
         for start, end in spans(face.alignment, picture.mask, picture.width, y + row):

@@ -62,12 +62,12 @@ class Session:
             self.face = self._invert(on_progress, PREVIEW_INTERVAL)
         return self.face.alignment
 
-    def show(self, edits):
-        """The face with edits: RGB bytes [VIEW, VIEW, 3]."""
-        return self.face.render(edits, VIEW)
+    def show(self, edits, keep):
+        """The face with edits: RGB bytes [VIEW, VIEW, 3]. keep: L.KEEP_…, what stays of the picture."""
+        return self.face.preview(edits, self.picture, VIEW, keep)
 
-    def render(self, settings, all_edits, cancelled):
-        """A patch.Patch for each list of edits. Finds and inverts the face first if necessary."""
+    def render(self, settings, all_edits, keep, cancelled):
+        """A patch.Patch for each list of edits. keep: L.KEEP_…, what stays of the picture. Finds and inverts the face first if necessary."""
         self.find(settings, cancelled)
         self.invert(cancelled)
         patches = []
@@ -75,7 +75,7 @@ class Session:
             if cancelled():
                 raise L.Cancelled()
             self.emit("working", strings.RENDERING, i / len(all_edits))
-            patches.append(patch.make(self.face, edits, self.picture))
+            patches.append(patch.make(self.face, edits, self.picture, keep))
         return patches
 
     def _invert(self, on_progress, preview_interval=0):

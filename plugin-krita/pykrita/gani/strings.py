@@ -15,6 +15,8 @@ PRESETS = [
 
 DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
 
+KEEP = [("Everything unchanged", L.KEEP_ALL), ("Background", L.KEEP_BACKGROUND), ("Nothing", L.KEEP_NONE)]
+
 LOADING_MODEL = "Loading the model"
 FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
@@ -30,6 +32,8 @@ INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed.
 MODEL_HELP = 'The face model. "gani models fetch ffhq-1024" installs the 1024 px model'
 PRESET_HELP = "How much work goes into the first inversion of a face. Later edits reuse the inversion"
 DEVICE_HELP = "Where the networks run. Automatic: the GPU if CUDA works, otherwise the CPU"
+KEEP_HELP = ("What stays of the photo around and in the face. Everything unchanged: hair, background and skin wherever the edit "
+             "changes nothing. Background: the same, but the face is the model's")
 FACE_HELP = "Automatic: the selected face, or the largest if nothing is selected. 1: the leftmost face, 2: the next, and so on"
 MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0=-2"
 INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"

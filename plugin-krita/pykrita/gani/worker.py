@@ -28,7 +28,8 @@ class Worker(QThread):
         self.available = threading.Condition()
 
     def request(self, kind, *values):
-        """Queues a request: find (settings), invert (), show (edits), render (settings, list of edits), stop ().
+        """Queues a request: find (settings), invert (), show (edits, keep), render (settings, list of edits,
+        keep), stop ().
 
         A new show request replaces queued ones.
         """
@@ -77,6 +78,6 @@ class Worker(QThread):
         elif kind == "invert":
             self.event.emit(cancel_token, "inverted", (session.invert(cancelled),))
         elif kind == "show":
-            self.event.emit(cancel_token, "shown", (session.show(values[0]),))
+            self.event.emit(cancel_token, "shown", (session.show(*values),))
         elif kind == "render":
-            self.event.emit(cancel_token, "rendered", (session.render(values[0], values[1], cancelled),))
+            self.event.emit(cancel_token, "rendered", (session.render(*values, cancelled),))

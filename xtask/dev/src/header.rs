@@ -54,6 +54,7 @@ pub fn text() -> Result<String, String> {
         "gani_layout",
         "gani_sample",
         "gani_preset",
+        "gani_keep",
         "gani_cache_mode",
         "gani_stage",
         "gani_log_level",

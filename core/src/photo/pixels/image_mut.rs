@@ -102,6 +102,31 @@ impl<'a> ImageMut<'a> {
         }
     }
 
+    /// Adds changes of color to the pixels of `bounds` = [left, top, right, bottom], right and bottom excluded.
+    ///
+    /// `change(x, y, pixel)` receives RGB on the scale `[-1,1]` and returns a change on that scale, and whether only its luma is
+    /// added. Samples whose change is 0 stay bit-exact, and so does alpha.
+    pub(crate) fn add(
+        &mut self,
+        bounds: [u32; 4],
+        change: impl FnMut(usize, usize, [f32; 3]) -> Option<([f32; 3], bool)>,
+    ) {
+        match &mut self.pixels {
+            PixelsMut::U8(p) => add(&self.layout, p, bounds, change),
+            PixelsMut::U16(p) => add(&self.layout, p, bounds, change),
+            PixelsMut::F32(p) => add(&self.layout, p, bounds, change),
+        }
+    }
+
+    /// Whether the pixels of `bounds` have no color: red, green and blue are equal.
+    pub(crate) fn is_gray(&self, bounds: [u32; 4]) -> bool {
+        match &self.pixels {
+            PixelsMut::U8(p) => is_gray(&self.layout, p, bounds),
+            PixelsMut::U16(p) => is_gray(&self.layout, p, bounds),
+            PixelsMut::F32(p) => is_gray(&self.layout, p, bounds),
+        }
+    }
+
     /// Blends colors into the pixels of `bounds` = [left, top, right, bottom], right and bottom excluded.
     ///
     /// `color(x, y)` returns RGB in `[-1,1]` and a weight in `[0,1]`. Pixels for which it returns `None` stay bit-exact, and so
@@ -140,6 +165,48 @@ fn blend<S: Sample>(
             }
         }
     }
+}
+
+fn add<S: Sample>(
+    layout: &ImageLayout,
+    values: &mut [S],
+    [left, top, right, bottom]: [u32; 4],
+    mut change: impl FnMut(usize, usize, [f32; 3]) -> Option<([f32; 3], bool)>,
+) {
+    let (channels, color_channels) = (layout.format.channels(), layout.format.color_channels());
+    // Float pixels may be NaN or infinite.
+    let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
+    let rows = layout.rows_mut(values).enumerate().take(bottom as usize).skip(top as usize);
+    for (y, row) in rows {
+        let pixels = row.chunks_exact_mut(channels).enumerate().take(right as usize).skip(left as usize);
+        for (x, pixel) in pixels {
+            let color = |c: usize| finite(pixel[color_channels[c.min(color_channels.len() - 1)]].into());
+            let old = [0, 1, 2].map(color);
+            let scaled = old.map(|v| v / S::WHITE * 2.0 - 1.0);
+            let Some((rgb, gray)) = change(x, y, scaled) else { continue };
+            let rgb = if gray || color_channels.len() == 1 { [luma(rgb); 3] } else { rgb };
+            for ((&channel, change), old) in color_channels.iter().zip(rgb).zip(old) {
+                if change != 0.0 {
+                    // Floats beyond white or below black are not clamped unless the change moves them.
+                    let new = old + change / 2.0 * S::WHITE;
+                    pixel[channel] = S::nearest(new.clamp(old.min(0.0), old.max(S::WHITE)));
+                }
+            }
+        }
+    }
+}
+
+fn is_gray<S: Sample>(layout: &ImageLayout, values: &[S], [left, top, right, bottom]: [u32; 4]) -> bool {
+    let &[red, green, blue] = layout.format.color_channels() else { return true };
+    let channels = layout.format.channels();
+    let mut rows = layout.rows(values).take(bottom as usize).skip(top as usize);
+    rows.all(|row| {
+        let mut pixels = row.chunks_exact(channels).take(right as usize).skip(left as usize);
+        pixels.all(|pixel| {
+            let [r, g, b]: [f32; 3] = [red, green, blue].map(|c| pixel[c].into());
+            r == g && g == b
+        })
+    })
 }
 
 /// Sets one channel of every pixel to white.
