@@ -8,6 +8,7 @@ mod detector;
 mod finder;
 mod landmarks;
 mod paste;
+mod pose;
 mod template;
 
 pub use align::Alignment;
@@ -15,6 +16,7 @@ pub use detector::Detection;
 pub use finder::{Face, FaceChoice, FaceFinder};
 pub use landmarks::Landmarks;
 pub use paste::{PasteOptions, Region, paste, paste_into};
+pub use pose::HeadPose;
 
 #[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     for argument in sliders() {
         let strength = gimp.get_double(config, &argument.name) as f32;
         if strength != 0.0 {
-            edits.push(Edit { direction: direction(&argument.name), strength });
+            edits.push(Edit::new(direction(&argument.name), strength));
         }
     }
     let more = gimp.get_string(config, "more");
@@ -61,7 +61,7 @@ pub fn read_variations(gimp: LibGimp, config: Config) -> Vec<Edit> {
     let count = gimp.get_int(config, "layers").max(2);
     let direction = direction(&gimp.get_string(config, "direction"));
     let strength = |i| (from + (to - from) * f64::from(i) / f64::from(count - 1)) as f32;
-    (0..count).map(|i| Edit { direction: direction.clone(), strength: strength(i) }).collect()
+    (0..count).map(|i| Edit::new(&direction, strength(i))).collect()
 }
 
 /// `smile +1.5, age −2`: edits as part of a layer name.

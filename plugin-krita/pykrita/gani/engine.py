@@ -8,8 +8,8 @@ from . import library as L
 # An installed bundle: name, size of the generator's images in pixels, why it cannot be opened ("" if it can).
 Bundle = namedtuple("Bundle", "name width height problem")
 
-# A semantic direction: name, label and tooltip of its slider, and the slider's range in σ.
-Direction = namedtuple("Direction", "name label help minimum maximum")
+# A semantic direction: name, label and tooltip of its slider, the slider's range, and the unit of strengths ("sigma" or "deg").
+Direction = namedtuple("Direction", "name label help minimum maximum unit")
 
 # Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown), and sometimes
 # a preview of the face: RGB bytes [height, width, 3], else None.
@@ -79,7 +79,7 @@ def _directions(enumerate_directions):
         direction = direction.contents
         if direction.named:
             found.append(Direction(direction.name.decode(), direction.label.decode(), direction.help.decode(),
-                                   direction.min_strength, direction.max_strength))
+                                   direction.min_strength, direction.max_strength, direction.unit.decode()))
         return int(direction.named)  # principal components come after the semantic directions
 
     L.check(L.load(), enumerate_directions(L.DIRECTION_FN(each)))
@@ -162,7 +162,7 @@ class FaceSession:
         self.library.gani_face_session_free(self.handle)
 
     def render(self, edits, side):
-        """The face with edits, [(direction, strength in σ)]: RGB bytes [side, side, 3]."""
+        """The face with edits, [(direction, strength in its unit)]: RGB bytes [side, side, 3]."""
         out = Pixels(side, side, L.LAYOUT_RGB, L.SAMPLE_U8)
         array = _edits(edits)
         with _Wrapped(out) as image:
