@@ -109,9 +109,9 @@ pub fn more() -> ArgumentSpec {
 /// directions of the face bundles instead of those of the chosen model.
 pub fn variations() -> Vec<ArgumentSpec> {
     let directions = SLIDERS.iter().map(|slider| (argument_name(slider.direction), slider.label));
-    let first = "Strength of the first layer, in standard deviations; for Turn and Nod in degrees";
+    let first = "Strength of the first layer; 3 is the end of the direction's range, such as 3 standard deviations or 30 degrees";
     let last = "Strength of the last layer, which the preview shows";
-    let limit = SLIDERS.iter().map(|slider| slider.limit).fold(0.0, f32::max);
+    let limit = 3.0;
     vec![
         choice("direction", "Dir_ection", "What changes from layer to layer", directions),
         strength("from".into(), "_From".into(), first, limit, -2.0),

@@ -28,11 +28,11 @@ impl Edit {
     pub fn check_unit(&self, direction: &Direction) -> Result<()> {
         match self.unit {
             Some(unit) if unit != direction.info.unit => Err(Error::Input(format!(
-                "`{0}` is edited in {1}, not in {2}; write {0}={3}",
+                "this model edits `{0}` in {1}, not in {2}; write {0}=STRENGTH in {1}, or, if gani has been updated, fetch the model \
+                 again (`gani models fetch ffhq-1024 --force`)",
                 self.direction,
                 direction.info.unit.name(),
                 unit.name(),
-                self.strength
             ))),
             _ => Ok(()),
         }
@@ -149,8 +149,10 @@ mod tests {
         assert_eq!(ws, [0.0, 10.0, 10.0, 0.0, -1.0, -1.0]);
         let degrees: Edit = "yaw=20deg".parse().unwrap();
         degrees.check_unit(&yaw).unwrap();
-        let error = degrees.check_unit(&Direction::new("smile", vec![1.0], 1.0)).unwrap_err();
-        assert!(error.to_string().contains("in sigma, not in deg"), "{error}");
+        let error = Edit { direction: "smile".into(), ..degrees }
+            .check_unit(&Direction::new("smile", vec![1.0], 1.0))
+            .unwrap_err();
+        assert!(error.to_string().contains("`smile` in sigma, not in deg"), "{error}");
     }
 
     #[test]
