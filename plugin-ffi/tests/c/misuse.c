@@ -332,7 +332,7 @@ static int check_direction(const gani_direction *direction, void *found) {
 
 static void labels(void) {
   int found = 0;
-  CHECK(gani_face_direction_list(check_direction, &found) == GANI_OK && found == 7);
+  CHECK(gani_face_direction_list(check_direction, &found) == GANI_OK && found >= 7);
   FAILS(gani_face_direction_list(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
   CHECK(strcmp(gani_stage_label(GANI_STAGE_FIND), "finding the face") == 0);
   CHECK(strcmp(gani_stage_label(GANI_STAGE_FINISH), "measuring the result") == 0);
