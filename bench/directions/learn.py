@@ -3,9 +3,9 @@
 
     python learn.py sample  --model BUNDLE --seed 1 -n 900 samples.npz
     python learn.py measure --nets NETS samples.npz measured.npz
-    python learn.py write   --model BUNDLE --calibration calibration.json measured.npz directions.npz
+    python learn.py write   --pca OLD.npz --calibration calibration.json measured.npz directions.npz
 
-BUNDLE is the folder of ffhq-1024. NETS has facemesh.onnx, faceres.onnx and mobileface.onnx.
+BUNDLE is the folder of ffhq-1024. OLD.npz has w_mean, pca_components, pca_std, and the directions that stay. NETS has facemesh.onnx, faceres.onnx and mobileface.onnx.
 """
 import argparse
 import json
@@ -21,6 +21,7 @@ RESOLUTIONS = np.array([4] + [4 << (i + 2) // 3 for i in range(1, 23)])
 BLOCKS = [(4, 8), (16, 32), (64, 1024)]
 BLOCK_OF_LAYER = np.array([next(b for b, (low, high) in enumerate(BLOCKS) if low <= r <= high) for r in RESOLUTIONS])
 RIDGE = 100  # of the regression of attributes on whitened components
+GAIN_RIDGE = 100
 IDENTITIES = 20  # components of the identity features that must stay
 
 ALWAYS = ["gender", "age", "glasses", "lum", "red", "bg", "contrast"]
@@ -36,7 +37,7 @@ def but(name, *lists):
 # Direction: attribute, blocks, weight of what must stay, attributes that must stay.
 DIRECTIONS = {
     "yaw": ("yaw", (0, 1), .3, but("yaw", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "brows", "lips", "face_width", "jaw", "nose_width"])),
-    "pitch": ("pitch", (0, 1), .2, but("pitch", ["yaw", "roll"], MOUTH, ["side_light"], ALWAYS, ["eyes_open", "nose_width", "jaw", "face_width"])),
+    "pitch": ("pitch", (0, 1), .05, but("pitch", ["yaw", "roll"], MOUTH, ["side_light"], ALWAYS, ["eyes_open", "nose_width", "jaw", "face_width"])),
     "smile": ("smile", (0, 1), .2, but("smile", POSE, LIGHT, ALWAYS, ["eyes_open", "brows", "face_width"])),
     "mouth_open": ("mouth_open", (0, 1), .1, but("mouth_open", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "brows", "nose_width"])),
     "eyes_open": ("eyes_open", (0, 1), .2, but("eyes_open", POSE, MOUTH, LIGHT, ALWAYS, ["nose_width", "jaw", "face_width", "lips"])),
@@ -82,7 +83,7 @@ class Jacobian:
     """Linear effect of whitened principal components of w, in each block of layers, on standardized attributes."""
 
     def __init__(self, measured, pca):
-        self.components, self.sigma = pca["pca_components"], pca["pca_std"]
+        self.components, self.sigma, self.mean = pca["pca_components"], pca["pca_std"], pca["w_mean"]
         w = np.stack([(w - pca["w_mean"]) @ self.components.T for w in measured["w"].transpose(1, 0, 2)], 1)
         x = (w / self.sigma / PSI).reshape(len(w), -1)
         y = measured["y"].copy()
@@ -98,6 +99,7 @@ class Jacobian:
         identity = np.linalg.svd(identity, full_matrices=False)[0][:, :IDENTITIES] * np.sqrt(len(y))
         self.names = NAMES + ["smile"] + ["id%d" % i for i in range(IDENTITIES)]
         y, x = np.column_stack([y, smile / smile.std(), identity]), x - x.mean(0)
+        self.x, self.y = x.reshape(len(y), len(BLOCKS), -1), y
         self.blocks = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y).reshape(len(BLOCKS), -1, y.shape[1])
 
     def direction(self, target, blocks, weight, keep):
@@ -111,28 +113,50 @@ class Jacobian:
         d /= d @ j[:, target]
         return ((d * self.sigma) @ self.components * PSI).astype("f4")
 
+    def gain(self, target, blocks, weight):
+        """How the effect differs between faces: slope [512] and bias of 1 + weight * <b, x>, x the face's whitened components.
+
+        b is the interaction of x with the predicted target t in what the linear model leaves: y - J x = t <b, x>.
+        """
+        blocks, target = list(blocks), self.names.index(target)
+        y, x = self.y[:, target], self.x
+        flat = x.reshape(len(x), -1)
+        left = y - flat @ self.blocks[:, :, target].reshape(-1)
+        t = np.einsum("nbk,bk->n", x[:, blocks], self.blocks[blocks][:, :, target])
+        z = x[:, blocks].sum(1) * t[:, None]
+        b = weight * np.linalg.solve(z.T @ z + GAIN_RIDGE * np.eye(z.shape[1]), z.T @ left)
+        slope = (b / self.sigma / PSI) @ self.components
+        return np.append(slope, 1 - slope @ self.mean).astype("f4")
+
 
 def write(args):
-    """calibration.json: {direction: {"unit", "range", "group", "gain": {sha256 of a generator: units that the step makes}}}."""
+    """calibration.json: {direction: {"unit", "range", "group", "curve", "gain", "units": {sha256 of a generator: units in a step}}}.
+
+    A step is that of Jacobian.direction. "gain" is the weight of Jacobian.gain, without which all faces have one gain. A direction
+    without "units" is copied from OLD.npz.
+    """
     pca = dict(np.load(args.pca))
     jacobian, calibration = Jacobian(np.load(args.measured), pca), json.loads(args.calibration.read_text())
     out = {name: pca[name] for name in ("w_mean", "pca_components", "pca_std")}
     info = {}
     for name, entry in calibration.items():
-        if "gain" in entry:
+        if "units" in entry:
             step = jacobian.direction(*DIRECTIONS[name])
             low, high = BLOCKS[DIRECTIONS[name][1][0]][0], BLOCKS[DIRECTIONS[name][1][-1]][1]
             length = float(np.linalg.norm(step))
             unit = step / length
-            steps = {sha: length / gain for sha, gain in entry["gain"].items()}
+            steps = {sha: length / units for sha, units in entry["units"].items()}
             info[name] = {"unit": entry["unit"], "range": entry["range"], "resolutions": [low, high],
-                          "group": entry["group"], "step": next(iter(steps.values())), "calibrations": steps}
+                          "group": entry["group"], "step": next(iter(steps.values())), "calibrations": steps,
+                          "curve": entry.get("curve", 0)}
+            if "gain" in entry:
+                out["gain_" + name] = jacobian.gain(*DIRECTIONS[name][:2], entry["gain"])
         else:  # a direction of the earlier file that no new one surpasses
             unit = pca["dir_" + name]
-            info[name] = {"unit": "sigma", "range": entry["range"], "group": entry["group"], "calibrations": {}}
+            info[name] = {"unit": "sigma", "range": entry["range"], "group": entry["group"]}
         out["dir_" + name] = unit.astype("f4")
         out["std_" + name] = np.float32(np.sqrt(((pca["pca_components"] @ unit * pca["pca_std"]) ** 2).sum())
-                                        if "gain" in entry else pca["std_" + name])
+                                        if "units" in entry else pca["std_" + name])
     out["info"] = np.frombuffer(json.dumps(info, indent=1).encode(), "u1")
     np.savez(args.output, **out)
 

@@ -6,6 +6,6 @@ pub mod measure;
 pub mod sefa;
 pub mod sliders;
 
-pub use crate::bundle::{Direction, DirectionInfo, Unit};
+pub use crate::bundle::{Direction, DirectionInfo, Gain, Unit};
 pub use direction::{Edit, StyleRange, apply};
 pub use generator::Generator;

@@ -25,12 +25,30 @@ pub struct Direction {
     pub sigma: f32,
     /// Unit, range and style layers.
     pub info: DirectionInfo,
+    /// How the effect differs between faces; `None`: not known.
+    pub gain: Option<Gain>,
+}
+
+/// The effect of a direction on a face with the latent w, relative to the mean effect: bias + ⟨slope, w⟩.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gain {
+    /// `[512]`.
+    pub slope: Vec<f32>,
+    /// Value at w = 0.
+    pub bias: f32,
+}
+
+impl Gain {
+    /// The gain at w, within the limits of what was measured.
+    pub fn at(&self, w: impl Iterator<Item = f32>) -> f32 {
+        (self.bias + w.zip(&self.slope).map(|(w, s)| w * s).sum::<f32>()).clamp(0.6, 1.6)
+    }
 }
 
 impl Direction {
     /// A direction in all style layers, with strengths in standard deviations of w.
     pub fn new(name: impl Into<String>, unit: Vec<f32>, sigma: f32) -> Direction {
-        Direction { name: name.into(), unit, sigma, info: DirectionInfo::default() }
+        Direction { name: name.into(), unit, sigma, info: DirectionInfo::default(), gain: None }
     }
 
     /// Length of the step in W that a strength of 1 makes.
@@ -50,7 +68,7 @@ pub struct Directions {
 
 impl Directions {
     /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
-    /// The optional array `info` is UTF-8 text: a JSON object of [`DirectionInfo`] by name.
+    /// The optional arrays `gain_NAME` `[513]` are slope and bias of a [`Gain`]. The optional array `info` is UTF-8 text: a JSON object of [`DirectionInfo`] by name.
     ///
     /// # Errors
     /// [`Error::Model`] for a missing array or a wrong shape; [`Error::Io`].
@@ -76,7 +94,24 @@ impl Directions {
             let unit: Array1<f32> = npz.by_name(&format!("dir_{name}")).map_err(|e| bad(name, &e))?;
             let sigma: Array0<f32> = npz.by_name(&format!("std_{name}")).map_err(|e| bad(name, &e))?;
             let info = info.remove(name).unwrap_or_default();
-            all.named.push(Direction { info, ..Direction::new(name, unit.to_vec(), sigma.into_scalar()) });
+            let gain = match names.iter().any(|n| n.strip_prefix("gain_") == Some(name)) {
+                true => {
+                    let values: Array1<f32> =
+                        npz.by_name(&format!("gain_{name}")).map_err(|e| bad(name, &e))?;
+                    let (bias, slope) = values
+                        .as_slice()
+                        .and_then(|v| v.split_last())
+                        .filter(|(_, slope)| slope.len() == unit.len())
+                        .ok_or_else(|| bad(name, &"its gain needs one more element than the direction"))?;
+                    Some(Gain { slope: slope.to_vec(), bias: *bias })
+                }
+                false => None,
+            };
+            all.named.push(Direction {
+                info,
+                gain,
+                ..Direction::new(name, unit.to_vec(), sigma.into_scalar())
+            });
         }
         if names.iter().any(|n| n == "pca_components") {
             let components: Array2<f32> =
@@ -116,6 +151,10 @@ impl Directions {
         for d in &self.named {
             npz.add_array(format!("dir_{}", d.name), &aview1(&d.unit)).map_err(|e| failed(&e))?;
             npz.add_array(format!("std_{}", d.name), &arr0(d.sigma)).map_err(|e| failed(&e))?;
+            if let Some(Gain { slope, bias }) = &d.gain {
+                let values: Array1<f32> = slope.iter().chain([bias]).copied().collect();
+                npz.add_array(format!("gain_{}", d.name), &values).map_err(|e| failed(&e))?;
+            }
         }
         let info: BTreeMap<&str, &DirectionInfo> = self.named.iter().map(|d| (&*d.name, &d.info)).collect();
         if info.values().any(|info| **info != DirectionInfo::default()) {

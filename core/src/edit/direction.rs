@@ -81,7 +81,7 @@ impl std::str::FromStr for StyleRange {
     }
 }
 
-/// ws `[n·512]` ← ws + Σ strength · step · unit, for a generator of images of `resolution` px.
+/// ws `[n·512]` ← ws + Σ a · step / gain(ws) · unit with a = [`DirectionInfo::steps`](crate::bundle::DirectionInfo::steps)(strength), for a generator of images of `resolution` px.
 ///
 /// Each direction changes its own style layers, or those of `layers` if given.
 ///
@@ -103,16 +103,24 @@ pub fn apply(
         )));
     }
     let resolutions = style_resolutions(count, resolution);
-    for (layer, (w, &resolution)) in ws.chunks_mut(dims).zip(&resolutions).enumerate() {
-        for (direction, strength) in steps {
-            let changed = match layers {
-                Some(StyleRange(range)) => range.contains(&layer),
-                None => direction.info.covers(resolution),
-            };
-            if changed {
-                let scale = strength * direction.step();
-                w.iter_mut().zip(&direction.unit).for_each(|(w, d)| *w += scale * d);
-            }
+    let changed = |direction: &Direction, layer: usize| match layers {
+        Some(StyleRange(range)) => range.contains(&layer),
+        None => direction.info.covers(resolutions[layer]),
+    };
+    // The gains are those of the face before all edits, so that the order of edits does not matter.
+    let mut scales = Vec::with_capacity(steps.len());
+    for (direction, strength) in steps {
+        let gain = direction.gain.as_ref().map_or(1.0, |gain| {
+            let own: Vec<&[f32]> =
+                ws.chunks(dims).enumerate().filter(|(l, _)| changed(direction, *l)).map(|(_, w)| w).collect();
+            let mean = |i: usize| own.iter().map(|w| w[i]).sum::<f32>() / own.len().max(1) as f32;
+            gain.at((0..dims).map(mean))
+        });
+        scales.push(direction.info.steps(*strength) * direction.step() / gain);
+    }
+    for (layer, w) in ws.chunks_mut(dims).enumerate() {
+        for ((direction, _), scale) in steps.iter().zip(&scales).filter(|((d, _), _)| changed(d, layer)) {
+            w.iter_mut().zip(&direction.unit).for_each(|(w, d)| *w += scale * d);
         }
     }
     Ok(())
@@ -121,7 +129,7 @@ pub fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::DirectionInfo;
+    use crate::bundle::{DirectionInfo, Gain};
 
     #[test]
     fn an_edit_moves_only_its_layers_by_sigma() {
@@ -147,6 +155,11 @@ mod tests {
         assert_eq!(ws, [0.0, 10.0, 10.0, 0.0, 0.0, 0.0]);
         apply(&mut ws, 1, 16, &[(&yaw, -2.0)], Some(&StyleRange(4..=5))).unwrap();
         assert_eq!(ws, [0.0, 10.0, 10.0, 0.0, -1.0, -1.0]);
+        // A face that turns twice as far needs half the step.
+        let yaw = Direction { gain: Some(Gain { slope: vec![0.1], bias: 0.5 }), ..yaw };
+        let mut ws = vec![10.0; 6];
+        apply(&mut ws, 1, 16, &[(&yaw, 3.0)], None).unwrap();
+        assert_eq!(ws, [10.0, 11.0, 11.0, 10.0, 10.0, 10.0]);
         let degrees: Edit = "yaw=20deg".parse().unwrap();
         degrees.check_unit(&yaw).unwrap();
         let error = Edit { direction: "smile".into(), ..degrees }

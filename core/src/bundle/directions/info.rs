@@ -62,6 +62,9 @@ pub struct DirectionInfo {
     /// Calibrations: sha256 of a generator's file, and the length of the step in W that one unit makes with it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub calibrations: BTreeMap<String, f32>,
+    /// Curvature c of the effect: a strength a makes a·(1 + c·a) steps.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub curve: f32,
     /// Whether the step was measured with the bundle's generator.
     #[serde(skip)]
     pub calibrated: bool,
@@ -76,12 +79,25 @@ impl Default for DirectionInfo {
             group: None,
             step: None,
             calibrations: BTreeMap::new(),
+            curve: 0.0,
             calibrated: false,
         }
     }
 }
 
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
+}
+
 impl DirectionInfo {
+    /// Number of steps that the strength makes, with a sign.
+    pub fn steps(&self, strength: f32) -> f32 {
+        let [min, max] = self.range;
+        // Outside the range the curve goes on as a straight line.
+        let inside = strength.clamp(min, max);
+        inside * (1.0 + self.curve * inside) + (strength - inside) * (1.0 + 2.0 * self.curve * inside)
+    }
+
     /// Whether style layers of `resolution` px are changed.
     pub fn covers(&self, resolution: usize) -> bool {
         self.resolutions.is_none_or(|[min, max]| (min..=max).contains(&resolution))
@@ -111,6 +127,8 @@ impl DirectionInfo {
             "its range does not include 0"
         } else if !self.step.iter().chain(self.calibrations.values()).all(positive) {
             "a step is not a positive number"
+        } else if !(self.curve.abs() * max.max(-min) < 0.5) {
+            "its curve is not monotonic in its range"
         } else if self.resolutions.is_some_and(|[min, max]| min > max) {
             "the smallest resolution is greater than the largest"
         } else {
@@ -166,6 +184,9 @@ mod tests {
         assert_eq!((info.step, info.calibrated), (Some(0.5), true));
         assert!(info.covers(32) && !info.covers(64));
         assert_eq!((info.from_sigmas(1.5), info.from_sigmas(-3.0)), (15.0, -30.0));
+        info.curve = 0.01;
+        assert_eq!((info.steps(0.0), info.steps(10.0), info.steps(-10.0)), (0.0, 11.0, -9.0));
+        assert_eq!(info.steps(31.0) - info.steps(30.0), 1.6);
         info.range = [1.0, 2.0];
         assert!(info.check("yaw").is_err());
     }
