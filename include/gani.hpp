@@ -152,11 +152,14 @@ struct Direction {
   std::string help;
   float min_strength;
   float max_strength;
+  std::string unit;
+  std::string group;
 
   /// A gani_direction_fn that appends to a std::vector<Direction>.
   static int append(const gani_direction *d, void *list) noexcept {
     static_cast<std::vector<Direction> *>(list)->push_back(
-        {d->name, d->named != 0, d->sigma, d->label, d->help, d->min_strength, d->max_strength});
+        {d->name, d->named != 0, d->sigma, d->label, d->help, d->min_strength, d->max_strength,
+         d->unit, d->group});
     return 1;
   }
 };

@@ -1,6 +1,7 @@
 //! Model bundles: the committed one, damaged files, and invalid manifests.
 
 use gani_core::bundle::{Bundle, Generator, Manifest, Mapping, write_manifest};
+use gani_core::edit::{Unit, sliders::SLIDERS};
 use gani_core::{Error, settings};
 use std::fs;
 use std::path::Path;
@@ -60,11 +61,20 @@ fn committed_bundle_opens_and_verifies() {
 #[test]
 fn directions_are_unit_vectors_with_a_standard_deviation() {
     let directions = Bundle::open("ffhq-64").unwrap().directions().unwrap();
-    assert_eq!((directions.named.len(), directions.pca.len()), (7, 80));
+    assert_eq!((directions.named.len(), directions.pca.len()), (SLIDERS.len(), 80));
     for d in directions.named.iter().chain(&directions.pca) {
         let norm: f32 = d.unit.iter().map(|v| v * v).sum();
         assert!((norm - 1.0).abs() < 1e-3 && d.sigma > 0.0, "{}: {norm}, {}", d.name, d.sigma);
     }
+    // The sliders, which hosts show before they open a model, agree with the file.
+    for slider in SLIDERS {
+        let info = &directions.get(slider.direction).unwrap().info;
+        assert_eq!((info.unit, info.range), (slider.unit, slider.info().range), "{}", slider.direction);
+        assert_eq!(info.group.as_deref(), Some(slider.group), "{}", slider.direction);
+    }
+    // Pose is calibrated for this generator, in its coarse layers.
+    let yaw = directions.get("yaw").unwrap();
+    assert!(yaw.info.unit == Unit::Deg && yaw.info.calibrated && !yaw.info.covers(64), "{:?}", yaw.info);
     // The principal components predict the standard deviation along a direction within 10 %.
     let smile = directions.get("smile").unwrap();
     assert!((directions.sigma_of(&smile.unit) / smile.sigma - 1.0).abs() < 0.1);

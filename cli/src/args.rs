@@ -8,7 +8,7 @@ pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 
 use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gani_core::edit::StyleRange;
+use gani_core::edit::{Edit, StyleRange};
 use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Method;
@@ -63,6 +63,8 @@ pub enum Command {
     Edit(EditArgs),
     /// Generate images
     Generate(GenerateArgs),
+    /// Show the directions of a model: name, unit, range and group
+    Directions(DirectionsArgs),
     /// Compare inversion methods on a folder of photos: fidelity, drift, editability and time, as an HTML page
     Evaluate(EvaluateArgs),
     /// Compare two images: MSE, LPIPS, MS-SSIM, ID
@@ -137,16 +139,17 @@ pub struct EditArgs {
     pub inversion: PathBuf,
     /// A direction and its strength in standard deviations: smile=1.5; pca.K and sefa.K are directions too. With --sheet
     /// only the name is needed
-    #[arg(long = "set", value_name = "NAME=SIGMA")]
+    #[arg(long = "set", value_name = "NAME=STRENGTH")]
     pub set: Vec<SetArg>,
-    /// Apply the edits only to these style layers, counted from 0
+    /// Apply the edits to these style layers, counted from 0, instead of each direction's own
     #[arg(long, value_name = "A-B")]
     pub layers: Option<StyleRange>,
     /// Use the generator without the tuned weights, for comparison
     #[arg(long)]
     pub untuned: bool,
-    /// Write a contact sheet of strengths from A to B σ, with a row for each --set (or for all directions of the model)
-    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    /// Write a contact sheet with a row for each --set (or for all directions of the model): strengths from A to B in the unit of
+    /// the direction, or its full range
+    #[arg(long, value_name = "A..B|full", allow_hyphen_values = true)]
     pub sheet: Option<Strengths>,
     /// Paste the edited face into this photo
     #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
@@ -168,6 +171,9 @@ pub struct GenerateArgs {
     /// A latent code in .npy format: w `[512]` or w+ `[n,512]`; sampled from the seed if omitted
     #[arg(long, value_name = "W.npy")]
     pub latent: Option<PathBuf>,
+    /// An edit, as for `gani edit`: smile=1.5, yaw=20
+    #[arg(long = "set", value_name = "NAME=STRENGTH")]
+    pub set: Vec<Edit>,
     /// Truncation ψ of the sampled latent code: 0 gives the mean face, 1 disables truncation
     #[arg(long, value_name = "P", default_value_t = 0.7)]
     pub psi: f32,
@@ -177,6 +183,31 @@ pub struct GenerateArgs {
     /// The output image
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+}
+
+#[derive(Args)]
+pub struct DirectionsArgs {
+    #[command(subcommand)]
+    pub action: DirectionsAction,
+}
+
+/// The subcommands of `gani directions`.
+#[derive(Subcommand)]
+pub enum DirectionsAction {
+    /// List the named directions
+    List,
+    /// Measure what the pose directions do to faces of the model: degrees asked and turned, and identity
+    Measure {
+        /// The directions; yaw and pitch if omitted
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Number of sampled faces
+        #[arg(short, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        n: u32,
+        /// Truncation ψ of the sampled faces
+        #[arg(long, value_name = "P", default_value_t = 0.7)]
+        psi: f32,
+    },
 }
 
 #[derive(Args)]

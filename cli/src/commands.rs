@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod completions;
+pub mod directions;
 pub mod doctor;
 pub mod edit;
 pub mod evaluate;

@@ -244,9 +244,36 @@ fn images_are_generated_from_latents_and_dumped_exactly() {
     assert_eq!(std::fs::read(path("b.npy")).unwrap(), std::fs::read(path("c.npy")).unwrap());
     let metrics = json(&["metrics", &path("b.png"), &path("c.png")]);
     assert_eq!(metrics["mse"].as_f64(), Some(0.0));
+    // Edits, in the unit of each direction.
+    let generate = |set: &str, to: &str| json(&["generate", "--psi", "0", "--set", set, "-o", &path(to)]);
+    generate("yaw=20", "e.png");
+    generate("yaw=20deg", "f.png");
+    assert_eq!(std::fs::read(path("e.png")).unwrap(), std::fs::read(path("f.png")).unwrap());
+    assert!(json(&["metrics", &path("e.png"), &path("c.png")])["mse"].as_f64() > Some(1e-3));
+    let text = fails(&["generate", "--set", "yaw=2sigma", "-o", &path("g.png")], 2);
+    assert!(text.contains("`yaw` in deg, not in sigma"), "{text}");
     ndarray_npy::write_npy(path("bad.npy"), &mean.slice(ndarray::s![..100]).to_owned()).unwrap();
     let text = fails(&["generate", "--latent", &path("bad.npy"), "-o", &path("d.png")], 1);
     assert!(text.contains("[100]") && text.contains("[512]"), "{text}");
+}
+
+#[test]
+fn directions_are_listed_with_unit_and_range() {
+    let listed = json(&["directions", "list"]);
+    let all = listed["directions"].as_array().unwrap();
+    let yaw = all.iter().find(|d| d["name"] == "yaw").unwrap();
+    assert_eq!((&yaw["unit"], &yaw["group"]), (&"deg".into(), &"pose".into()));
+    assert!(yaw["range"][1].as_f64() > Some(10.0) && yaw["calibrated"] == true, "{yaw}");
+    assert!(all.iter().any(|d| d["name"] == "smile" && d["unit"] == "sigma"));
+}
+
+#[test]
+fn a_pose_direction_turns_the_head_by_what_it_is_asked() {
+    let measured = json(&["directions", "measure", "yaw", "-n", "3"]);
+    for effect in measured["measured"].as_array().unwrap() {
+        let (asked, turned) = (effect["strength"].as_f64().unwrap(), effect["turned"][0].as_f64().unwrap());
+        assert!((turned / asked - 1.0).abs() < 0.4, "{effect}");
+    }
 }
 
 #[test]

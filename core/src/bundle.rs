@@ -14,7 +14,7 @@ mod search;
 mod statistics;
 
 pub use crate::util::files::sha256;
-pub use directions::{Direction, Directions};
+pub use directions::{Direction, DirectionInfo, Directions, Gain, Unit, style_resolutions};
 pub use ffhq_1024::make_ffhq_1024;
 pub use import::{ImportOptions, Imported, import};
 pub use make::{WeightPrecision, write_manifest};

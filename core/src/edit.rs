@@ -2,9 +2,10 @@
 
 mod direction;
 mod generator;
+pub mod measure;
 pub mod sefa;
 pub mod sliders;
 
-pub use crate::bundle::Direction;
+pub use crate::bundle::{Direction, DirectionInfo, Gain, Unit};
 pub use direction::{Edit, StyleRange, apply};
 pub use generator::Generator;

@@ -9,6 +9,7 @@ mod detector;
 mod finder;
 mod landmarks;
 mod paste;
+mod pose;
 mod template;
 
 pub use align::Alignment;
@@ -17,6 +18,7 @@ pub use detector::Detection;
 pub use finder::{Face, FaceChoice, FaceFinder};
 pub use landmarks::Landmarks;
 pub use paste::{PasteOptions, Region, paste, paste_into};
+pub use pose::HeadPose;
 
 #[cfg(test)]
 mod tests;

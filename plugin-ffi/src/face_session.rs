@@ -248,10 +248,10 @@ unsafe fn read_edits(edits: *const gani_edit, count: usize) -> Result<Vec<Edit>,
         // SAFETY: guaranteed by the caller.
         let direction = unsafe { boundary::required(edit.direction, "edits[].direction")? };
         if !edit.strength.is_finite() {
-            let text = format!("the strength of {direction} is {}; use -3 to 3", edit.strength);
+            let text = format!("the strength of {direction} is {}; use a finite number", edit.strength);
             return Err(FfiError::Core(gani_core::Error::Input(text)));
         }
-        Ok(Edit { direction: direction.into(), strength: edit.strength })
+        Ok(Edit::new(direction, edit.strength))
     };
     edits.iter().map(convert).collect()
 }

@@ -2,7 +2,8 @@
 
 use crate::boundary::{FfiError, c_string, guard};
 use crate::*;
-use gani_core::edit::sliders::{self, SLIDERS, STRENGTHS};
+use gani_core::edit::DirectionInfo;
+use gani_core::edit::sliders::{self, SLIDERS};
 use gani_core::invert::Stage;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::size_of;
@@ -17,9 +18,9 @@ pub unsafe extern "C" fn gani_face_direction_list(
 ) -> gani_status {
     guard("gani_face_direction_list", || {
         let each = each.ok_or_else(|| FfiError::null("each"))?;
-        for slider in &SLIDERS {
+        for slider in SLIDERS {
             // SAFETY: the caller's function and user_data.
-            if !unsafe { call_with_direction(each, user_data, slider.direction, 1, 0.0) } {
+            if !unsafe { call_with_direction(each, user_data, slider.direction, 1, 0.0, &slider.info()) } {
                 break;
             }
         }
@@ -50,8 +51,11 @@ pub(crate) unsafe fn call_with_direction(
     name: &str,
     named: u32,
     sigma: f32,
+    info: &DirectionInfo,
 ) -> bool {
     let (label, help) = (c_string(&sliders::label(name)), c_string(sliders::help(name)));
+    let (unit, group) = (c_string(info.unit.name()), c_string(info.group.as_deref().unwrap_or_default()));
+    let [min_strength, max_strength] = info.range;
     let name = c_string(name);
     let direction = gani_direction {
         struct_size: size_of::<gani_direction>(),
@@ -60,8 +64,10 @@ pub(crate) unsafe fn call_with_direction(
         sigma,
         label: label.as_ptr(),
         help: help.as_ptr(),
-        min_strength: *STRENGTHS.start(),
-        max_strength: *STRENGTHS.end(),
+        min_strength,
+        max_strength,
+        unit: unit.as_ptr(),
+        group: group.as_ptr(),
     };
     // SAFETY: guaranteed by the caller; the struct and its strings outlive the call.
     unsafe { each(&direction, user_data) != 0 }

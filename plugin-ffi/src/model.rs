@@ -146,7 +146,10 @@ pub unsafe extern "C" fn gani_model_list_directions(
         let named = all.named.iter().map(|d| (1, d)).chain(all.pca.iter().map(|d| (0, d)));
         for (named, direction) in named {
             // SAFETY: the caller's function and user_data.
-            if !unsafe { call_with_direction(each, user_data, &direction.name, named, direction.sigma) } {
+            let proceed = unsafe {
+                call_with_direction(each, user_data, &direction.name, named, direction.sigma, &direction.info)
+            };
+            if !proceed {
                 break;
             }
         }

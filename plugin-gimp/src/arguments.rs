@@ -1,7 +1,7 @@
 //! The arguments of the procedures, which are also the rows of their dialogs.
 
 use crate::host::{ArgumentKind, ArgumentSpec};
-use gani_core::edit::sliders::{SLIDERS, STRENGTHS, Slider};
+use gani_core::edit::sliders::{SLIDERS, Slider};
 
 /// Presets: name and label. The first is the default.
 const PRESETS: [(&str, &str); 3] = [
@@ -86,7 +86,7 @@ pub fn output() -> ArgumentSpec {
 pub fn sliders() -> Vec<ArgumentSpec> {
     let row = |slider: &Slider| {
         let label = with_mnemonic(slider.label, mnemonic(slider.direction));
-        strength(argument_name(slider.direction), label, slider.help, 0.0)
+        strength(argument_name(slider.direction), label, slider.help, slider.limit, 0.0)
     };
     SLIDERS.iter().map(row).collect()
 }
@@ -120,12 +120,13 @@ pub fn more() -> ArgumentSpec {
 /// directions of the face bundles instead of those of the chosen model.
 pub fn variations() -> Vec<ArgumentSpec> {
     let directions = SLIDERS.iter().map(|slider| (argument_name(slider.direction), slider.label));
-    let first = "Strength of the first layer, in standard deviations of the model's faces";
+    let first = "Strength of the first layer; 3 is the end of the direction's range, such as 3 standard deviations or 30 degrees";
     let last = "Strength of the last layer, which the preview shows";
+    let limit = 3.0;
     vec![
         choice("direction", "Dir_ection", "What changes from layer to layer", directions),
-        strength("from".into(), "_From".into(), first, -2.0),
-        strength("to".into(), "_To".into(), last, 2.0),
+        strength("from".into(), "_From".into(), first, limit, -2.0),
+        strength("to".into(), "_To".into(), last, limit, 2.0),
         ArgumentSpec {
             name: "layers".into(),
             label: "La_yers".into(),
@@ -145,8 +146,8 @@ pub fn direction(argument_name: &str) -> String {
     argument_name.replace('-', "_")
 }
 
-fn strength(name: String, label: String, help: &'static str, default: f64) -> ArgumentSpec {
-    let [min, max] = [STRENGTHS.start(), STRENGTHS.end()].map(|&strength| f64::from(strength));
+fn strength(name: String, label: String, help: &'static str, limit: f32, default: f64) -> ArgumentSpec {
+    let (min, max) = (-f64::from(limit), f64::from(limit));
     ArgumentSpec { name, label, help, kind: ArgumentKind::Double { min, max, default } }
 }
 
@@ -177,9 +178,10 @@ mod tests {
         let directions = bundle.directions().unwrap();
         let sliders = sliders();
         assert_eq!(sliders.len(), SLIDERS.len());
-        for (argument, slider) in sliders.iter().zip(&SLIDERS) {
+        for (argument, slider) in sliders.iter().zip(SLIDERS) {
             assert_eq!(argument.name, argument_name(slider.direction));
-            directions.get(&direction(&argument.name)).unwrap();
+            let info = &directions.get(&direction(&argument.name)).unwrap().info;
+            assert_eq!((info.unit, info.range), (slider.unit, slider.info().range), "{}", argument.name);
         }
         assert_eq!(sliders.len(), directions.named.len(), "a direction has no slider");
     }

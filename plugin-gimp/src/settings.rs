@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::host::LibGimp;
 use crate::host::handles::Config;
 use gani_core::edit::Edit;
+use gani_core::edit::sliders::{Slider, slider};
 use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Preset;
@@ -50,7 +51,7 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     for argument in sliders() {
         let strength = gimp.get_double(config, &argument.name) as f32;
         if strength != 0.0 {
-            edits.push(Edit { direction: direction(&argument.name), strength });
+            edits.push(edit(direction(&argument.name), strength));
         }
     }
     let more = gimp.get_string(config, "more");
@@ -60,13 +61,21 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     Ok(edits)
 }
 
-/// The edits of all layers of Face Variations, from the first to the last.
+/// A step along a direction, in the unit of its slider. A model whose directions have another unit refuses it.
+fn edit(direction: String, strength: f32) -> Edit {
+    let unit = slider(&direction).map(|slider| slider.unit);
+    Edit { unit, ..Edit::new(direction, strength) }
+}
+
+/// The edits of all layers of Face Variations, from the first to the last. Strengths of all directions have one scale: 3 is the end
+/// of the direction's range.
 pub fn read_variations(gimp: LibGimp, config: Config) -> Vec<Edit> {
     let (from, to) = (gimp.get_double(config, "from"), gimp.get_double(config, "to"));
     let count = gimp.get_int(config, "layers").max(2);
     let direction = direction(&gimp.get_string(config, "direction"));
     let strength = |i| (from + (to - from) * f64::from(i) / f64::from(count - 1)) as f32;
-    (0..count).map(|i| Edit { direction: direction.clone(), strength: strength(i) }).collect()
+    let info = slider(&direction).map(Slider::info).unwrap_or_default();
+    (0..count).map(|i| edit(direction.clone(), info.from_sigmas(strength(i)))).collect()
 }
 
 /// `smile +1.5, age −2`: edits as part of a layer name.

@@ -34,7 +34,7 @@ def error_messages():
     fails("a missing model: the message says how to get it", call(image, model="ffhq-1024"), "gani models fetch ffhq-1024")
     fails("an unknown model: the message lists the installed ones", call(image, model="faces"), "ffhq-64")
     fails("a face number that does not exist", call(image, face="8"), "only one face")
-    fails("an invalid edit", call(image, more="smile"), "NAME=SIGMA")
+    fails("an invalid edit", call(image, more="smile"), "NAME=STRENGTH")
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 450, 60, 60)
     fails("a selection without a face", call(image), "selection")
     check("errors change nothing", pixels(image.get_layers()[0]) == before and len(image.get_layers()) == 1)

@@ -50,7 +50,7 @@ pub fn command() -> Command {
             .arg(
                 Arg::new("assets").value_name("FOLDER")
                     .value_parser(value_parser!(PathBuf))
-                    .help("The folder with nets/ and directions/; without it models/ is not changed"),
+                    .help("The folder with nets/; without it models/ is not changed"),
             ),
         )
 }

@@ -79,18 +79,18 @@ impl FromStr for NamedFile {
     }
 }
 
-/// Whether `gani edit --set NAME=SIGMA` can select a direction with this name. A dot is reserved for `pca.K` and `sefa.K`.
+/// Whether `gani edit --set NAME=STRENGTH` can select a direction with this name. A dot is reserved for `pca.K` and `sefa.K`.
 fn is_direction_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// `NAME` or `NAME=SIGMA`: a direction of an edit.
+/// `NAME` or `NAME=STRENGTH`: an edit, or only its direction.
 #[derive(Clone)]
 pub struct SetArg {
     /// The direction.
     pub name: String,
-    /// The strength in σ, if given.
-    pub strength: Option<f32>,
+    /// The edit, if a strength is given.
+    pub edit: Option<Edit>,
 }
 
 impl FromStr for SetArg {
@@ -98,26 +98,34 @@ impl FromStr for SetArg {
 
     fn from_str(text: &str) -> Result<Self> {
         if !text.is_empty() && !text.contains('=') {
-            return Ok(SetArg { name: text.into(), strength: None });
+            return Ok(SetArg { name: text.into(), edit: None });
         }
         let edit: Edit = text.parse()?;
-        Ok(SetArg { name: edit.direction, strength: Some(edit.strength) })
+        Ok(SetArg { name: edit.direction.clone(), edit: Some(edit) })
     }
 }
 
-/// `A..B`: a range of edit strengths in σ.
+/// The strengths of a contact sheet: `A..B`, in the unit of each direction, or `full`, the range of each direction.
 #[derive(Clone, Copy)]
-pub struct Strengths(pub f32, pub f32);
+pub enum Strengths {
+    /// From A to B.
+    Between(f32, f32),
+    /// The range of each direction.
+    Full,
+}
 
 impl FromStr for Strengths {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if text == "full" {
+            return Ok(Strengths::Full);
+        }
         let ends = text.split_once("..").map(|(a, b)| (a.trim().parse::<f32>(), b.trim().parse::<f32>()));
         match ends {
-            Some((Ok(a), Ok(b))) if a < b && a.is_finite() && b.is_finite() => Ok(Strengths(a, b)),
+            Some((Ok(a), Ok(b))) if a < b && a.is_finite() && b.is_finite() => Ok(Strengths::Between(a, b)),
             _ => Err(Error::Input(format!(
-                "`{text}` is not a range; write A..B with A < B, for example -3..3"
+                "`{text}` is not a range; write A..B with A < B, for example -3..3, or full for the whole range of each direction"
             ))),
         }
     }

@@ -3,8 +3,7 @@
 use crate::args::{EditArgs, SetArg, Strengths};
 use crate::context::{Context, Failure, Outcome};
 use gani_core::Result;
-use gani_core::edit::Edit;
-use gani_core::edit::Generator;
+use gani_core::edit::{Edit, Generator, Unit};
 use gani_core::face::{EditedFace, Keep, PasteOptions, paste_edit};
 use gani_core::inversion::Inversion;
 use gani_core::model::Model;
@@ -19,6 +18,8 @@ use std::path::Path;
 const CELL: usize = 256;
 /// Maximum number of columns of a sheet.
 const COLUMNS: usize = 13;
+/// Number of columns of a sheet of full ranges.
+const FULL_COLUMNS: usize = 7;
 
 /// Renders the edited inversion and writes the output image.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
@@ -27,9 +28,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     let inversion = Inversion::open(&args.inversion)?;
     let model = context.model(Some(&inversion.info.bundle))?;
     let directions = model.directions()?;
-    for edit in edits.iter().filter(|e| !e.direction.starts_with("sefa.")) {
-        directions.get(&edit.direction).map_err(|e| Failure::Usage(e.to_string()))?;
-    }
+    check(&model, &edits)?;
     let editor = if args.untuned {
         inversion.check_model(model.bundle.name(), model.bundle.generator_sha256())?;
         Generator::untuned(&model)?
@@ -64,14 +63,32 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     )
 }
 
+/// Checks names and units of edits, and warns about strengths outside the range of a direction.
+pub fn check(model: &Model, edits: &[Edit]) -> std::result::Result<(), Failure> {
+    for edit in edits.iter().filter(|e| !e.direction.starts_with("sefa.")) {
+        let usage = |e: gani_core::Error| Failure::Usage(e.to_string());
+        let direction = model.directions()?.get(&edit.direction).map_err(usage)?;
+        edit.check_unit(direction).map_err(usage)?;
+        let ([min, max], unit) = (direction.info.range, direction.info.unit.symbol());
+        if !(min..=max).contains(&edit.strength) {
+            log::warn!(
+                "{}={} is outside the range of the direction, {min} to {max} {unit}: the face may change into another one",
+                edit.direction,
+                edit.strength
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The edits of `--set`. Only a sheet allows a direction without a strength.
 fn edits(set: &[SetArg], has_sheet: bool) -> std::result::Result<Vec<Edit>, Failure> {
-    let edit = |set: &SetArg| match set.strength {
+    let edit = |set: &SetArg| match &set.edit {
         None if !has_sheet => Err(Failure::Usage(format!(
-            "--set {0}: the strength is missing; write {0}=SIGMA, for example {0}=1.5",
+            "--set {0}: the strength is missing; write {0}=STRENGTH, for example {0}=1.5",
             set.name
         ))),
-        strength => Ok(Edit { direction: set.name.clone(), strength: strength.unwrap_or(1.0) }),
+        edit => Ok(edit.clone().unwrap_or_else(|| Edit::new(&set.name, 1.0))),
     };
     set.iter().map(edit).collect()
 }
@@ -127,21 +144,39 @@ fn sheet(
     editor: &Generator,
     inversion: &Inversion,
     names: &[String],
-    Strengths(from, to): Strengths,
+    strengths: Strengths,
 ) -> Result<RgbImage> {
-    // Steps of 1 σ if they fit, otherwise the maximum number of equal steps.
-    let span = (to - from).ceil() as usize;
-    let columns = if span < COLUMNS { span + 1 } else { COLUMNS };
-    let strength = |i: usize| from + (to - from) * i as f32 / (columns - 1) as f32;
+    // Steps of 1 unit if they fit, otherwise the maximum number of equal steps.
+    let columns = match strengths {
+        Strengths::Between(from, to) if (to - from).ceil() < COLUMNS as f32 => {
+            (to - from).ceil() as usize + 1
+        }
+        Strengths::Between(..) => COLUMNS,
+        Strengths::Full => FULL_COLUMNS,
+    };
     let mut cells = Vec::new();
     for name in names {
+        let info = editor.direction(name, args.layers.as_ref())?.info;
+        let [from, to] = match strengths {
+            Strengths::Between(from, to) => [from, to],
+            Strengths::Full => info.range,
+        };
         for i in 0..columns {
-            let edit = Edit { direction: name.clone(), strength: strength(i) };
+            let strength = from + (to - from) * i as f32 / (columns - 1) as f32;
+            let edit = Edit::new(name, strength);
             let ws = editor.apply_edits(&inversion.ws, &[edit], args.layers.as_ref())?;
-            let label = format!("{name} {:+}", (strength(i) * 10.0).round() / 10.0);
+            let label = format!("{name} {:+}{}", (strength * 10.0).round() / 10.0, suffix(info.unit));
             cells.push((label, editor.image(ws.view(), &context.cancel)?));
         }
     }
     let views: Vec<_> = cells.iter().map(|(label, image)| (label.as_str(), image.view())).collect();
     Ok(plot::contact_sheet(&views, columns, CELL))
+}
+
+/// The unit after a strength in a label: none for standard deviations.
+fn suffix(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Sigma => "",
+        Unit::Deg => " deg",
+    }
 }

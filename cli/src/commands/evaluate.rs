@@ -182,11 +182,13 @@ fn strip(
     inversion: &Inversion,
 ) -> Result<Option<image::RgbImage>> {
     let named = &model.directions()?.named;
-    let shown = SHOWN.into_iter().filter(|s| named.iter().any(|d| d.name == *s));
+    let shown = SHOWN.into_iter().filter_map(|s| named.iter().find(|d| d.name == s));
     let mut cells = Vec::new();
-    for (name, strength) in shown.flat_map(|name| STRIP.map(|strength| (name, strength))) {
-        let ws = tuned.apply_edits(&inversion.ws, &[Edit { direction: name.into(), strength }], None)?;
-        cells.push((format!("{name} {strength:+}"), tuned.image(ws.view(), &context.cancel)?));
+    for (direction, sigmas) in shown.flat_map(|direction| STRIP.map(|sigmas| (direction, sigmas))) {
+        let strength = direction.info.from_sigmas(sigmas);
+        let ws = tuned.apply_edits(&inversion.ws, &[Edit::new(&direction.name, strength)], None)?;
+        let label = format!("{} {:+}", direction.name, (strength * 10.0).round() / 10.0);
+        cells.push((label, tuned.image(ws.view(), &context.cancel)?));
     }
     let views: Vec<(&str, ArrayView4<'_, f32>)> = cells.iter().map(|(l, i)| (l.as_str(), i.view())).collect();
     Ok((!views.is_empty()).then(|| plot::contact_sheet(&views, STRIP.len(), 160)))

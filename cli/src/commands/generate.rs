@@ -27,7 +27,10 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
             "give a latent code with --latent, or import the model again with --mapping",
         )?,
     };
-    let image = Generator::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
+    let generator = Generator::untuned(&model)?;
+    super::edit::check(&model, &args.set)?;
+    let ws = generator.apply_edits(&ws, &args.set, None)?;
+    let image = generator.image(ws.view(), &Cancel::clone(&context.cancel))?;
     Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view())))
         .save(&args.output)?;
     if let Some(dump) = &args.dump {

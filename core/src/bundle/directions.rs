@@ -1,10 +1,15 @@
 //! Editing directions of a bundle: named attributes, and principal components of W.
 
+mod info;
+
+pub use info::{DirectionInfo, Unit, style_resolutions};
+
 use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::{Builder, Graph};
 use ndarray::{Array0, Array1, Array2, arr0, aview1};
 use ndarray_npy::{NpzReader, NpzWriter};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::Path;
@@ -16,8 +21,40 @@ pub struct Direction {
     pub name: String,
     /// Unit vector, `[512]`.
     pub unit: Vec<f32>,
-    /// Standard deviation of w along it: the unit of edit strengths.
+    /// Standard deviation of w along it.
     pub sigma: f32,
+    /// Unit, range and style layers.
+    pub info: DirectionInfo,
+    /// How the effect differs between faces; `None`: not known.
+    pub gain: Option<Gain>,
+}
+
+/// The effect of a direction on a face with the latent w, relative to the mean effect: bias + ⟨slope, w⟩.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gain {
+    /// `[512]`.
+    pub slope: Vec<f32>,
+    /// Value at w = 0.
+    pub bias: f32,
+}
+
+impl Gain {
+    /// The gain at w, within the limits of what was measured.
+    pub fn at(&self, w: impl Iterator<Item = f32>) -> f32 {
+        (self.bias + w.zip(&self.slope).map(|(w, s)| w * s).sum::<f32>()).clamp(0.6, 1.6)
+    }
+}
+
+impl Direction {
+    /// A direction in all style layers, with strengths in standard deviations of w.
+    pub fn new(name: impl Into<String>, unit: Vec<f32>, sigma: f32) -> Direction {
+        Direction { name: name.into(), unit, sigma, info: DirectionInfo::default(), gain: None }
+    }
+
+    /// Length of the step in W that a strength of 1 makes.
+    pub fn step(&self) -> f32 {
+        self.info.step.unwrap_or(self.sigma)
+    }
 }
 
 /// The directions of a bundle.
@@ -31,6 +68,7 @@ pub struct Directions {
 
 impl Directions {
     /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
+    /// The optional arrays `gain_NAME` `[513]` are slope and bias of a [`Gain`]. The optional array `info` is UTF-8 text: a JSON object of [`DirectionInfo`] by name.
     ///
     /// # Errors
     /// [`Error::Model`] for a missing array or a wrong shape; [`Error::Io`].
@@ -42,11 +80,38 @@ impl Directions {
         let mut npz = NpzReader::new(file).map_err(|e| bad("not an .npz file", &e))?;
         let mut names = npz.names().map_err(|e| bad("not an .npz file", &e))?;
         names.sort();
+        let mut info = match names.iter().any(|n| n == "info") {
+            true => {
+                let text: Array1<u8> = npz.by_name("info").map_err(|e| bad("info", &e))?;
+                serde_json::from_slice::<BTreeMap<String, DirectionInfo>>(&text.to_vec())
+                    .map_err(|e| bad("info", &e))?
+            }
+            false => BTreeMap::new(),
+        };
+        info.iter().try_for_each(|(name, info)| info.check(name)).map_err(|e| bad("info", &e))?;
         let mut all = Directions::default();
         for name in names.iter().filter_map(|n| n.strip_prefix("dir_")) {
             let unit: Array1<f32> = npz.by_name(&format!("dir_{name}")).map_err(|e| bad(name, &e))?;
             let sigma: Array0<f32> = npz.by_name(&format!("std_{name}")).map_err(|e| bad(name, &e))?;
-            all.named.push(Direction { name: name.into(), unit: unit.to_vec(), sigma: sigma.into_scalar() });
+            let info = info.remove(name).unwrap_or_default();
+            let gain = match names.iter().any(|n| n.strip_prefix("gain_") == Some(name)) {
+                true => {
+                    let values: Array1<f32> =
+                        npz.by_name(&format!("gain_{name}")).map_err(|e| bad(name, &e))?;
+                    let (bias, slope) = values
+                        .as_slice()
+                        .and_then(|v| v.split_last())
+                        .filter(|(_, slope)| slope.len() == unit.len())
+                        .ok_or_else(|| bad(name, &"its gain needs one more element than the direction"))?;
+                    Some(Gain { slope: slope.to_vec(), bias: *bias })
+                }
+                false => None,
+            };
+            all.named.push(Direction {
+                info,
+                gain,
+                ..Direction::new(name, unit.to_vec(), sigma.into_scalar())
+            });
         }
         if names.iter().any(|n| n == "pca_components") {
             let components: Array2<f32> =
@@ -55,10 +120,8 @@ impl Directions {
             if std.len() != components.nrows() {
                 return Err(bad("pca_std", &"its length differs from the number of components"));
             }
-            let component = |(k, (unit, &sigma)): (usize, (ndarray::ArrayView1<'_, f32>, &f32))| Direction {
-                name: format!("pca.{k}"),
-                unit: unit.to_vec(),
-                sigma,
+            let component = |(k, (unit, &sigma)): (usize, (ndarray::ArrayView1<'_, f32>, &f32))| {
+                Direction::new(format!("pca.{k}"), unit.to_vec(), sigma)
             };
             all.pca = components.rows().into_iter().zip(&std).enumerate().map(component).collect();
         }
@@ -88,6 +151,15 @@ impl Directions {
         for d in &self.named {
             npz.add_array(format!("dir_{}", d.name), &aview1(&d.unit)).map_err(|e| failed(&e))?;
             npz.add_array(format!("std_{}", d.name), &arr0(d.sigma)).map_err(|e| failed(&e))?;
+            if let Some(Gain { slope, bias }) = &d.gain {
+                let values: Array1<f32> = slope.iter().chain([bias]).copied().collect();
+                npz.add_array(format!("gain_{}", d.name), &values).map_err(|e| failed(&e))?;
+            }
+        }
+        let info: BTreeMap<&str, &DirectionInfo> = self.named.iter().map(|d| (&*d.name, &d.info)).collect();
+        if info.values().any(|info| **info != DirectionInfo::default()) {
+            let text = serde_json::to_vec(&info).map_err(|e| failed(&e))?;
+            npz.add_array("info", &aview1(&text)).map_err(|e| failed(&e))?;
         }
         if let Some(first) = self.pca.first() {
             let units: Vec<f32> = self.pca.iter().flat_map(|d| d.unit.iter().copied()).collect();

@@ -43,7 +43,7 @@ pub struct Manifest {
     /// Loss networks.
     #[serde(default, rename = "loss")]
     pub losses: Vec<Loss>,
-    /// Editing directions, an `.npz` with `dir_NAME`, `std_NAME`, `pca_components`, `pca_std`.
+    /// Editing directions, an `.npz` with `dir_NAME`, `std_NAME`, `pca_components`, `pca_std`, and optionally `info`.
     pub directions: Option<String>,
     /// Face networks.
     pub face: Option<Face>,

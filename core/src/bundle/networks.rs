@@ -134,12 +134,13 @@ impl Bundle {
         Ok(Some(builder.finish()?))
     }
 
-    /// Editing directions; empty if the bundle has none.
+    /// Editing directions, with the calibration for this generator if the file has one; empty if the bundle has none.
     pub fn directions(&self) -> Result<Directions> {
-        match &self.manifest.directions {
-            Some(file) => Directions::read(&self.path(file)),
-            None => Ok(Directions::default()),
-        }
+        let Some(file) = &self.manifest.directions else { return Ok(Directions::default()) };
+        let mut all = Directions::read(&self.path(file))?;
+        let generator = self.generator_sha256();
+        all.named.iter_mut().for_each(|d| d.info.select_calibration(generator));
+        Ok(all)
     }
 
     /// ONNX models of the face detector, the landmark network and the identity network for evaluation, in this order. `None` for

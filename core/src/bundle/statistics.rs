@@ -67,10 +67,9 @@ impl Samples {
         let eigen = SymmetricEigen::new(covariance);
         let mut order: Vec<usize> = (0..dims).collect();
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let component = |(k, &i): (usize, &usize)| Direction {
-            name: format!("pca.{k}"),
-            unit: eigen.eigenvectors.column(i).iter().map(|&v| v as f32).collect(),
-            sigma: eigen.eigenvalues[i].max(0.0).sqrt() as f32,
+        let component = |(k, &i): (usize, &usize)| {
+            let unit = eigen.eigenvectors.column(i).iter().map(|&v| v as f32).collect();
+            Direction::new(format!("pca.{k}"), unit, eigen.eigenvalues[i].max(0.0).sqrt() as f32)
         };
         order.iter().take(COMPONENTS).enumerate().map(component).collect()
     }

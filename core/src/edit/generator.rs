@@ -66,10 +66,10 @@ impl Generator {
         as_image(generator.get("image")?)
     }
 
-    /// `ws` moved by `edits`, in the style layers of `layers` (`None`: all).
+    /// `ws` moved by `edits`, in the style layers of each direction, or in `layers`.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown direction, or layers that the generator does not have.
+    /// [`Error::Input`] for an unknown direction, another unit than the direction's, or layers that the generator does not have.
     pub fn apply_edits(
         &self,
         ws: &Array2<f32>,
@@ -78,11 +78,12 @@ impl Generator {
     ) -> Result<Array2<f32>> {
         let directions: Vec<Direction> =
             edits.iter().map(|e| self.direction(&e.direction, layers)).collect::<Result<_>>()?;
+        edits.iter().zip(&directions).try_for_each(|(edit, direction)| edit.check_unit(direction))?;
         let steps: Vec<_> = directions.iter().zip(edits).map(|(d, e)| (d, e.strength)).collect();
         let mut ws = ws.as_standard_layout().into_owned();
         let dims = ws.ncols();
         if let Some(values) = ws.as_slice_mut() {
-            apply(values, dims, &steps, layers)?;
+            apply(values, dims, self.model.resolution(), &steps, layers)?;
         }
         Ok(ws)
     }

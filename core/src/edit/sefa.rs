@@ -37,7 +37,7 @@ pub fn directions(
         // The sign of an eigenvector is arbitrary. Fix it, so that `sefa.0=2` means the same everywhere.
         let largest = unit.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
         unit.iter_mut().for_each(|v| *v *= largest.signum());
-        Direction { name: format!("sefa.{k}"), sigma: sigma_of(&unit), unit }
+        Direction::new(format!("sefa.{k}"), unit.clone(), sigma_of(&unit))
     };
     Ok(order.iter().take(count).enumerate().map(direction).collect())
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// Number of latents for drift, sampled from the seeds 0, 1, …
 pub const LATENTS: u64 = 32;
-/// Strength of the measured edits in σ, in both directions.
+/// Strength of the measured edits, in both directions: in σ, where 3 is the end of the direction's range.
 pub const STRENGTH: f32 = 2.0;
 
 /// Mean distance of G(w, θ') from G(w, θ) over [`LATENTS`] latents w = f(z), at 256 px.
@@ -30,8 +30,8 @@ pub struct Drift {
 pub struct Editability {
     /// Name of the direction.
     pub direction: String,
-    /// Change of the attribute in the image for each σ of the edit, before and after tuning. The attribute is measured with the
-    /// encoder E as ⟨E(x) − w̄, d⟩/σ, so 1 means that the edit has its full effect. `None` without an encoder.
+    /// Change of the attribute in the image for each unit of the edit, before and after tuning. The attribute is measured with the
+    /// encoder E as ⟨E(x) − w̄, d⟩/step, so 1 means that the edit has its full effect. `None` without an encoder.
     #[serde(rename = "moved")]
     pub attribute_change: Option<[f64; 2]>,
     /// Preservation of identity by an edit of ±[`STRENGTH`] σ: mean ID to the unedited image, before and after tuning.
@@ -116,19 +116,21 @@ impl GeneratorProbe {
         };
         let unedited = features(&generator.image(inversion.ws.view(), cancel)?)?;
         let effect = |direction: &Direction| {
+            let strengths = [-STRENGTH, STRENGTH].map(|sigmas| direction.info.from_sigmas(sigmas));
             let edited = |strength| {
-                let edit = Edit { direction: direction.name.clone(), strength };
+                let edit = Edit::new(&direction.name, strength);
                 let ws = generator.apply_edits(&inversion.ws, &[edit], None)?;
                 generator.image(ws.view(), cancel)
             };
-            let (less, more) = (edited(-STRENGTH)?, edited(STRENGTH)?);
+            let (less, more) = (edited(strengths[0])?, edited(strengths[1])?);
             let attribute = |image: &Array4<f32>| attribute(&self.model, image.view(), direction, cancel);
             let attributes = attribute(&less)?.zip(attribute(&more)?);
             let similarity = |image: &Array4<f32>| -> Result<Option<f64>> {
                 Ok(features(image)?.zip(unedited.as_ref()).map(|(a, b)| metrics::cosine(&a, b)))
             };
             Ok(Effect {
-                attribute_change: attributes.map(|(less, more)| (more - less) / f64::from(2.0 * STRENGTH)),
+                attribute_change: attributes
+                    .map(|(less, more)| (more - less) / f64::from(strengths[1] - strengths[0])),
                 identity: similarity(&less)?.zip(similarity(&more)?).map(|(a, b)| (a + b) / 2.0),
             })
         };
@@ -196,7 +198,7 @@ pub fn reset_peak_memory() {
     }
 }
 
-/// The attribute of `direction` in an image `[1,3,H,W]`, measured with the encoder: ⟨E(x) − w̄, d⟩/σ. `None` without an encoder.
+/// The attribute of `direction` in an image `[1,3,H,W]`, measured with the encoder: ⟨E(x) − w̄, d⟩/step. `None` without an encoder.
 fn attribute(
     model: &Model,
     image: ArrayView4<'_, f32>,
@@ -212,7 +214,7 @@ fn attribute(
         .mean_axis(ndarray::Axis(0))
         .ok_or_else(|| Error::Model("the encoder's output ws has no style layer".into()))?;
     let along = mean.iter().zip(&w_avg).zip(&direction.unit).map(|((w, m), d)| f64::from((w - m) * d));
-    Ok(Some(along.sum::<f64>() / f64::from(direction.sigma)))
+    Ok(Some(along.sum::<f64>() / f64::from(direction.step())))
 }
 
 #[cfg(test)]

@@ -38,8 +38,7 @@ pub struct gani_direction {
     pub name: *const c_char,
     /// 1 for a semantic direction, 0 for a principal component.
     pub named: u32,
-    /// Standard deviation of the latents along this direction; the unit of gani_edit.strength. 0 in
-    /// gani_face_direction_list().
+    /// Standard deviation of the latents along this direction. 0 in gani_face_direction_list().
     pub sigma: f32,
     /// Label of the slider, for display.
     pub label: *const c_char,
@@ -49,6 +48,10 @@ pub struct gani_direction {
     pub min_strength: f32,
     /// Upper end of the slider's range, as a strength. The default is 0.
     pub max_strength: f32,
+    /// Unit of gani_edit.strength: "sigma" for standard deviations, "deg" for degrees of rotation of the head.
+    pub unit: *const c_char,
+    /// Group of sliders: "pose", "expression", "face", "light"; "" for a direction without a group.
+    pub group: *const c_char,
 }
 
 /// Options of gani_model_open().

@@ -3,7 +3,7 @@
 from . import strings
 from .qt import QDoubleSpinBox, QFormLayout, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QSlider, Qt, QWidget
 
-STEPS = 100  # slider steps per σ
+STEPS = 300  # slider steps on each side of 0
 
 
 def group(title, rows):
@@ -19,28 +19,34 @@ def group(title, rows):
 
 
 class Strength(QWidget):
-    """A slider with a number field, for the strength of an engine.Direction in σ. Calls `changed()` when the value changes."""
+    """A slider with a number field, for the strength of an engine.Direction. Calls `changed()` when the value changes."""
 
     def __init__(self, direction, tip, changed, value=0.0):
         super().__init__()
         self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
-        self.slider.setRange(round(direction.minimum * STEPS), round(direction.maximum * STEPS))
         self.slider.setMinimumWidth(200)
-        self.number.setRange(direction.minimum, direction.maximum)
-        self.number.setSingleStep(0.1)
         self.number.setDecimals(2)
+        self.set_direction(direction)
         for widget in (self.slider, self.number):
             widget.setToolTip(tip)
         self.number.setValue(value)
-        self.slider.setValue(round(value * STEPS))
-        self.slider.valueChanged.connect(lambda step: self.number.setValue(step / STEPS))
-        self.number.valueChanged.connect(lambda value: self.slider.setValue(round(value * STEPS)))
+        self.slider.setValue(round(value * self.steps))
+        self.slider.valueChanged.connect(lambda step: self.number.setValue(step / self.steps))
+        self.number.valueChanged.connect(lambda value: self.slider.setValue(round(value * self.steps)))
         self.number.valueChanged.connect(lambda _: changed())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.slider, 1)
         row.addWidget(self.number)
         self.setFocusProxy(self.number)
+
+    def set_direction(self, direction):
+        """Adapts range and unit."""
+        self.steps = STEPS / max(-direction.minimum, direction.maximum)
+        self.slider.setRange(round(direction.minimum * self.steps), round(direction.maximum * self.steps))
+        self.number.setRange(direction.minimum, direction.maximum)
+        self.number.setSingleStep(1.0 if direction.unit == "deg" else 0.1)
+        self.number.setSuffix(strings.SUFFIXES.get(direction.unit, ""))
 
     def value(self):
         return self.number.value()
@@ -54,7 +60,7 @@ class Sliders(QWidget):
 
     def __init__(self, directions, changed):
         super().__init__()
-        self.changed, self.rows = changed, {}
+        self.changed, self.rows, self.directions = changed, {}, None
         self.form = QFormLayout(self)
         self.form.setContentsMargins(0, 0, 0, 0)
         self.reset = QPushButton("Re&set")
@@ -70,8 +76,9 @@ class Sliders(QWidget):
 
     def set_directions(self, directions):
         """Replaces the sliders. A direction that had a slider before keeps its value."""
-        if list(self.rows) == [direction.name for direction in directions]:
+        if self.directions == directions:
             return
+        self.directions = directions
         values = {name: row.value() for name, row in self.rows.items()}
         for row in self.rows.values():
             self.form.removeRow(row)
@@ -88,5 +95,5 @@ class Sliders(QWidget):
         self.changed()
 
     def edits(self):
-        """The edits of all sliders that are not 0, [(direction, σ)]."""
+        """The edits of all sliders that are not 0, [(direction, strength)]."""
         return [(name, row.value()) for name, row in self.rows.items() if row.value()]

@@ -43,7 +43,7 @@ class FaceDialog(QDialog):
         raise NotImplementedError
 
     def preview_edits(self):
-        """The edits that the preview shows, [(direction, σ)]. May raise library.GaniError."""
+        """The edits that the preview shows, [(direction, strength)]. May raise library.GaniError."""
         raise NotImplementedError
 
     def all_edits(self):

@@ -8,8 +8,8 @@ from . import library as L
 # An installed bundle: name, size of the generator's images in pixels, why it cannot be opened ("" if it can).
 Bundle = namedtuple("Bundle", "name width height problem")
 
-# A semantic direction: name, label and tooltip of its slider, and the slider's range in σ.
-Direction = namedtuple("Direction", "name label help minimum maximum")
+# A semantic direction: name, label and tooltip of its slider, the slider's range, and the unit of strengths ("sigma" or "deg").
+Direction = namedtuple("Direction", "name label help minimum maximum unit")
 
 # Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown), and sometimes
 # a preview of the face: RGB bytes [height, width, 3], else None.
@@ -79,7 +79,7 @@ def _directions(enumerate_directions):
         direction = direction.contents
         if direction.named:
             found.append(Direction(direction.name.decode(), direction.label.decode(), direction.help.decode(),
-                                   direction.min_strength, direction.max_strength))
+                                   direction.min_strength, direction.max_strength, direction.unit.decode()))
         return int(direction.named)  # principal components come after the semantic directions
 
     L.check(L.load(), enumerate_directions(L.DIRECTION_FN(each)))
@@ -170,7 +170,7 @@ class FaceSession:
         return bytes(out.data)
 
     def paste(self, edits, picture, keep):
-        """Pastes the face with edits, [(direction, strength in σ)], into Pixels of the inverted image, where their mask
+        """Pastes the face with edits, [(direction, strength in its unit)], into Pixels of the inverted image, where their mask
         allows it. keep: L.KEEP_…, what stays of the image.
 
         Returns x, y, width, height of a rectangle that contains all changed pixels.

@@ -34,7 +34,8 @@ class ModelOptions(C.Structure):
 
 class Direction(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("named", C.c_uint32), ("sigma", C.c_float),
-                ("label", C.c_char_p), ("help", C.c_char_p), ("min_strength", C.c_float), ("max_strength", C.c_float)]
+                ("label", C.c_char_p), ("help", C.c_char_p), ("min_strength", C.c_float), ("max_strength", C.c_float),
+                ("unit", C.c_char_p), ("group", C.c_char_p)]
 
 
 class ImageDesc(C.Structure):
@@ -103,7 +104,7 @@ FUNCTIONS = {
 }
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
-SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 48, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
+SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 64, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
          PasteOptions: 16, Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 

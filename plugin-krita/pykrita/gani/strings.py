@@ -22,6 +22,7 @@ FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
 NEW_FACE = ("This face is new. Invert it once to preview edits here. This takes a few minutes, and later edits reuse the "
             "result. OK inverts it, too.")
+SUFFIXES = {"deg": "°", "sigma": ""}  # of numbers in fields, by the unit of a direction
 READY = "This face is ready. The preview follows the sliders."
 STOPPED = "Stopped. Nothing was changed."
 NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
@@ -76,15 +77,15 @@ def format_strength(strength):
 
 
 def parse_edits(text):
-    """Edits from the text field Further edits, [(direction, σ)]. Raises L.GaniError for an invalid word."""
+    """Edits from the text field Further edits, [(direction, strength)]. Raises L.GaniError for an invalid word."""
     edits = []
     for word in text.replace(",", " ").replace(";", " ").split():
         name, _, strength = word.partition("=")
         try:
-            value = float(strength)
+            value = float(strength.rstrip("°").removesuffix("deg").removesuffix("sigma"))
         except ValueError:
             value = math.nan
         if not name or not math.isfinite(value):
-            raise L.GaniError("`{}` is not an edit. Write NAME=SIGMA, for example smile=1.5.".format(word))
+            raise L.GaniError("`{}` is not an edit. Write NAME=STRENGTH, for example smile=1.5.".format(word))
         edits.append((name, value))
     return edits

@@ -6,6 +6,9 @@ from .dialog import FaceDialog
 from .qt import QComboBox, QSpinBox
 
 
+DEFAULT = 2 / 3  # default strengths, as a part of the range
+
+
 class FaceVariations(FaceDialog):
     """One direction in equal steps between two strengths. Only the last layer is visible."""
 
@@ -14,12 +17,15 @@ class FaceVariations(FaceDialog):
     def build_edits(self):
         self.direction, self.layers = QComboBox(), QSpinBox()
         self.direction.setToolTip("The property that differs between the layers")
-        directions = engine.face_directions()
-        self.set_directions(directions)
-        self.direction.currentIndexChanged.connect(lambda _: self.preview())
-        self.first = Strength(directions[0], "Strength of the first layer, in standard deviations of the model's faces",
-                              self.preview, -2.0)
-        self.last = Strength(directions[0], "Strength of the last layer, which is shown in the preview", self.preview, 2.0)
+        self.directions = engine.face_directions()
+        first = self.directions[0]
+        self.unit = first.unit
+        self.first = Strength(first, "Strength of the first layer, in the unit of the direction", self.preview,
+                              first.minimum * DEFAULT)
+        self.last = Strength(first, "Strength of the last layer, which is shown in the preview", self.preview,
+                             first.maximum * DEFAULT)
+        self.add_items()
+        self.direction.currentIndexChanged.connect(self.on_direction)
         self.layers.setRange(2, 13)
         self.layers.setValue(5)
         self.layers.setToolTip("Number of layers")
@@ -27,11 +33,26 @@ class FaceVariations(FaceDialog):
                               ("La&yers", self.layers)))
 
     def set_directions(self, directions):
-        names = [direction.name for direction in directions]
-        if names != [self.direction.itemData(i) for i in range(self.direction.count())]:
+        if directions != self.directions:
+            self.directions = directions
             self.direction.clear()
-            for direction in directions:
-                self.direction.addItem(direction.label, direction.name)
+            self.add_items()
+
+    def add_items(self):
+        for direction in self.directions:
+            self.direction.addItem(direction.label, direction.name)
+
+    def on_direction(self, index):
+        """Adapts the ranges to the chosen direction, and the strengths in proportion."""
+        if not 0 <= index < len(self.directions):
+            return
+        direction = self.directions[index]
+        if direction.unit != self.unit:
+            self.unit = direction.unit
+            for field, value in ((self.first, direction.minimum), (self.last, direction.maximum)):
+                field.set_direction(direction)
+                field.set(value * DEFAULT)
+        self.preview()
 
     def preview_edits(self):
         return [(self.direction.currentData(), self.last.value())]

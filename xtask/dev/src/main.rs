@@ -15,7 +15,7 @@ use xtask::steps;
 enum Task {
     /// Regenerate include/gani.h and the committed models
     Regenerate {
-        /// The folder with nets/ and directions/
+        /// The folder with nets/
         assets: Option<PathBuf>,
     },
     /// Report the placement of every node of every graph by ONNX Runtime's CUDA provider

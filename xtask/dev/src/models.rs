@@ -13,14 +13,14 @@ use std::path::Path;
 /// Input resolution of the stored loss networks. They are converted to other resolutions when they are read.
 const LOSS_RESOLUTION: usize = 256;
 
-/// Builds `models/common` and `models/ffhq-64` from the folder `assets` (`nets/`, `directions/`).
+/// Builds `models/common` and `models/ffhq-64` from the folder `assets` (`nets/`).
 pub fn regenerate(assets: &Path, models: &Path) -> Result<(), String> {
     common(assets, &models.join("common"))
         .and_then(|()| ffhq_64(assets, &models.join("ffhq-64")))
         .map_err(|error| format!("cannot build the models from {}: {error}", assets.display()))
 }
 
-/// The networks that all face bundles share.
+/// The networks that all face bundles share. The directions, `directions.npz`, are learned: see `bench/directions/README.md`.
 fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let nets = assets.join("nets");
@@ -41,7 +41,6 @@ fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     for name in ["blazeface.onnx", "facemesh.onnx"] {
         fs::write(to.join(name), fs::read(nets.join(name))?)?;
     }
-    fs::write(to.join("directions.npz"), fs::read(assets.join("directions").join("ffhq.npz"))?)?;
     Ok(())
 }
 

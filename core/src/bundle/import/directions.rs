@@ -40,7 +40,7 @@ impl Importer<'_> {
         // After all files are read: without samples, σ comes from the principal components of one of them.
         for (name, unit) in units {
             let sigma = self.sigma(&name, &unit, w, &all);
-            all.named.push(Direction { name, unit, sigma });
+            all.named.push(Direction::new(name, unit, sigma));
         }
         if let Some(wrong) = all.named.iter().chain(&all.pca).find(|d| d.unit.len() != w.mean.len()) {
             return Err(Error::Input(format!(
@@ -159,7 +159,7 @@ fn components(path: &Path, [mean, comp, std]: [&Tensor; 3], w_dim: usize) -> Res
             )));
         }
         let unit = unit(path, &[w_dim], row.to_vec(), w_dim)?;
-        Ok(Direction { name: format!("pca.{i}"), unit, sigma })
+        Ok(Direction::new(format!("pca.{i}"), unit, sigma))
     };
     comp.chunks(w_dim).zip(std).enumerate().map(component).collect()
 }
