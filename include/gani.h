@@ -104,6 +104,17 @@ enum gani_preset GANI_U32 {
 };
 GANI_ENUM(gani_preset)
 
+// What an edit keeps of the photo inside the face's square.
+enum gani_keep GANI_U32 {
+  // Everything that the edit does not change: hair, background, and the texture of skin.
+  GANI_KEEP_ALL = 0,
+  // The same, but only around the face. The face itself is the generator's.
+  GANI_KEEP_BACKGROUND = 1,
+  // Nothing: the whole square is the generator's.
+  GANI_KEEP_NONE = 2,
+};
+GANI_ENUM(gani_keep)
+
 // Use of the inversion cache, which is indexed by the face's pixels, the model and the options.
 enum gani_cache_mode GANI_U32 {
   // Read and write the cache.
@@ -341,6 +352,18 @@ typedef struct gani_rect {
   uint32_t height;
 } gani_rect;
 
+// Options of gani_face_session_paste_with() and gani_face_session_preview(). If all fields except struct_size are zero: those
+// of gani_face_session_paste().
+typedef struct gani_paste_options {
+  // sizeof(gani_paste_options), set by the caller.
+  size_t struct_size;
+  // A gani_keep.
+  uint32_t keep;
+  // Width of the soft border of the face's square as a fraction of its side, up to 0.5; 0 for 0.1, negative for a hard
+  // border.
+  float feather;
+} gani_paste_options;
+
 // Description of an inverted face.
 typedef struct gani_face_session_info {
   // sizeof(gani_face_session_info), set by the caller.
@@ -459,14 +482,32 @@ gani_status gani_face_session_render(const struct gani_face_session *session,
                                      struct gani_image *out);
 
 // Pastes the face with `edits` applied into `photo`, at the position where it was found. `photo` must show the inverted
-// photo at its original size, in any layout and sample type. Pixels outside the face's square, pixels whose mask is 0,
-// and alpha keep their exact values. `changed` may be NULL; otherwise it receives a rectangle that contains all changed
-// pixels. GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
+// photo at its original size, in any layout and sample type. Pixels that the edits do not change, pixels outside the
+// face's square, pixels whose mask is 0, and alpha keep their exact values. Runs the generator once, and at the first
+// call once more. `changed` may be NULL; otherwise it receives a rectangle that contains all changed pixels.
+// GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
 gani_status gani_face_session_paste(const struct gani_face_session *session,
                                     const struct gani_edit *edits,
                                     size_t count,
                                     struct gani_image *photo,
                                     struct gani_rect *changed);
+
+// As gani_face_session_paste(), with options: what stays of the photo, and how soft the border is. `options` may be NULL.
+gani_status gani_face_session_paste_with(const struct gani_face_session *session,
+                                         const struct gani_edit *edits,
+                                         size_t count,
+                                         const struct gani_paste_options *options,
+                                         struct gani_image *photo,
+                                         struct gani_rect *changed);
+
+// Draws the face's square of `photo` as gani_face_session_paste_with() would change it, without its mask and border, to the
+// whole of `out`. `photo` is not modified. For previews.
+gani_status gani_face_session_preview(const struct gani_face_session *session,
+                                      const struct gani_edit *edits,
+                                      size_t count,
+                                      const struct gani_paste_options *options,
+                                      const struct gani_image *photo,
+                                      struct gani_image *out);
 
 // Opens an inversion file written by gani_face_session_save() or `gani invert` and stores a new handle in `session`.
 // GANI_ERROR_INPUT if it was made with another generator. On failure, *session is NULL.
@@ -502,6 +543,7 @@ GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_invert_options) == 80, "ga
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_progress");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_edit) == 16, "gani_edit");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_paste_options) == 16, "gani_paste_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_rect) == 16, "gani_rect");
 #undef GANI_STATIC_ASSERT
 #endif

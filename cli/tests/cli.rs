@@ -78,6 +78,15 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the border of the photo changed");
     assert!((0..512).any(|x| (0..512).any(|y| changed(x, y))), "nothing changed");
 
+    // Without an edit, the photo stays as it is; with --keep none, the generator's face is pasted.
+    let unedited = |name: &str, extra: &[&str]| {
+        let path = out(name);
+        json(&[&["edit", &inversion, "--set", "smile=0", "--paste-into", PHOTO, "-o", &path], extra].concat());
+        image::open(&path).unwrap().to_rgb8()
+    };
+    assert_eq!(unedited("same.png", &[]), photo);
+    assert_ne!(unedited("face.png", &["--keep", "none", "--feather", "0.2"]), photo);
+
     // The contents of the inversion file.
     let inside = json(&["inspect", &inversion]);
     assert_eq!((&inside["kind"], &inside["bundle"]), (&"inversion".into(), &"ffhq-64".into()));

@@ -80,7 +80,13 @@ pub trait Api {
         on_progress: &mut dyn FnMut(Event) -> bool,
     ) -> Result<Self::Face, Failure>;
     fn render(face: &Self::Face, edits: &[(&str, f32)]) -> Result<Vec<u8>, Failure>;
-    fn paste(face: &Self::Face, edits: &[(&str, f32)], into: &mut Picture) -> Result<[u32; 4], Failure>;
+    /// `keep` is a gani_keep.
+    fn paste(
+        face: &Self::Face,
+        edits: &[(&str, f32)],
+        keep: u32,
+        into: &mut Picture,
+    ) -> Result<[u32; 4], Failure>;
     fn info(face: &Self::Face) -> Info;
     fn save(face: &Self::Face, path: &Path) -> Result<(), Failure>;
     fn open_face(model: &Self::Model, path: &Path) -> Result<Self::Face, Failure>;
@@ -109,7 +115,10 @@ fn workflow<A: Api>() -> (Vec<u8>, Vec<u8>, Vec<Direction>) {
     let edited = A::render(&face, &smile).unwrap();
     assert_eq!(edited, A::render(&cached_face, &smile).unwrap());
     assert_ne!(edited, A::render(&face, &[]).unwrap());
-    let pasted = paste_left_half::<A>(&face, &smile, &picture);
+    let pasted = [0, 1, 2].map(|keep| paste_left_half::<A>(&face, &smile, keep, &picture)).concat();
+    let mut unchanged = picture.clone();
+    A::paste(&face, &[("smile", 0.0)], 0, &mut unchanged).unwrap();
+    assert!(unchanged.rgb == picture.rgb, "an edit of strength 0 changes the photo");
 
     // Save and reopen.
     let file = folder.path().join("face.safetensors");
@@ -162,10 +171,10 @@ fn invert_twice<A: Api>(model: &A::Model, picture: &Picture, cache: &Path) -> [A
 }
 
 /// Pastes with the left half of the face selected. Checks which pixels change, and returns all pixels.
-fn paste_left_half<A: Api>(face: &A::Face, edits: &[(&str, f32)], picture: &Picture) -> Vec<u8> {
+fn paste_left_half<A: Api>(face: &A::Face, edits: &[(&str, f32)], keep: u32, picture: &Picture) -> Vec<u8> {
     let mut pasted = picture.clone();
     pasted.mask = Some((0..512 * 512).map(|i| if i % 512 < 224 { 255 } else { 0 }).collect());
-    let [x, y, width, height] = A::paste(face, edits, &mut pasted).unwrap();
+    let [x, y, width, height] = A::paste(face, edits, keep, &mut pasted).unwrap();
     let mut changed = 0;
     for (i, (old, new)) in picture.rgb.chunks(3).zip(pasted.rgb.chunks(3)).enumerate() {
         let (px, py) = (i as u32 % 512, i as u32 / 512);
@@ -227,7 +236,7 @@ fn errors<A: Api>() {
     let options = Options { aligned: true, iterations: 1, cache: Some(&file), ..FEW_STEPS };
     let face = invert(&crop, options).unwrap();
     assert_eq!(A::info(&face).alignment, None);
-    fails(A::paste(&face, &[], &mut crop.clone()).map(drop), "input", "aligned crop");
+    fails(A::paste(&face, &[], 0, &mut crop.clone()).map(drop), "input", "aligned crop");
     fails(A::render(&face, &[("smlie", 1.0)]).map(drop), "input", "did you mean `smile`");
     fails(A::render(&face, &[("sefa.9999", 1.0)]).map(drop), "input", "sefa.0 to sefa.511");
     fails(A::open_face(&model, &file).map(drop), "model", "not a gani inversion");

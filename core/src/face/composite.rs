@@ -246,7 +246,7 @@ fn masks(change: &FloatImage) -> Grid<2> {
     masks.blur(cells(RIM_BLUR))
 }
 
-/// The mean of `value(pixel, cell)` over the pixels of each of `side` × `side` cells.
+/// The mean of `value(pixel, cell)` over pixels of each of `side` × `side` cells: over all, or a quarter of them in large images.
 fn cell_means<const C: usize>(
     image: &FloatImage,
     side: usize,
@@ -254,8 +254,9 @@ fn cell_means<const C: usize>(
 ) -> Grid<C> {
     let mut grid = Grid { side, cells: vec![[0.0; C]; side * side] };
     let mut counts = vec![0.0f32; side * side];
-    for (y, row) in image.data.chunks(image.width).enumerate() {
-        for (x, pixel) in row.iter().enumerate() {
+    let step = if image.width >= 2 * side { 2 } else { 1 };
+    for (y, row) in image.data.chunks(image.width).enumerate().step_by(step) {
+        for (x, pixel) in row.iter().enumerate().step_by(step) {
             let cell = y * side / image.height * side + x * side / image.width;
             let value = value(pixel, cell);
             grid.cells[cell].iter_mut().zip(value).for_each(|(sum, v)| *sum += v);

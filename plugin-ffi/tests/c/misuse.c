@@ -88,6 +88,12 @@ static void null_pointers(gani_model *model, gani_image *photo, gani_face_sessio
   FAILS(gani_face_session_render(face, NULL, 1, photo), GANI_ERROR_MISUSE, "edits is NULL");
   FAILS(gani_face_session_paste(NULL, NULL, 0, photo, NULL), GANI_ERROR_MISUSE, "NULL");
   FAILS(gani_face_session_paste(face, NULL, 0, NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  gani_paste_options paste = {.struct_size = sizeof paste, .keep = 3};
+  FAILS(gani_face_session_paste_with(face, NULL, 0, &paste, photo, NULL), GANI_ERROR_MISUSE, "gani_keep");
+  FAILS(gani_face_session_preview(face, NULL, 0, NULL, photo, NULL), GANI_ERROR_MISUSE, "NULL");
+  paste.keep = GANI_KEEP_NONE;
+  paste.feather = 0.7f;
+  FAILS(gani_face_session_paste_with(face, NULL, 0, &paste, photo, NULL), GANI_ERROR_INPUT, "feather");
   gani_edit nameless = {NULL, 1.0f};
   FAILS(gani_face_session_render(face, &nameless, 1, photo), GANI_ERROR_MISUSE, "direction");
   CHECK(gani_model_free(NULL) == GANI_OK && gani_image_free(NULL) == GANI_OK);

@@ -209,12 +209,21 @@ impl Api for CAbi {
         })
     }
 
-    fn paste(face: &Self::Face, edits: &[(&str, f32)], into: &mut Picture) -> Result<[u32; 4], Failure> {
+    fn paste(
+        face: &Self::Face,
+        edits: &[(&str, f32)],
+        keep: u32,
+        into: &mut Picture,
+    ) -> Result<[u32; 4], Failure> {
         let image = wrap(into.rgb.as_mut_ptr(), [into.width, into.height], into.mask.as_ref());
         let mut rect = gani_rect::default();
-        // SAFETY: live handles, an array of this many edits, a struct of this function.
+        let options = gani_paste_options { struct_size: size_of::<gani_paste_options>(), keep, feather: 0.0 };
+        // SAFETY: live handles, an array of this many edits, structs of this function.
         check(with_edits(edits, |edits, n| unsafe {
-            gani_face_session_paste(face.0.0, edits, n, image.0, &mut rect)
+            match keep {
+                0 => gani_face_session_paste(face.0.0, edits, n, image.0, &mut rect),
+                _ => gani_face_session_paste_with(face.0.0, edits, n, &options, image.0, &mut rect),
+            }
         }))?;
         Ok([rect.x, rect.y, rect.width, rect.height])
     }

@@ -3,7 +3,7 @@
 use crate::{Api, Direction, Event, Failure, Info, Options, Picture};
 use gani_core::Error;
 use gani_core::edit::{Edit, Generator};
-use gani_core::face::{FaceChoice, PasteOptions};
+use gani_core::face::{FaceChoice, Keep, PasteOptions};
 use gani_core::face_session::{FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
 use gani_core::inversion::Inversion;
@@ -121,13 +121,18 @@ impl Api for RustApi {
         Ok(image_from_crop(image.view()).into_raw())
     }
 
-    fn paste(face: &FaceSession, given: &[(&str, f32)], into: &mut Picture) -> Result<[u32; 4], Failure> {
+    fn paste(
+        face: &FaceSession,
+        given: &[(&str, f32)],
+        keep: u32,
+        into: &mut Picture,
+    ) -> Result<[u32; 4], Failure> {
         let mut paste = || {
             let image = face.image(&edits(given))?;
             let (frame, width, height) = (frame(into), into.width, into.height);
             let mask = into.mask.as_deref().map(|m| selection(width, height, width as usize, m));
             let mut pixels = ImageMut::new(frame, PixelsMut::U8(&mut into.rgb))?;
-            let options = PasteOptions { mask: mask.transpose()?, ..PasteOptions::default() };
+            let options = PasteOptions { mask: mask.transpose()?, keep: Keep::ALL[keep as usize], ..PasteOptions::default() };
             face.paste_image(image.view(), &mut pixels, &options)
         };
         let region = paste().map_err(failure)?;
