@@ -234,8 +234,7 @@ typedef struct gani_direction {
   const char *name;
   // 1 for a semantic direction, 0 for a principal component.
   uint32_t named;
-  // Standard deviation of the latents along this direction; the unit of gani_edit.strength. 0 in
-  // gani_face_direction_list().
+  // Standard deviation of the latents along this direction. 0 in gani_face_direction_list().
   float sigma;
   // Label of the slider, for display.
   const char *label;
@@ -245,6 +244,10 @@ typedef struct gani_direction {
   float min_strength;
   // Upper end of the slider's range, as a strength. The default is 0.
   float max_strength;
+  // Unit of gani_edit.strength: "sigma" for standard deviations, "deg" for degrees of rotation of the head.
+  const char *unit;
+  // Group of sliders: "pose", "expression", "face", "light"; "" for a direction without a group.
+  const char *group;
 } gani_direction;
 
 // Receives one direction. `direction` and its strings are valid during the call. Return 0 to stop the enumeration.
@@ -336,7 +339,7 @@ typedef struct gani_invert_options {
 typedef struct gani_edit {
   // Name of a direction: one from gani_model_list_directions(), or "sefa.K" with K from 0.
   const char *direction;
-  // Strength in standard deviations; -3 to 3 is the useful range.
+  // Strength in the unit of the direction, gani_direction.unit; its range is the useful one.
   float strength;
 } gani_edit;
 
@@ -535,7 +538,7 @@ gani_status gani_face_session_free(struct gani_face_session *session);
 #define GANI_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 56, "gani_bundle_info");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 48, "gani_direction");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 64, "gani_direction");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_options) == 40, "gani_model_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_model_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 56, "gani_image_desc");

@@ -37,7 +37,7 @@ def but(name, *lists):
 # Direction: attribute, blocks, weight of what must stay, attributes that must stay.
 DIRECTIONS = {
     "yaw": ("yaw", (0, 1), .3, but("yaw", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "brows", "lips", "face_width", "jaw", "nose_width"])),
-    "pitch": ("pitch", (0, 1), .05, but("pitch", ["yaw", "roll"], MOUTH, ["side_light"], ALWAYS, ["eyes_open", "nose_width", "jaw", "face_width"])),
+    "pitch": ("pitch", (0, 1), .3, but("pitch", ["yaw", "roll"], MOUTH, ["side_light"], ALWAYS, ["eyes_open", "nose_width", "jaw", "face_width"])),
     "smile": ("smile", (0, 1), .2, but("smile", POSE, LIGHT, ALWAYS, ["eyes_open", "brows", "face_width"])),
     "mouth_open": ("mouth_open", (0, 1), .1, but("mouth_open", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "brows", "nose_width"])),
     "eyes_open": ("eyes_open", (0, 1), .2, but("eyes_open", POSE, MOUTH, LIGHT, ALWAYS, ["nose_width", "jaw", "face_width", "lips"])),

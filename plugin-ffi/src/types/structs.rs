@@ -210,7 +210,7 @@ pub struct gani_face_session_info {
 pub struct gani_edit {
     /// Name of a direction: one from gani_model_list_directions(), or "sefa.K" with K from 0.
     pub direction: *const c_char,
-    /// Strength in standard deviations; -3 to 3 is the useful range.
+    /// Strength in the unit of the direction, gani_direction.unit; its range is the useful one.
     pub strength: f32,
 }
 

@@ -4,6 +4,7 @@
 The library provides the labels of sliders and stages; see engine.face_directions and engine.stage_label.
 """
 import math
+import re
 
 from . import engine, library as L
 
@@ -22,6 +23,7 @@ FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
 NEW_FACE = ("This face is new. Invert it once to preview edits here. This takes a few minutes, and later edits reuse the "
             "result. OK inverts it, too.")
+UNIT = re.compile("(°|deg|σ|sigma)$")  # after a strength; the unit of the direction is meant
 SUFFIXES = {"deg": "°", "sigma": ""}  # of numbers in fields, by the unit of a direction
 READY = "This face is ready. The preview follows the sliders."
 STOPPED = "Stopped. Nothing was changed."
@@ -82,7 +84,7 @@ def parse_edits(text):
     for word in text.replace(",", " ").replace(";", " ").split():
         name, _, strength = word.partition("=")
         try:
-            value = float(strength.rstrip("°").removesuffix("deg").removesuffix("sigma"))
+            value = float(UNIT.sub("", strength))
         except ValueError:
             value = math.nan
         if not name or not math.isfinite(value):

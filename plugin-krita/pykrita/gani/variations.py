@@ -19,7 +19,7 @@ class FaceVariations(FaceDialog):
         self.direction.setToolTip("The property that differs between the layers")
         self.directions = engine.face_directions()
         first = self.directions[0]
-        self.unit = first.unit
+        self.scale = first.unit, first.minimum, first.maximum
         self.first = Strength(first, "Strength of the first layer, in the unit of the direction", self.preview,
                               first.minimum * DEFAULT)
         self.last = Strength(first, "Strength of the last layer, which is shown in the preview", self.preview,
@@ -43,12 +43,13 @@ class FaceVariations(FaceDialog):
             self.direction.addItem(direction.label, direction.name)
 
     def on_direction(self, index):
-        """Adapts the ranges to the chosen direction, and the strengths in proportion."""
+        """Adapts ranges and strengths to a direction of another unit or range."""
         if not 0 <= index < len(self.directions):
             return
         direction = self.directions[index]
-        if direction.unit != self.unit:
-            self.unit = direction.unit
+        scale = direction.unit, direction.minimum, direction.maximum
+        if scale != self.scale:
+            self.scale = scale
             for field, value in ((self.first, direction.minimum), (self.last, direction.maximum)):
                 field.set_direction(direction)
                 field.set(value * DEFAULT)
