@@ -1,6 +1,6 @@
-"""gani against PyTorch on this machine: `cargo xtask bench` runs it, see README.md.
+"""Compares gani with PyTorch on this machine. `cargo xtask bench` runs it; see README.md.
 
-Same weights, same inputs, same number of threads; gani and its peers in turn, each measurement a process of its own.
+All programs use the same weights, inputs and number of threads. Each measurement is a separate process.
 Writes results.json, table.md and steps.png to the folder `--out`.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE / "peers"))
 
-# Peers: options of peers/measure.py, and the parts that say something of them: modules and optimisers do not blur, and all that
-# is compiled of a step are its two gradients.
+# Peers: options of peers/measure.py, and the parts that they affect. Modules and optimizers do not blur, and torch.compile only
+# affects the two gradients of a step.
 PEERS = {
     "PyTorch": ([], ["forward", "gradient", "modules", "gani", "direct"]),
     "PyTorch, compiled": (["--compile"], ["forward", "gradient"]),
@@ -31,7 +31,7 @@ PARTS = {
     "gani": "GANI step",
     "direct": "direct step",
 }
-SAME = 2e-3  # relative, between gani and its peers
+TOLERANCE = 2e-3  # relative difference between gani and its peers
 
 
 class Bench:
@@ -42,7 +42,7 @@ class Bench:
         self.results = json.loads(self.file.read_text()) if self.file.exists() else {}
 
     def measure(self, key, command):
-        """The JSON that a command prints; kept, so that a second run goes on where the first one ended."""
+        """Runs a command and stores the JSON that it prints. Results of an earlier run are reused."""
         if key not in self.results:
             print(">", key, flush=True)
             done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, text=True)
@@ -60,7 +60,7 @@ class Bench:
         return [sys.executable, HERE / "peers" / "measure.py", *arguments, "--threads", self.a.threads, "--device", self.a.device]
 
     def step(self, size):
-        """Every part of a step of StyleGAN2, full width, random weights."""
+        """All parts of a step of StyleGAN2 at full width with random weights."""
         import torch
         from stylegan2 import random_checkpoint
 
@@ -75,7 +75,7 @@ class Bench:
         self.parts(f"StyleGAN2 {size} px", folder, ["--checkpoint", checkpoint], ["--checkpoint", checkpoint], PEERS)
 
     def mobile(self):
-        """The same of MobileStyleGAN."""
+        """All parts of a step of MobileStyleGAN."""
         folder = self.folder / "mobilestylegan"
         folder.mkdir(exist_ok=True)
         self.inputs(folder, 1024, styles=23)
@@ -97,16 +97,16 @@ class Bench:
                 if part not in known or name not in self.a.peers:
                     continue
                 theirs = self.measure(f"{label}: {part}: {name}", self.torch("step", part, *torch, *options, *more))
-                for figure in ["loss", "gradient_norm"] if ours and theirs and part == "gradient" else []:
-                    a, b = ours[figure], theirs[figure]
-                    assert abs(a - b) <= SAME * abs(b), f"{label}: {name} has another {figure}: {b}, gani {a}"
+                for metric in ["loss", "gradient_norm"] if ours and theirs and part == "gradient" else []:
+                    a, b = ours[metric], theirs[metric]
+                    assert abs(a - b) <= TOLERANCE * abs(b), f"{label}: {metric} is {b} in {name}, but {a} in gani"
 
     def reach(self):
         """Time to LPIPS 0.03 and 0.01 on a photograph at 1024 px: gani, and PTI in PyTorch from the same w."""
         photo = HERE.parent / "tests" / "data" / "astronaut.png"
         gani = lambda preset, *more: self.gani("reach", photo, "--model", "ffhq-1024", "--preset", preset, "--until", self.a.until, *more)
         folder = self.folder / "reach"
-        if not (folder / "target.npy").exists():  # the last that is written
+        if not (folder / "target.npy").exists():  # the last file written
             folder.mkdir(exist_ok=True)
             subprocess.run([str(c) for c in gani("fast", "--dump", folder)], check=True, stdout=subprocess.DEVNULL)
         self.measure("reach: gani, fast", gani("fast"))
@@ -115,7 +115,7 @@ class Bench:
         self.measure("reach: gani, paper", gani("paper"))
 
     def edit(self):
-        """`gani edit` from a cold start, and the same in PyTorch: loading, one image at 1024 px, the file."""
+        """`gani edit` from a cold start, and the same in PyTorch: load, render an image at 1024 px, write the file."""
         photo, folder = HERE.parent / "tests" / "data" / "astronaut.png", self.folder / "edit"
         inversion = folder / "astronaut.safetensors"
         if not inversion.exists():
@@ -137,16 +137,16 @@ class Bench:
             self.results[key] = {"seconds": seconds[1:]}
             self.file.write_text(json.dumps(self.results, indent=1))
 
-    # ---- what it says ---------------------------------------------------------------------------------------------------
+    # ---- reports ---------------------------------------------------------------------------------------------------
 
     def labels(self, part=""):
-        """Generators that were measured (in a part), by family and size."""
+        """Measured generators (in one part, if given), sorted by family and size."""
         keys = [key.split(": ") for key in self.results if key.count(": ") == 2]
         found = {key[0] for key in keys if part in ("", key[1])}
         return sorted(found, key=lambda label: (label.startswith("Mobile"), int(label.split()[1])))
 
     def table(self):
-        """Markdown: medians of gani, and how many times as long the peers take."""
+        """Markdown table: median times of gani, and the ratios of the peers' times to them."""
         peers = list(PEERS)
         lines = ["| | part | gani | " + " | ".join(f"{p} / gani" for p in peers) + " | gani MB | PyTorch MB |", "|---|---|--:|" + "--:|" * (len(peers) + 2)]
         for label in self.labels():
@@ -174,13 +174,13 @@ class Bench:
             if key.endswith(": gradient: gani") and "flops" in r and forward:
                 rate = r["flops"] / statistics.median(r["seconds"])
                 share = rate / forward["matrix_flops_per_second"]
-                lines += ["", f"{key.split(': ')[0]}: Eq. 1 and ∂L/∂θ run at {rate / 1e9:.0f} GFLOP/s, {share:.0%} of what a large MatMul reaches."]
+                lines += ["", f"{key.split(': ')[0]}: Eq. 1 and ∂L/∂θ run at {rate / 1e9:.0f} GFLOP/s, {share:.0%} of the rate of a large MatMul."]
         text = "\n".join(lines) + "\n"
         (self.folder / "table.md").write_text(text)
         print(text)
 
     def plot(self):
-        """Bars: gradient and steps by size, gani and its peers."""
+        """Bar chart: gradient and steps by size, for gani and its peers."""
         import matplotlib
 
         matplotlib.use("Agg")
@@ -206,14 +206,14 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--program", required=True, help="gani-bench")
-    parser.add_argument("--gani", required=True, help="the program gani")
-    parser.add_argument("--bundle", required=True, help="the folder of ffhq-1024")
+    parser.add_argument("--program", required=True, help="the gani-bench executable")
+    parser.add_argument("--gani", required=True, help="the gani executable")
+    parser.add_argument("--bundle", required=True, help="folder of the model ffhq-1024")
     parser.add_argument("--out", required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
+    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` stops")
     parser.add_argument("--parts", nargs="*", default=list(PARTS))
     parser.add_argument("--peers", nargs="*", default=list(PEERS))
     parser.add_argument("--only", nargs="*", default=["64", "256", "512", "1024", "mobile", "edit", "reach"])

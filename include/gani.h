@@ -1,18 +1,20 @@
-/* gani.h - put a photographed face inside a generator and edit it there.
+/* gani.h - invert a photographed face into a generator and edit it there.
  *
- * Made from plugin-ffi/src by `cargo xtask regenerate`; do not edit. A first program is in docs/c-api.md.
+ * Generated from plugin-ffi/src by `cargo xtask regenerate`; do not edit. docs/c-api.md is an introduction.
  *
- * Calls     Functions that can fail return a gani_status; gani_last_error() has the text, with cause and fix, for the
- *           last failure on this thread. No call aborts or unwinds into the host. Callbacks must not unwind either: no
- *           C++ exception and no longjmp may leave them.
- * Handles   gani_model, gani_inversion and gani_image are handles: never look behind them. A handle that was freed, or
- *           is none, gives GANI_ERROR_MISUSE. Every handle is freed by its _free function, in any order.
- * Threads   All functions may be called from any thread at any time, with the same handles too. Calls on one image
- *           take turns; runs of one network take turns. Freeing a handle while another thread uses it is safe: what
- *           it stands for lives until that call ends. Callbacks run on the calling thread, but for the log.
- * Strings   are UTF-8 and end with NUL. Those that are given are needed during the call only.
- * Structs   that begin with struct_size: set it to sizeof. All other bytes zero are the defaults, so that
- *           `gani_invert_options options = {.struct_size = sizeof options};` is complete.
+ * Errors    Functions that can fail return a gani_status. gani_last_error() returns the message of the last failure on
+ *           the calling thread, with cause and fix. No call aborts or unwinds into the host. Callbacks must not unwind
+ *           either: no C++ exception and no longjmp may leave them.
+ * Handles   gani_model, gani_image and gani_face_session are opaque handles, not pointers to memory. Functions that
+ *           create one take a pointer to where it is stored. The caller owns it and frees it with the matching _free
+ *           function; the order does not matter. A freed or invalid handle gives GANI_ERROR_MISUSE.
+ * NULL      A NULL pointer gives GANI_ERROR_MISUSE unless the function or field says that it may be NULL.
+ * Threads   All functions may be called from any thread, also with the same handles. Calls on the same image are
+ *           serialized, and so are runs of the same network. A handle may be freed while another thread uses it: the
+ *           object lives until that call returns. Callbacks run on the calling thread, except for log messages.
+ * Strings   are UTF-8 and end with NUL. Strings passed to a function are needed only during the call.
+ * Structs   that begin with struct_size: set it to sizeof the struct. In option structs, zero selects the default for
+ *           every other field, so `gani_invert_options options = {.struct_size = sizeof options};` is complete.
  * Enums     are passed as uint32_t.
  */
 #ifndef GANI_H
@@ -32,214 +34,226 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The version of this ABI. It changes when programs must be compiled again; functions and fields may be added without.
+// Version of this ABI. It changes when programs must be recompiled; adding functions or fields does not change it.
 #define GANI_ABI_VERSION 1
 
-// In place of a count where 0 means "the preset's": none at all.
-#define GANI_NONE UINT32_MAX
+// An explicit count of zero, for fields where 0 means "the preset's value".
+#define GANI_COUNT_ZERO UINT32_MAX
 
-// What became of a call. The text for people is gani_last_error().
+// Result of a call. gani_last_error() returns the message for the user.
 enum gani_status GANI_U32 {
-  // It worked.
+  // Success.
   GANI_OK = 0,
-  // What was given cannot be used: a picture without a face, a value out of range, an unknown name.
+  // An argument or image is unusable: no face found, a value out of range, an unknown name.
   GANI_ERROR_INPUT = 1,
-  // A network, bundle or inversion file is damaged or does not fit.
+  // A network, bundle or inversion file is damaged or inconsistent.
   GANI_ERROR_MODEL = 2,
-  // gani does not do this.
+  // The operation or format is not supported.
   GANI_ERROR_UNSUPPORTED = 3,
-  // Larger than gani handles.
+  // The input exceeds a size limit.
   GANI_ERROR_LIMITS = 4,
-  // ONNX Runtime or the device: missing, or a run failed.
+  // ONNX Runtime or the device is unavailable, or running a network failed.
   GANI_ERROR_RUNTIME = 5,
-  // The file system refused.
+  // A file could not be read or written.
   GANI_ERROR_IO = 6,
-  // The progress callback said so. Nothing was changed.
+  // The progress callback cancelled the call. Nothing was changed.
   GANI_CANCELLED = 7,
-  // The call itself is wrong: NULL, a handle that was freed or is none, a struct_size or number that cannot be.
+  // The call is invalid: a NULL pointer, an invalid or freed handle, a wrong struct_size, an unknown enum value.
   GANI_ERROR_MISUSE = 8,
-  // A fault in gani. The call had no effect; please report the text.
+  // A bug in gani. The call had no effect; please report the message.
   GANI_ERROR_INTERNAL = 9,
 };
 GANI_ENUM(gani_status)
 
-// The channels of a pixel, in their order in memory. Alpha is straight, not premultiplied, and always kept.
+// Channels of a pixel in memory order. Alpha is straight (not premultiplied) and never modified.
 enum gani_layout GANI_U32 {
-  // Grey.
-  GANI_GREY = 1,
-  // Grey, alpha.
-  GANI_GREY_ALPHA = 2,
+  // Gray.
+  GANI_LAYOUT_GRAY = 1,
+  // Gray, alpha.
+  GANI_LAYOUT_GRAY_ALPHA = 2,
   // Red, green, blue.
-  GANI_RGB = 3,
+  GANI_LAYOUT_RGB = 3,
   // Red, green, blue, alpha.
-  GANI_RGBA = 4,
+  GANI_LAYOUT_RGBA = 4,
   // Blue, green, red, alpha.
-  GANI_BGRA = 5,
+  GANI_LAYOUT_BGRA = 5,
 };
 GANI_ENUM(gani_layout)
 
-// What a channel is. Values are sRGB-encoded.
+// Type of one channel value. Values are sRGB-encoded.
 enum gani_sample GANI_U32 {
   // uint8_t, 0 to 255.
-  GANI_U8 = 1,
+  GANI_SAMPLE_U8 = 1,
   // uint16_t, 0 to 65535.
-  GANI_U16 = 2,
-  // float, 0.0 to 1.0; what lies beyond is kept where nothing is pasted.
-  GANI_F32 = 3,
+  GANI_SAMPLE_U16 = 2,
+  // float, 0.0 to 1.0. Values outside this range are preserved where nothing is pasted.
+  GANI_SAMPLE_F32 = 3,
 };
 GANI_ENUM(gani_sample)
 
-// How thoroughly to invert.
+// Trade-off between time and quality of an inversion.
 enum gani_preset GANI_U32 {
-  // The default, which is GANI_PRESET_FAST in a host: people wait for it.
+  // The default: GANI_PRESET_FAST.
   GANI_PRESET_DEFAULT = 0,
-  // A fifth of the steps.
+  // Fewer tuning steps, for interactive use.
   GANI_PRESET_FAST = 1,
-  // The best result.
+  // The lowest reconstruction error; takes about three times as long.
   GANI_PRESET_BEST = 2,
-  // The paper's settings, literally.
+  // The method and settings published in the GANI paper, for comparison.
   GANI_PRESET_PAPER = 3,
 };
 GANI_ENUM(gani_preset)
 
-// Whether inversions are kept and found again by the content of the face.
-enum gani_cache GANI_U32 {
-  // They are, in the folder given or the user's cache folder.
+// Use of the inversion cache, which is indexed by the face's pixels, the model and the options.
+enum gani_cache_mode GANI_U32 {
+  // Read and write the cache.
   GANI_CACHE_ON = 0,
-  // They are not.
+  // Do not use the cache.
   GANI_CACHE_OFF = 1,
 };
-GANI_ENUM(gani_cache)
+GANI_ENUM(gani_cache_mode)
 
-// What the work is at.
+// Stage of an inversion, in the order in which they run.
 enum gani_stage GANI_U32 {
-  // Finding the face.
+  // Finds and aligns the face.
   GANI_STAGE_FIND = 1,
-  // Loading networks; a first estimate.
+  // Loads the networks and encodes the face into an initial latent.
   GANI_STAGE_PREPARE = 2,
-  // Improving the latent.
+  // Refines the latent by gradient descent.
   GANI_STAGE_REFINE = 3,
-  // Tuning the generator to the face: the long part.
+  // Tunes the generator's weights to the face; usually the longest stage.
   GANI_STAGE_TUNE = 4,
-  // Measuring the result.
+  // Computes the metrics of the result.
   GANI_STAGE_FINISH = 5,
 };
 GANI_ENUM(gani_stage)
 
-// How much a log line matters.
+// Severity of a log message.
 enum gani_log_level GANI_U32 {
-  // No lines.
+  // No messages.
   GANI_LOG_OFF = 0,
-  // Something failed.
+  // An operation failed.
   GANI_LOG_ERROR = 1,
-  // Something was left out, such as a cache that cannot be written.
+  // An operation succeeded in part, for example without writing the cache.
   GANI_LOG_WARNING = 2,
-  // What is loaded from where.
+  // Which files are loaded.
   GANI_LOG_INFO = 3,
-  // Details.
+  // Diagnostic details.
   GANI_LOG_DEBUG = 4,
 };
 GANI_ENUM(gani_log_level)
 
-// Pixels: a view of the host's memory, or a picture loaded from a file.
+// An inverted face with its tuned generator, ready to be edited. Created by gani_model_invert() or
+// gani_face_session_open(), freed by gani_face_session_free().
+typedef struct gani_face_session gani_face_session;
+
+// An image: the host's own pixels (gani_image_wrap()) or a loaded file (gani_image_load()). Freed by gani_image_free().
 typedef struct gani_image gani_image;
 
-// A face inside a generator, ready to be edited.
-typedef struct gani_inversion gani_inversion;
-
-// A bundle and the device that it runs on.
+// A bundle opened on a device. Created by gani_model_open(), freed by gani_model_free().
 typedef struct gani_model gani_model;
 
-// Receives log lines, on any thread. `message` is valid during the call. Must not call gani_log_set().
+// Receives a log message, on any thread. `level` is a gani_log_level; `message` is valid during the call. Must not call
+// gani_log_set().
 typedef void (*gani_log_fn)(uint32_t level, const char *message, void *user_data);
 
-// A bundle that lies on this machine.
+// An installed bundle.
 typedef struct gani_bundle_info {
-  // sizeof of this struct, as the library knows it.
+  // Size of this struct in the library, in bytes.
   size_t struct_size;
-  // What gani_model_options.model is given.
+  // Name for gani_model_options.model.
   const char *name;
-  // For people.
+  // Title for display.
   const char *title;
-  // What it may be used for.
-  const char *licence;
-  // Its folder.
+  // License of the weights.
+  const char *license;
+  // Folder of the bundle.
   const char *folder;
-  // Why it cannot be used; NULL where it can. Where it cannot, only the name is known and the rest is empty.
+  // Why the bundle cannot be opened; NULL if it can. If not NULL, the other strings except name are empty.
   const char *problem;
-  // Width of its images in pixels.
+  // Width of the generator's images, in pixels.
   uint32_t width;
-  // Height of its images in pixels.
+  // Height of the generator's images, in pixels.
   uint32_t height;
 } gani_bundle_info;
 
-// Receives one bundle; `bundle` and its strings are valid during the call. Return 0 to end the list.
+// Receives one bundle. `bundle` and its strings are valid during the call. Return 0 to stop the enumeration.
 typedef int (*gani_bundle_fn)(const struct gani_bundle_info *bundle, void *user_data);
 
-// How to open a model.
+// Options of gani_model_open().
 typedef struct gani_model_options {
-  // sizeof(gani_model_options).
+  // sizeof(gani_model_options), set by the caller.
   size_t struct_size;
-  // A bundle's name or folder; NULL for the best one installed.
+  // Name or folder of a bundle; NULL for the best one installed.
   const char *model;
-  // "auto", "cpu", "cuda" or "cuda:N"; NULL for "auto".
+  // "auto", "cpu", "cuda" or "cuda:N" with the index of the GPU; NULL for "auto", which uses CUDA if it works.
   const char *device;
-  // The ONNX Runtime library; NULL to look for it: ORT_DYLIB_PATH, beside libgani, ../lib, the user's data folder.
+  // Path of the ONNX Runtime library; NULL to search ORT_DYLIB_PATH, the folder of libgani, ../lib and the user's data
+  // folder.
   const char *onnx_runtime;
-  // Threads; 0 for all cores. The first model of a process decides.
+  // Number of CPU threads; 0 for one per core. Only the first model opened in a process sets it.
   uint32_t threads;
 } gani_model_options;
 
-// What a model is. Strings are valid until the model is freed.
+// Description of a model. The strings are valid until the model is freed.
 typedef struct gani_model_info {
   // sizeof(gani_model_info), set by the caller.
   size_t struct_size;
-  // The bundle's name.
+  // Name of the bundle.
   const char *name;
-  // The bundle's title.
+  // Title for display.
   const char *title;
-  // What it may be used for.
-  const char *licence;
-  // The device in use: "cpu" or "cuda:N".
+  // License of the weights.
+  const char *license;
+  // Device in use: "cpu" or "cuda:N".
   const char *device;
-  // The version of ONNX Runtime in use.
+  // Version of ONNX Runtime in use.
   const char *onnx_runtime;
-  // Width of its images in pixels.
+  // Width of the generator's images, in pixels.
   uint32_t width;
-  // Height of its images in pixels.
+  // Height of the generator's images, in pixels.
   uint32_t height;
 } gani_model_info;
 
-// Something that a face can be changed in: a slider.
+// A direction in latent space along which a face can be edited; one slider in a user interface.
 typedef struct gani_direction {
-  // sizeof of this struct, as the library knows it.
+  // Size of this struct in the library, in bytes.
   size_t struct_size;
-  // "smile", "age", … and the principal components "pca.0", …
+  // Name for gani_edit.direction: "smile", "age", … or a principal component "pca.0", "pca.1", …
   const char *name;
-  // 1 for the directions with a meaning, 0 for principal components.
+  // 1 for a semantic direction, 0 for a principal component.
   uint32_t named;
-  // Standard deviation of latents along it, the unit of gani_edit.strength.
+  // Standard deviation of the latents along this direction; the unit of gani_edit.strength. 0 in
+  // gani_face_direction_list().
   float sigma;
+  // Label of the slider, for display.
+  const char *label;
+  // Tooltip of the slider, for display.
+  const char *help;
+  // Lower end of the slider's range, as a strength.
+  float min_strength;
+  // Upper end of the slider's range, as a strength. The default is 0.
+  float max_strength;
 } gani_direction;
 
-// Receives one direction; `direction` and its name are valid during the call. Return 0 to end the list.
+// Receives one direction. `direction` and its strings are valid during the call. Return 0 to stop the enumeration.
 typedef int (*gani_direction_fn)(const struct gani_direction *direction, void *user_data);
 
-// Pixels in the host's memory.
+// Layout of an image in memory.
 typedef struct gani_image_desc {
-  // sizeof(gani_image_desc).
+  // sizeof(gani_image_desc), set by the caller.
   size_t struct_size;
-  // The first pixel of the top row, aligned for its samples. Written only by functions that take the image without const.
+  // First pixel of the top row, aligned to the sample type. Only functions that take a non-const image write here.
   void *pixels;
-  // Bytes from the start of a row to that of the next.
+  // Bytes from the start of one row to the start of the next; a multiple of the sample size.
   size_t stride;
-  // The host's selection, one byte per pixel, 0 (not selected) to 255; NULL: everything.
+  // Selection mask, one byte per pixel, 0 (not selected) to 255 (selected); NULL if everything is selected.
   const uint8_t *mask;
-  // Bytes from row to row of the mask; 0 for width.
+  // Bytes from the start of one mask row to the start of the next; 0 if rows are contiguous.
   size_t mask_stride;
-  // Width in pixels.
+  // Width in pixels, at least 1.
   uint32_t width;
-  // Height in pixels.
+  // Height in pixels, at least 1.
   uint32_t height;
   // A gani_layout.
   uint32_t layout;
@@ -247,216 +261,246 @@ typedef struct gani_image_desc {
   uint32_t sample;
 } gani_image_desc;
 
-// News of an inversion.
+// Progress of an inversion.
 typedef struct gani_progress {
-  // sizeof of this struct, as the library knows it.
+  // Size of this struct in the library, in bytes.
   size_t struct_size;
   // A gani_stage.
   uint32_t stage;
-  // Steps of this stage done; 0 when it begins.
+  // Completed steps of this stage; 0 when the stage begins.
   uint32_t step;
-  // Steps of this stage; 0 for stages without.
+  // Total steps of this stage; 0 until known and for stages that have no steps.
   uint32_t steps;
-  // The last step's loss; 0 before.
+  // Loss of the last step; 0 before the first step of a stage.
   float loss;
-  // Seconds until all is done; negative while unknown.
+  // Estimated seconds until the last step is done; negative if unknown.
   double seconds_left;
-  // How the face looks so far, RGB, one byte per channel, rows without gaps; mostly NULL. Valid during the call.
+  // Preview of the current result: RGB, one byte per channel, contiguous rows. NULL in most calls. Valid during the
+  // call.
   const uint8_t *preview;
-  // Width of preview; 0 where it is NULL.
+  // Width of the preview in pixels; 0 if there is none.
   uint32_t preview_width;
-  // Height of preview; 0 where it is NULL.
+  // Height of the preview in pixels; 0 if there is none.
   uint32_t preview_height;
 } gani_progress;
 
-// Receives news of an inversion, on the thread that called gani_model_invert(). Return 0 to cancel.
+// Receives the progress of an inversion, on the thread that called gani_model_invert(). `progress` is valid during the
+// call. Return 0 to cancel.
 typedef int (*gani_progress_fn)(const struct gani_progress *progress, void *user_data);
 
-// How to invert. With all zeros but struct_size: the default preset, the largest face, cached, no progress.
+// Options of gani_model_invert(). If all fields except struct_size are zero: the default preset, the selected or largest
+// face, the user's cache, no progress reports.
 typedef struct gani_invert_options {
-  // sizeof(gani_invert_options).
+  // sizeof(gani_invert_options), set by the caller.
   size_t struct_size;
   // A gani_preset.
   uint32_t preset;
-  // 0: find the face in the photo. 1: the image is a crop as the model wants it, for faces aligned like FFHQ.
+  // 0: the image is a photo in which the face is found and aligned. 1: the image is an aligned crop, as the model
+  // expects it; face models expect the alignment of FFHQ.
   uint32_t aligned;
-  // Which face: 0 the one that the image's mask covers most, without a mask the largest; N the Nth from the left.
+  // 0: the face covered most by the image's mask, or the largest face if there is no mask. N: the Nth face from the
+  // left, counted from 1.
   uint32_t face;
-  // Tuning steps; 0 the preset's, GANI_NONE none.
+  // Number of tuning steps; 0 for the preset's value, GANI_COUNT_ZERO for none.
   uint32_t iterations;
-  // Steps that improve the latent by gradient before that; 0 the preset's, GANI_NONE none.
-  uint32_t refine;
-  // A gani_cache.
+  // Number of latent refinement steps before tuning; 0 for the preset's value, GANI_COUNT_ZERO for none.
+  uint32_t refine_steps;
+  // A gani_cache_mode.
   uint32_t cache;
-  // The cache's folder; NULL for the user's.
+  // Folder of the cache; NULL for the user's cache folder.
   const char *cache_folder;
-  // Bytes that the cache may hold, the oldest leave first; 0 for 2 GiB.
+  // Maximum size of the cache in bytes; the oldest entries are removed first. 0 for 2 GiB.
   uint64_t cache_limit;
-  // Seed of all random numbers: the same seed, threads and device give the same bytes.
+  // Seed of all random numbers. The same seed, thread count and device reproduce the result exactly.
   uint64_t seed;
-  // Called at each stage and step; may be NULL.
+  // Called at the start of each stage and after each step; may be NULL.
   gani_progress_fn progress;
-  // Handed to progress.
+  // Passed to progress; may be NULL.
   void *user_data;
-  // Tuning steps between previews; 0 for none.
-  uint32_t preview_every;
+  // Tuning steps between two previews; 0 for no previews.
+  uint32_t preview_interval;
 } gani_invert_options;
 
-// A slider's value.
+// One edit: a direction and a strength.
 typedef struct gani_edit {
-  // A direction's name: one of gani_model_directions(), or "sefa.K".
+  // Name of a direction: one from gani_model_list_directions(), or "sefa.K" with K from 0.
   const char *direction;
-  // How far, in standard deviations; -3 to 3 is a useful range.
+  // Strength in standard deviations; -3 to 3 is the useful range.
   float strength;
 } gani_edit;
 
-// Pixels of an image.
+// A rectangle of pixels.
 typedef struct gani_rect {
-  // First column.
+  // Left column, from 0.
   uint32_t x;
-  // First row.
+  // Top row, from 0.
   uint32_t y;
-  // Columns.
+  // Width in pixels.
   uint32_t width;
-  // Rows.
+  // Height in pixels.
   uint32_t height;
 } gani_rect;
 
-// What an inversion is.
-typedef struct gani_inversion_info {
-  // sizeof(gani_inversion_info), set by the caller.
+// Description of an inverted face.
+typedef struct gani_face_session_info {
+  // sizeof(gani_face_session_info), set by the caller.
   size_t struct_size;
-  // 1 where it was found in the cache.
+  // 1 if the inversion was read from the cache.
   uint32_t from_cache;
-  // 1 where it was made from a photo, into which it can be pasted; 0 for an aligned crop.
-  uint32_t has_place;
+  // 1 if the face was found in a photo, into which it can be pasted; 0 if it was an aligned crop.
+  uint32_t has_alignment;
   // Corners of the face's square in the photo, in pixels: x and y of top left, bottom left, bottom right, top right.
-  double place[8];
-  // Width of the photo or crop.
+  // All zero if has_alignment is 0.
+  double alignment[8];
+  // Width of the photo or crop in pixels.
   uint32_t photo_width;
-  // Height of the photo or crop.
+  // Height of the photo or crop in pixels.
   uint32_t photo_height;
-  // Mean squared error of the inversion at 256 px, values in [-1,1].
+  // Mean squared error of the reconstruction at a resolution of 256, for values in [-1,1]; 0 is exact.
   double mse;
-  // LPIPS; NaN where it was not measured.
+  // LPIPS distance, 0 is identical; NaN if not measured.
   double lpips;
-  // MS-SSIM; NaN where it was not measured.
+  // MS-SSIM, 1 is identical; NaN if not measured.
   double ms_ssim;
-  // Identity, the cosine of face features; NaN where it was not measured.
+  // Identity similarity, the cosine of face recognition features, 1 is identical; NaN if not measured.
   double id;
-} gani_inversion_info;
+} gani_face_session_info;
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// The version of the ABI that this library has. Compare it with GANI_ABI_VERSION, or let gani_abi_check() do so.
+// Returns the ABI version of this library; see gani_abi_check().
 uint32_t gani_abi_version(void);
 
-// GANI_OK where a program compiled with `version`, its GANI_ABI_VERSION, may use this library.
+// Checks that a program compiled against ABI `version` can use this library; pass GANI_ABI_VERSION. Returns
+// GANI_ERROR_UNSUPPORTED if it cannot.
 gani_status gani_abi_check(uint32_t version);
 
-// The version of gani, such as "0.1.0".
+// Returns the version of gani, such as "0.1.0". The string is static; do not free it.
 const char *gani_version(void);
 
-// What went wrong in the last call that failed on this thread, with cause and fix, in UTF-8; "" where none did. Valid
-// until the next call fails on this thread.
+// Returns the message of the last failed call on the calling thread, with cause and fix, in UTF-8; "" if no call failed.
+// The library owns the string; it is valid until the next call fails on this thread.
 const char *gani_last_error(void);
 
-// Sends log lines up to `level` (a gani_log_level) to `function`, on whatever thread they arise; NULL or GANI_LOG_OFF
-// ends that. When this returns, the function that was set before is not running any more and will not be called again.
-// One for the process.
-gani_status gani_log_set(uint32_t level, gani_log_fn function, void *user_data);
+// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a gani_log_level),
+// on the thread that logs them. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
+// not running and will not be called again, so its user_data may be freed.
+gani_status gani_log_set(uint32_t level,
+                         gani_log_fn function,
+                         void *user_data);
 
-// Calls `each` with every bundle on this machine, usable or not, by name.
+// Calls `each` for every installed bundle, sorted by name, including those that cannot be opened.
 gani_status gani_bundle_list(gani_bundle_fn each, void *user_data);
 
-// Opens a model. `options` may be NULL. Takes milliseconds; networks are loaded when they are first needed.
+// Opens a bundle on a device and stores a new handle in `model`. `options` may be NULL for the defaults. Takes
+// milliseconds; networks are loaded on first use. On failure, *model is NULL.
 gani_status gani_model_open(const struct gani_model_options *options, struct gani_model **model);
 
-// Frees a model; NULL is allowed. Inversions made with it stay usable.
+// Frees a model; NULL is ignored. Face sessions created with it stay usable.
 gani_status gani_model_free(struct gani_model *model);
 
-// Fills `info`, whose struct_size the caller has set.
+// Fills `info`. The caller must have set info->struct_size. The strings belong to the model.
 gani_status gani_model_describe(const struct gani_model *model, struct gani_model_info *info);
 
-// Calls `each` with every direction of the model: named ones first, then principal components.
-gani_status gani_model_directions(const struct gani_model *model, gani_direction_fn each, void *user_data);
+// Calls `each` for every direction of the model: first the semantic directions, then the principal components.
+gani_status gani_model_list_directions(const struct gani_model *model, gani_direction_fn each, void *user_data);
 
-// Draws the model's own image of a latent sampled from `seed`, resized to `into`. `psi` 0 gives the mean face, 1 all
-// variety; 0.7 is usual.
-gani_status gani_model_generate(const struct gani_model *model, uint64_t seed, float psi, struct gani_image *into);
+// Generates a random image from `seed`, resized to the whole of `out`. `truncation_psi` scales the distance of the latent
+// from the mean: 0 gives the mean face, 1 the full variety; 0.7 is common.
+gani_status gani_model_generate(const struct gani_model *model,
+                                uint64_t seed,
+                                float truncation_psi,
+                                struct gani_image *out);
 
-// Describes the host's pixels to gani. They and the mask are not copied: they must stay where they are until the image
-// is freed, and must not change while a call uses it.
-gani_status gani_image_view(const struct gani_image_desc *desc, struct gani_image **image);
+// Calls `each` for every semantic direction of the face models, in the order of the sliders. Needs no model: a host can
+// build its dialog before it opens one. sigma is 0.
+gani_status gani_face_direction_list(gani_direction_fn each, void *user_data);
 
-// Loads a PNG, JPEG, WebP, TIFF or BMP file, upright.
+// Returns the label of a gani_stage for display, such as "tuning the generator"; "" for other values. The string is
+// static; do not free it.
+const char *gani_stage_label(uint32_t stage);
+
+// Wraps the host's own pixels in an image and stores a new handle in `image`. Pixels and mask are not copied: they must
+// stay valid until the image is freed, and must not change while a call uses the image. `desc` itself is needed only
+// during this call. On failure, *image is NULL.
+gani_status gani_image_wrap(const struct gani_image_desc *desc, struct gani_image **image);
+
+// Loads a PNG, JPEG, WebP, TIFF or BMP file and stores a new handle in `image`. The EXIF orientation is applied. On
+// failure, *image is NULL.
 gani_status gani_image_load(const char *path, struct gani_image **image);
 
-// Saves an image as .png, .jpg, .webp, .tif or .bmp: whole, or not at all. What a file had of colour profile and camera
-// data is kept.
+// Saves an image as .png, .jpg, .webp, .tif or .bmp, chosen by the extension. The file is replaced atomically: a failed
+// call leaves it unchanged. A loaded image keeps its color profile and camera metadata.
 gani_status gani_image_save(const struct gani_image *image, const char *path);
 
-// Fills `desc`, whose struct_size the caller has set: where the pixels of an image lie. Those of a loaded file are
-// valid until it is freed.
+// Fills `desc` with the image's memory layout. The caller must have set desc->struct_size. The pixels of a loaded file
+// belong to the image and are valid until it is freed.
 gani_status gani_image_describe(const struct gani_image *image, struct gani_image_desc *desc);
 
-// Frees an image; NULL is allowed. The host's own pixels stay.
+// Frees an image; NULL is ignored. The host's own pixels are not freed.
 gani_status gani_image_free(struct gani_image *image);
 
-// Puts the face that `image` shows into the generator, or finds that in the cache. `options` may be NULL. Takes from
-// seconds (64 px) to minutes (1024 px); options.progress is told, and may cancel.
+// Inverts the face in `image`, or reads its inversion from the cache, and stores a new handle in `session`. `options` may
+// be NULL for the defaults. `image` is not modified and not needed afterwards. Takes seconds at a resolution of 64 and
+// minutes at 1024, so call it on a worker thread; options.progress reports progress and can cancel (GANI_CANCELLED). On
+// failure, *session is NULL and nothing is written to the cache.
 gani_status gani_model_invert(const struct gani_model *model,
                               const struct gani_image *image,
                               const struct gani_invert_options *options,
-                              struct gani_inversion **inversion);
+                              struct gani_face_session **session);
 
-// Draws the face, edited, resized to `into`: one run of the generator. `edits` may be NULL where `count` is 0.
-gani_status gani_inversion_edit(const struct gani_inversion *inversion,
-                                const struct gani_edit *edits,
-                                size_t count,
-                                struct gani_image *into);
+// Renders the face with `edits` applied, resized to the whole of `out`. Runs the generator once. `edits` may be NULL if
+// `count` is 0; the result is then the reconstruction.
+gani_status gani_face_session_render(const struct gani_face_session *session,
+                                     const struct gani_edit *edits,
+                                     size_t count,
+                                     struct gani_image *out);
 
-// Pastes the face, edited, into the photo that it was found in: `into` shows that photo, in any layout and depth.
-// Pixels outside the face's square, and where the mask of `into` is 0, stay as they are, bit for bit, as does alpha.
-// `changed`, which may be NULL, gets the rectangle outside which nothing changed.
-gani_status gani_inversion_paste(const struct gani_inversion *inversion,
-                                 const struct gani_edit *edits,
-                                 size_t count,
-                                 struct gani_image *into,
-                                 struct gani_rect *changed);
+// Pastes the face with `edits` applied into `photo`, at the position where it was found. `photo` must show the inverted
+// photo at its original size, in any layout and sample type. Pixels outside the face's square, pixels whose mask is 0,
+// and alpha keep their exact values. `changed` may be NULL; otherwise it receives a rectangle that contains all changed
+// pixels. GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
+gani_status gani_face_session_paste(const struct gani_face_session *session,
+                                    const struct gani_edit *edits,
+                                    size_t count,
+                                    struct gani_image *photo,
+                                    struct gani_rect *changed);
 
-// Opens an inversion file that gani_inversion_save() or `gani invert` wrote.
-gani_status gani_inversion_open(const struct gani_model *model, const char *path, struct gani_inversion **inversion);
+// Opens an inversion file written by gani_face_session_save() or `gani invert` and stores a new handle in `session`.
+// GANI_ERROR_INPUT if it was made with another generator. On failure, *session is NULL.
+gani_status gani_face_session_open(const struct gani_model *model,
+                                   const char *path,
+                                   struct gani_face_session **session);
 
-// Saves an inversion (.safetensors): whole, or not at all.
-gani_status gani_inversion_save(const struct gani_inversion *inversion, const char *path);
+// Saves the inversion to a .safetensors file. The file is replaced atomically: a failed call leaves it unchanged.
+gani_status gani_face_session_save(const struct gani_face_session *session, const char *path);
 
-// Fills `info`, whose struct_size the caller has set.
-gani_status gani_inversion_describe(const struct gani_inversion *inversion, struct gani_inversion_info *info);
+// Fills `info`. The caller must have set info->struct_size.
+gani_status gani_face_session_describe(const struct gani_face_session *session, struct gani_face_session_info *info);
 
-// Frees an inversion; NULL is allowed.
-gani_status gani_inversion_free(struct gani_inversion *inversion);
+// Frees a face session; NULL is ignored.
+gani_status gani_face_session_free(struct gani_face_session *session);
 
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
 
-/* The library was compiled with these sizes. */
+/* Struct sizes that the library was compiled with. */
 #if defined(__cplusplus)
-#define GANI_STATIC_ASSERT(what, text) static_assert(what, text)
+#define GANI_STATIC_ASSERT(condition, text) static_assert(condition, text)
 #else
-#define GANI_STATIC_ASSERT(what, text) _Static_assert(what, text)
+#define GANI_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 56, "gani_bundle_info");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 24, "gani_direction");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 48, "gani_direction");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_options) == 40, "gani_model_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_model_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 56, "gani_image_desc");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_invert_options) == 80, "gani_invert_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_progress");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_inversion_info) == 120, "gani_inversion_info");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_edit) == 16, "gani_edit");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_rect) == 16, "gani_rect");
 #undef GANI_STATIC_ASSERT

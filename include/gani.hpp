@@ -1,6 +1,6 @@
-// gani.hpp - C++17 over gani.h: handles that free themselves, errors as exceptions. Header only.
+// gani.hpp - C++17 wrapper of gani.h: RAII handles, errors as exceptions. Header only.
 //
-// A handle object is moved, not copied. Threads may share them as they may share the handles of gani.h.
+// Handle objects can be moved but not copied. The thread rules of gani.h apply.
 #ifndef GANI_HPP
 #define GANI_HPP
 
@@ -18,7 +18,7 @@
 
 namespace gani {
 
-/// A call that failed: what() has cause and fix.
+/// A failed call. what() is the message of gani_last_error(), with cause and fix.
 class Error : public std::runtime_error {
  public:
   Error(gani_status status, const char *text) : std::runtime_error(text), status_(status) {}
@@ -28,7 +28,7 @@ class Error : public std::runtime_error {
   gani_status status_;
 };
 
-/// Throws where `status` is not GANI_OK.
+/// Throws Error unless `status` is GANI_OK.
 inline void check(gani_status status) {
   if (status != GANI_OK) throw Error(status, gani_last_error());
 }
@@ -37,39 +37,41 @@ namespace detail {
 struct Free {
   void operator()(gani_model *handle) const noexcept { gani_model_free(handle); }
   void operator()(gani_image *handle) const noexcept { gani_image_free(handle); }
-  void operator()(gani_inversion *handle) const noexcept { gani_inversion_free(handle); }
+  void operator()(gani_face_session *handle) const noexcept { gani_face_session_free(handle); }
 };
 template <class T>
 using Handle = std::unique_ptr<T, Free>;
 
-/// Keeps an exception of a callback until the call that it must not pass through has returned.
-struct Watch {
+/// Calls the program's progress function. Stores its exception, which must not pass through the C library, until the
+/// inversion returns.
+struct ProgressCallback {
   const std::function<bool(const gani_progress &)> &function;
-  std::exception_ptr thrown;
+  std::exception_ptr exception;
 
   static int call(const gani_progress *progress, void *self) noexcept {
-    auto &watch = *static_cast<Watch *>(self);
+    auto &callback = *static_cast<ProgressCallback *>(self);
     try {
-      return watch.function(*progress) ? 1 : 0;
+      return callback.function(*progress) ? 1 : 0;
     } catch (...) {
-      watch.thrown = std::current_exception();
+      callback.exception = std::current_exception();
       return 0;
     }
   }
 };
 }  // namespace detail
 
-/// Pixels: a view of the program's own, which must outlive it, or a loaded file.
+/// The program's own pixels, which must outlive the object, or a loaded file.
 class Image {
  public:
+  /// Wraps the pixels that `desc` describes; its struct_size is set here.
   explicit Image(gani_image_desc desc) {
     desc.struct_size = sizeof desc;
-    gani_image *made = nullptr;
-    check(gani_image_view(&desc, &made));
-    handle_.reset(made);
+    gani_image *handle = nullptr;
+    check(gani_image_wrap(&desc, &handle));
+    handle_.reset(handle);
   }
-  /// A view of 8-bit pixels with `stride` bytes from row to row.
-  static Image view(std::uint8_t *pixels, std::uint32_t width, std::uint32_t height, std::size_t stride,
+  /// Wraps pixels with 8 bits per channel and `stride` bytes from row to row.
+  static Image wrap(std::uint8_t *pixels, std::uint32_t width, std::uint32_t height, std::size_t stride,
                     gani_layout layout) {
     gani_image_desc desc{};
     desc.pixels = pixels;
@@ -77,13 +79,13 @@ class Image {
     desc.width = width;
     desc.height = height;
     desc.layout = layout;
-    desc.sample = GANI_U8;
+    desc.sample = GANI_SAMPLE_U8;
     return Image(desc);
   }
   static Image load(const std::string &path) {
-    gani_image *made = nullptr;
-    check(gani_image_load(path.c_str(), &made));
-    return Image(detail::Handle<gani_image>(made));
+    gani_image *handle = nullptr;
+    check(gani_image_load(path.c_str(), &handle));
+    return Image(detail::Handle<gani_image>(handle));
   }
   void save(const std::string &path) const { check(gani_image_save(handle_.get(), path.c_str())); }
   gani_image_desc describe() const {
@@ -99,56 +101,74 @@ class Image {
   detail::Handle<gani_image> handle_;
 };
 
-/// Values of sliders: {{"smile", 2.0f}, {"age", -1.0f}}.
+/// Edits, such as {{"smile", 2.0f}, {"age", -1.0f}}. The names must outlive the call.
 using Edits = std::vector<gani_edit>;
 
-/// A face inside a generator.
-class Inversion {
+/// An inverted face with its tuned generator.
+class FaceSession {
  public:
-  explicit Inversion(detail::Handle<gani_inversion> handle) : handle_(std::move(handle)) {}
-  /// Draws the face, edited, into all of `into`.
-  void edit(const Edits &edits, Image &into) const {
-    check(gani_inversion_edit(handle_.get(), edits.data(), edits.size(), into.get()));
+  explicit FaceSession(detail::Handle<gani_face_session> handle) : handle_(std::move(handle)) {}
+  /// Renders the edited face, resized to the whole of `out`.
+  void render(const Edits &edits, Image &out) const {
+    check(gani_face_session_render(handle_.get(), edits.data(), edits.size(), out.get()));
   }
-  /// Pastes the face, edited, into the photo that it came from; returns what may have changed.
-  gani_rect paste(const Edits &edits, Image &into) const {
+  /// Pastes the edited face into the photo in which it was found. Returns a rectangle that contains all changed pixels.
+  gani_rect paste(const Edits &edits, Image &photo) const {
     gani_rect changed{};
-    check(gani_inversion_paste(handle_.get(), edits.data(), edits.size(), into.get(), &changed));
+    check(gani_face_session_paste(handle_.get(), edits.data(), edits.size(), photo.get(), &changed));
     return changed;
   }
-  void save(const std::string &path) const { check(gani_inversion_save(handle_.get(), path.c_str())); }
-  gani_inversion_info describe() const {
-    gani_inversion_info info{};
+  void save(const std::string &path) const { check(gani_face_session_save(handle_.get(), path.c_str())); }
+  gani_face_session_info describe() const {
+    gani_face_session_info info{};
     info.struct_size = sizeof info;
-    check(gani_inversion_describe(handle_.get(), &info));
+    check(gani_face_session_describe(handle_.get(), &info));
     return info;
   }
-  gani_inversion *get() const noexcept { return handle_.get(); }
+  gani_face_session *get() const noexcept { return handle_.get(); }
 
  private:
-  detail::Handle<gani_inversion> handle_;
+  detail::Handle<gani_face_session> handle_;
 };
 
-/// Something that a face can be changed in.
+/// A direction in latent space; see gani_direction.
 struct Direction {
   std::string name;
   bool named;
   float sigma;
+  std::string label;
+  std::string help;
+  float min_strength;
+  float max_strength;
+
+  /// A gani_direction_fn that appends to a std::vector<Direction>.
+  static int append(const gani_direction *d, void *list) noexcept {
+    static_cast<std::vector<Direction> *>(list)->push_back(
+        {d->name, d->named != 0, d->sigma, d->label, d->help, d->min_strength, d->max_strength});
+    return 1;
+  }
 };
 
-/// A bundle on a device.
+/// The semantic directions of the face models in slider order; needs no model.
+inline std::vector<Direction> face_directions() {
+  std::vector<Direction> all;
+  check(gani_face_direction_list(Direction::append, &all));
+  return all;
+}
+
+/// A bundle opened on a device.
 class Model {
  public:
-  /// `name` "" is the best bundle installed; `device` is "auto", "cpu", "cuda" or "cuda:N".
+  /// An empty `name` opens the best bundle installed. `device` is "auto", "cpu", "cuda" or "cuda:N".
   explicit Model(const std::string &name = "", const std::string &device = "auto") {
     check(gani_abi_check(GANI_ABI_VERSION));
     gani_model_options options{};
     options.struct_size = sizeof options;
     options.model = name.empty() ? nullptr : name.c_str();
     options.device = device.c_str();
-    gani_model *made = nullptr;
-    check(gani_model_open(&options, &made));
-    handle_.reset(made);
+    gani_model *handle = nullptr;
+    check(gani_model_open(&options, &handle));
+    handle_.reset(handle);
   }
   gani_model_info describe() const {
     gani_model_info info{};
@@ -156,38 +176,37 @@ class Model {
     check(gani_model_describe(handle_.get(), &info));
     return info;
   }
+  /// The semantic directions, followed by the principal components.
   std::vector<Direction> directions() const {
     std::vector<Direction> all;
-    const auto each = [](const gani_direction *d, void *list) noexcept {
-      static_cast<std::vector<Direction> *>(list)->push_back({d->name, d->named != 0, d->sigma});
-      return 1;
-    };
-    check(gani_model_directions(handle_.get(), each, &all));
+    check(gani_model_list_directions(handle_.get(), Direction::append, &all));
     return all;
   }
-  /// Inverts the face in `image`; `progress` returns false to cancel, which throws GANI_CANCELLED. What it throws
-  /// itself ends the inversion and is thrown again here.
-  Inversion invert(const Image &image, gani_invert_options options = {},
-                   const std::function<bool(const gani_progress &)> &progress = nullptr) const {
-    detail::Watch watch{progress, nullptr};
+  /// Inverts the face in `image`. If `progress` returns false, the inversion is cancelled and Error with GANI_CANCELLED
+  /// is thrown. If `progress` throws, the inversion is cancelled and the same exception is thrown here.
+  FaceSession invert(const Image &image, gani_invert_options options = {},
+                     const std::function<bool(const gani_progress &)> &progress = nullptr) const {
+    detail::ProgressCallback callback{progress, nullptr};
     options.struct_size = sizeof options;
     if (progress) {
-      options.progress = detail::Watch::call;
-      options.user_data = &watch;
+      options.progress = detail::ProgressCallback::call;
+      options.user_data = &callback;
     }
-    gani_inversion *made = nullptr;
-    const gani_status status = gani_model_invert(handle_.get(), image.get(), &options, &made);
-    if (watch.thrown) std::rethrow_exception(watch.thrown);
+    gani_face_session *handle = nullptr;
+    const gani_status status = gani_model_invert(handle_.get(), image.get(), &options, &handle);
+    if (callback.exception) std::rethrow_exception(callback.exception);
     check(status);
-    return Inversion(detail::Handle<gani_inversion>(made));
+    return FaceSession(detail::Handle<gani_face_session>(handle));
   }
-  Inversion open(const std::string &path) const {
-    gani_inversion *made = nullptr;
-    check(gani_inversion_open(handle_.get(), path.c_str(), &made));
-    return Inversion(detail::Handle<gani_inversion>(made));
+  /// Opens an inversion file.
+  FaceSession open(const std::string &path) const {
+    gani_face_session *handle = nullptr;
+    check(gani_face_session_open(handle_.get(), path.c_str(), &handle));
+    return FaceSession(detail::Handle<gani_face_session>(handle));
   }
-  void generate(std::uint64_t seed, float psi, Image &into) const {
-    check(gani_model_generate(handle_.get(), seed, psi, into.get()));
+  /// Generates a random image from `seed`; see gani_model_generate().
+  void generate(std::uint64_t seed, float truncation_psi, Image &out) const {
+    check(gani_model_generate(handle_.get(), seed, truncation_psi, out.get()));
   }
   gani_model *get() const noexcept { return handle_.get(); }
 

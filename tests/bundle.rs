@@ -1,35 +1,35 @@
-//! Model bundles: the committed one, and descriptions that are broken in every way we could think of.
+//! Model bundles: the committed one, damaged files, and invalid manifests.
 
-use gani_core::bundle::{Bundle, Generator, Manifest, Mapping, describe};
-use gani_core::{Error, domain};
+use gani_core::bundle::{Bundle, Generator, Manifest, Mapping, write_manifest};
+use gani_core::{Error, settings};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// A bundle of faces whose files hold a few bytes each, in `models/tiny` and `models/common`.
+/// A bundle of the faces domain whose files hold a few bytes each, in `models/tiny` and `models/common`.
 fn tiny(models: &Path) -> Bundle {
     let folder = models.join("tiny");
     fs::create_dir_all(&folder).unwrap();
     fs::create_dir_all(models.join("common")).unwrap();
     let manifest = Manifest {
         title: "Tiny".into(),
-        size: 64,
+        resolution: 64,
         generator: Generator { file: "generator.onnx".into(), tunable: vec!["w".into()] },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
-        ..Manifest::of_faces("tiny")
+        ..Manifest::for_faces("tiny")
     };
     for file in manifest.named_files() {
         fs::write(folder.join(file), format!("bytes of {file}")).unwrap();
     }
-    describe(&folder, manifest).unwrap()
+    write_manifest(&folder, manifest).unwrap()
 }
 
-/// The message of opening the bundle again after `change` has been applied to its description.
+/// The error of opening the bundle with its manifest changed by `change`. Restores the manifest.
 fn refusal(folder: &Path, change: impl Fn(String) -> String) -> Error {
     let path = folder.join("bundle.toml");
     let before = fs::read_to_string(&path).unwrap();
     let changed = change(before.clone());
-    assert_ne!(before, changed, "the change did not apply");
+    assert_ne!(before, changed, "the manifest was not changed");
     fs::write(&path, changed).unwrap();
     let error = Bundle::open_folder(folder).unwrap_err();
     fs::write(&path, before).unwrap();
@@ -37,13 +37,13 @@ fn refusal(folder: &Path, change: impl Fn(String) -> String) -> Error {
 }
 
 #[test]
-fn the_committed_bundle_is_whole() {
+fn committed_bundle_opens_and_verifies() {
     let started = Instant::now();
     let bundle = Bundle::open("ffhq-64").unwrap();
     assert!(started.elapsed().as_secs_f64() < 1.0);
     bundle.verify(|_| ()).unwrap();
     assert_eq!((bundle.resolution(), bundle.loss_resolution(), bundle.tunable().len()), (64, 64, 9));
-    assert_eq!(bundle.domain().unwrap(), domain::domain("celeba-hq").unwrap());
+    assert_eq!(bundle.domain().unwrap(), settings::domain("celeba-hq").unwrap());
     assert_eq!(bundle.w_avg().unwrap().len(), 512);
     let generator = bundle.generator().unwrap();
     assert_eq!(generator.input_shape("ws").unwrap(), [1, 10, 512]);
@@ -51,21 +51,21 @@ fn the_committed_bundle_is_whole() {
         assert_eq!(generator.find_constant(name).unwrap().shape()[2..], [3, 3], "{name}");
     }
     assert!(Bundle::list().iter().any(|(name, opened)| name == "ffhq-64" && opened.is_ok()));
-    // By folder, and by its description.
+    // By the paths of its folder and of its manifest.
     for path in [bundle.folder().to_owned(), bundle.folder().join("bundle.toml")] {
         assert_eq!(Bundle::open(path.to_str().unwrap()).unwrap().name(), "ffhq-64");
     }
 }
 
 #[test]
-fn directions_are_unit_vectors_with_a_spread() {
+fn directions_are_unit_vectors_with_a_standard_deviation() {
     let directions = Bundle::open("ffhq-64").unwrap().directions().unwrap();
     assert_eq!((directions.named.len(), directions.pca.len()), (7, 80));
     for d in directions.named.iter().chain(&directions.pca) {
         let norm: f32 = d.unit.iter().map(|v| v * v).sum();
         assert!((norm - 1.0).abs() < 1e-3 && d.sigma > 0.0, "{}: {norm}, {}", d.name, d.sigma);
     }
-    // The principal components explain nearly all of the spread along a direction.
+    // The principal components predict the standard deviation along a direction within 10 %.
     let smile = directions.get("smile").unwrap();
     assert!((directions.sigma_of(&smile.unit) / smile.sigma - 1.0).abs() < 0.1);
     let unknown = directions.get("smil").unwrap_err();
@@ -73,7 +73,7 @@ fn directions_are_unit_vectors_with_a_spread() {
 }
 
 #[test]
-fn damaged_files_are_named_with_what_to_do() {
+fn errors_for_damaged_files_name_the_file_and_the_fix() {
     let models = tempfile::tempdir().unwrap();
     let bundle = tiny(models.path());
     let lpips = models.path().join("common/lpips.onnx");
@@ -98,13 +98,13 @@ fn damaged_files_are_named_with_what_to_do() {
 }
 
 #[test]
-fn descriptions_are_not_trusted() {
+fn invalid_manifests_are_refused() {
     let models = tempfile::tempdir().unwrap();
     let folder = tiny(models.path()).folder().to_owned();
     let table: [(&str, &str, &str); 7] = [
         ("version = 1", "version = 7", "newer gani"),
         ("version = 1", "version = ", "bundle.toml"),
-        ("size = 64", "size = 64\nsurprise = 1", "surprise"),
+        ("resolution = 64", "resolution = 64\nsurprise = 1", "surprise"),
         ("\"generator.onnx\"", "\"../../etc/passwd\"", "leads out"),
         ("path = \"generator.onnx\"", "path = \"../../../etc/passwd\"", "leads out"),
         ("path = \"generator.onnx\"", "path = \"/etc/passwd\"", "leads out"),
@@ -112,13 +112,13 @@ fn descriptions_are_not_trusted() {
     ];
     for (from, to, expected) in table {
         let error = refusal(&folder, |text| text.replace(from, to));
-        let fits = error.to_string().contains(expected);
-        assert!(fits && matches!(error, Error::Model(_) | Error::Unsupported(_)), "{to}: {error}");
+        let matches = error.to_string().contains(expected);
+        assert!(matches && matches!(error, Error::Model(_) | Error::Unsupported(_)), "{to}: {error}");
     }
 }
 
 #[test]
-fn unknown_models_say_what_there_is() {
+fn errors_for_unknown_models_list_the_installed_ones() {
     let text = Bundle::open("ffhq-65").unwrap_err().to_string();
     assert!(text.contains("ffhq-64"), "{text}");
     let text = Bundle::open("/nowhere/at/all").unwrap_err().to_string();

@@ -1,22 +1,23 @@
-//! What a gradient takes of the system's memory on a processor, in a process of its own.
+//! Peak memory of a gradient on the CPU, measured in a process of its own.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
 use gani_core::report::evaluation::{peak_memory_mb, reset_peak_memory};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions, Session};
-use gani_onnx::expr::ConvAttrs;
+use gani_onnx::ConvAttrs;
 use gani_onnx::{Builder, Graph, cost, write};
 
 const LAYERS: usize = 4;
 
-/// ∂ Σ y² / ∂ w of convolutions of a picture of 17 MB, each at twice the sides and a quarter of the channels of the one before.
+/// ∂ Σ y² / ∂ w of convolutions of a 17 MB activation. Each layer has twice the side and a quarter of the channels of the previous
+/// one.
 fn gradient() -> Graph {
     let b = Builder::new();
     let (mut channels, mut side) = (1024, 64);
     let (mut y, mut weights) = (b.input("x", &[1, channels, side, side]), Vec::new());
     for i in 0..LAYERS {
         let w = b.input(&format!("w{i}"), &[channels, channels, 1, 1]);
-        // What goes into the second convolution, nothing reads again.
+        // No gradient needs the input of the second convolution.
         let halves = b.values(&[channels, 1, 1, 1], &vec![0.5; channels]);
         y = y.conv(w, &ConvAttrs::same(0)).conv(halves, &ConvAttrs::same(0).groups(channels)).leaky_relu(0.2);
         (channels, side) = (channels / 4, side * 2);
@@ -29,7 +30,7 @@ fn gradient() -> Graph {
     b.finish().unwrap()
 }
 
-/// Megabytes that running takes at the most, on top of what there was, and the gradients.
+/// Peak memory of a run in MB, beyond what the process held before, and the gradients.
 fn run(session: Session) -> (u64, Vec<f32>) {
     let mut binding = session.bind().unwrap();
     for port in session.inputs().to_vec() {
@@ -44,21 +45,21 @@ fn run(session: Session) -> (u64, Vec<f32>) {
 }
 
 #[test]
-fn a_gradient_takes_little_more_than_what_is_needed_at_one_time_and_gives_it_back() {
+fn gradient_needs_little_more_than_its_live_tensors_and_frees_them() {
     let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
     let runtime = Runtime::load(&options).unwrap();
     let graph = gradient();
-    let (open, of_open) = run(runtime.compile("open", &graph).unwrap());
-    let needed = cost::of(&graph).activations / 1_000_000;
-    assert!(open < needed * 3 / 2, "{open} MB for {needed}");
+    let (dynamic, gradients) = run(runtime.compile("dynamic shapes", &graph).unwrap());
+    let live = cost::count(&graph).activations / 1_000_000;
+    assert!(dynamic < live * 3 / 2, "{dynamic} MB for {live} MB of live tensors");
 
-    // The session is gone, and so is what it used: a second one takes as much again, from the system.
-    let (again, _) = run(runtime.compile("open", &graph).unwrap());
-    assert!(again > open * 3 / 4, "{again} MB after {open}");
+    // The first session has returned its memory to the system, so a second one allocates as much.
+    let (second, _) = run(runtime.compile("dynamic shapes", &graph).unwrap());
+    assert!(second > dynamic * 3 / 4, "{second} MB after {dynamic} MB");
 
-    // ONNX Runtime would take more, for the same numbers.
+    // With static shapes, ONNX Runtime needs more memory for the same values.
     let bytes = write::to_bytes(&graph).unwrap();
-    let (told, of_told) = run(runtime.session("shapes told", &bytes).unwrap());
-    assert!(told > open * 5 / 4, "{told} MB with shapes, {open} without");
-    assert_eq!(of_open, of_told);
+    let (fixed, same) = run(runtime.session("static shapes", &bytes).unwrap());
+    assert!(fixed > dynamic * 5 / 4, "{fixed} MB with static shapes, {dynamic} MB with dynamic ones");
+    assert_eq!(gradients, same);
 }

@@ -1,7 +1,7 @@
-//! Networks as graphs, against golden values: PyTorch's for StyleGAN2, ONNX Runtime's for MobileStyleGAN.
+//! Network graphs against golden values: from PyTorch for StyleGAN2, from ONNX Runtime for MobileStyleGAN.
 
 use gani_core::bundle::Bundle;
-use gani_core::loss::similarity::Distance;
+use gani_core::loss::Distance;
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions, Session};
 use gani_onnx::networks::lpips;
 use gani_onnx::write::to_bytes;
@@ -34,13 +34,13 @@ fn largest_difference(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// One w [512] for all n style layers.
+/// One w `[512]` repeated for n style layers, `[1,n,512]`.
 fn repeated(w: ndarray::ArrayView1<'_, f32>, n: usize) -> ArrayD<f32> {
     Array2::from_shape_fn((n, w.len()), |(_, i)| w[i]).insert_axis(Axis(0)).into_dyn()
 }
 
-/// A picture with structure, [1, 3, n, n] in [-1, 1], another for each seed.
-fn picture(n: usize, seed: usize) -> ArrayD<f32> {
+/// A test image `[1,3,n,n]` in `[-1,1]` with structure at several scales; different for each seed.
+fn test_image(n: usize, seed: usize) -> ArrayD<f32> {
     let wave = |c: usize, y: usize, x: usize| {
         let (y, x) = (y as f32 / n as f32, x as f32 / n as f32);
         ((seed + c + 2) as f32 * 7.0 * x + 3.0 * y).sin() * ((seed + 1) as f32 * 11.0 * y * x).cos()
@@ -78,7 +78,7 @@ fn stylegan2_matches_pytorch() {
 }
 
 #[test]
-fn loss_terms_match_pytorch() {
+fn lpips_and_parsing_losses_match_pytorch() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let mut npz = golden("stylegan2-ffhq-64.npz");
     let (ws, target) = (array(&mut npz, "ws"), array(&mut npz, "target"));
@@ -87,65 +87,69 @@ fn loss_terms_match_pytorch() {
     for (kind, expected) in [("lpips", expected[1]), ("parsing", expected[2])] {
         let network = bundle.loss_network(kind, 64).unwrap().unwrap();
         let features = session(&network.graph);
-        let of = |image: &ArrayD<f32>| run(&features, &[("image", image)]);
-        let found = distance(network.distance, &of(&image), &of(&target));
+        let features_of = |image: &ArrayD<f32>| run(&features, &[("image", image)]);
+        let found = distance(network.distance, &features_of(&image), &features_of(&target));
         assert!((found / expected - 1.0).abs() < 1e-3, "{kind}: {found}, expected {expected}");
     }
 }
 
 #[test]
-fn lpips_features_give_the_published_distance() {
+fn distance_of_lpips_features_matches_the_published_network() {
     let shape: &[usize] = &[1, 3, 256, 256];
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/stlpips_alex.onnx");
     let published = read::from_file(path.as_ref(), &[("a", shape), ("b", shape)]).unwrap();
     let features = session(&lpips::shift_tolerant(&published, 256).unwrap());
     let published = session(&published);
     let stored = session(&Bundle::open("ffhq-64").unwrap().lpips_distance([256; 2]).unwrap().unwrap());
-    let (a, b) = (picture(256, 0), picture(256, 3));
+    let (a, b) = (test_image(256, 0), test_image(256, 3));
     let expected = f64::from(run(&published, &[("a", &a), ("b", &b)])[0].sum());
-    let of = |x: &ArrayD<f32>| -> Vec<ArrayD<f32>> {
+    let features_of = |x: &ArrayD<f32>| -> Vec<ArrayD<f32>> {
         let scaled = |y: ArrayD<f32>| {
             let positions: usize = y.shape()[2..].iter().product();
             y / (positions as f32).sqrt()
         };
         run(&features, &[("image", x)]).into_iter().map(scaled).collect()
     };
-    let found = distance(Distance::Squared, &of(&a), &of(&b));
+    let found = distance(Distance::Squared, &features_of(&a), &features_of(&b));
     assert!((found / expected - 1.0).abs() < 1e-5, "{found}, expected {expected}");
-    // The bundle stores the weights as f16.
+    // The bundle's weights are f16.
     let found = f64::from(run(&stored, &[("a", &a), ("b", &b)])[0].sum());
     assert!((found / expected - 1.0).abs() < 1e-3, "{found}, expected {expected}");
 }
 
 #[test]
-fn gradients_are_finite_where_features_vanish() {
+fn loss_gradients_are_finite_at_constant_images() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     for network in bundle.losses(64).unwrap() {
         let b = Builder::new();
         let image = b.input("image", &[1, 3, 64, 64]);
         let outputs = b.inline(&network.graph, &[("image", image)]).unwrap();
-        // A sum of squares stands for any distance: its gradient passes through every normalisation.
+        // A sum of squares: its gradient passes through every normalization, as those of the losses do.
         let loss = outputs.into_iter().map(|y| (y - 0.5).square().sum_all()).reduce(|a, b| a + b).unwrap();
         b.output("dx", b.gradient(loss, &[image]).unwrap()[0]);
         let gradient = session(&b.finish().unwrap());
         for value in [-1.0, 0.0, 1.0] {
             let flat = ArrayD::from_elem(IxDyn(&[1, 3, 64, 64]), value);
             let dx = run(&gradient, &[("image", &flat)]).remove(0);
-            assert!(dx.iter().all(|v| v.is_finite()), "{} of a picture of {value}", network.name);
+            assert!(
+                dx.iter().all(|v| v.is_finite()),
+                "{}: gradient at a constant image of {value}",
+                network.name
+            );
         }
     }
 }
 
 #[test]
-fn encoder_and_identity_read_a_face() {
+fn encoder_and_identity_outputs_have_the_expected_shape_and_norm() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     let encoder = session(&bundle.encoder().unwrap().unwrap());
-    let w = run(&encoder, &[("image", &picture(256, 1))]).remove(0);
+    let w = run(&encoder, &[("image", &test_image(256, 1))]).remove(0);
     assert_eq!(w.shape(), [1, 512]);
     assert!(w.iter().all(|v| v.is_finite()));
     for size in [64, 256] {
         let identity = session(&bundle.loss_network("identity", size).unwrap().unwrap().graph);
-        let v = run(&identity, &[("image", &picture(size, 1))]).remove(0);
+        let v = run(&identity, &[("image", &test_image(size, 1))]).remove(0);
         assert_eq!(v.shape(), [1, 1024]);
         assert!((v.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
     }
@@ -154,7 +158,7 @@ fn encoder_and_identity_read_a_face() {
 #[test]
 fn mobilestylegan_matches_the_published_network() {
     let bundle = Bundle::open("ffhq-1024")
-        .expect("`cargo xtask test` fetches it, as does `gani models fetch ffhq-1024`");
+        .expect("run `cargo xtask test` or `gani models fetch ffhq-1024`, which fetch the model");
     let mut npz = golden("mobilestylegan.npz");
     let (z, w) = (array(&mut npz, "z"), array(&mut npz, "w"));
     let (small, crop) = (array(&mut npz, "image_128"), array(&mut npz, "crop_480_544"));

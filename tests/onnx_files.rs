@@ -1,5 +1,5 @@
-//! `.onnx` files: old opsets against ONNX Runtime's values, broken and hostile files, weights stored outside and as
-//! f16. `fixtures/onnx_files.py` wrote the models.
+//! `.onnx` files: old opsets against ONNX Runtime's values, broken and hostile files, external weights, f16 weights.
+//! `fixtures/onnx_files.py` wrote the models.
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_onnx::write::{WriteOptions, to_bytes, to_file};
@@ -9,7 +9,7 @@ use ndarray_npy::NpzReader;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 
-/// The bytes of a model, and its inputs and outputs by name.
+/// The bytes of a model, with its inputs and outputs by name.
 struct Case {
     name: String,
     model: Vec<u8>,
@@ -36,11 +36,11 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn good() -> Vec<Case> {
+fn valid_cases() -> Vec<Case> {
     cases().into_iter().filter(|c| !c.name.starts_with("bad: ")).collect()
 }
 
-/// What ONNX Runtime makes of a graph, by output name.
+/// The outputs of a graph in ONNX Runtime, by name.
 fn run(graph: &Graph, inputs: &[(&str, &ArrayD<f32>)]) -> Result<BTreeMap<String, ArrayD<f32>>, String> {
     let options = RuntimeOptions { device: DeviceChoice::Cpu, threads: 2, library: None };
     let runtime = Runtime::load(&options).unwrap();
@@ -59,22 +59,22 @@ fn check(case: &Case) -> Result<(), String> {
         if found.shape() != expected.shape()
             || !found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-6)
         {
-            return Err(format!("{name} is\n{found}\ninstead of\n{expected}\nfrom\n{graph}"));
+            return Err(format!("{name} is\n{found}\nexpected\n{expected}\ngraph\n{graph}"));
         }
     }
     Ok(())
 }
 
 #[test]
-fn files_of_old_opsets_compute_the_same() {
+fn old_opsets_give_the_expected_values() {
     let wrong: Vec<_> =
-        good().iter().filter_map(|c| check(c).err().map(|why| format!("{}: {why}", c.name))).collect();
-    assert!(wrong.is_empty(), "{} models are wrong:\n{}", wrong.len(), wrong.join("\n"));
+        valid_cases().iter().filter_map(|c| check(c).err().map(|why| format!("{}: {why}", c.name))).collect();
+    assert!(wrong.is_empty(), "{} models give wrong values:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-fn sizes_that_the_file_leaves_open_are_given_by_the_caller() {
-    let case = good().into_iter().find(|c| c.name == "shape arithmetic 11").unwrap();
+fn caller_sets_dynamic_dimensions() {
+    let case = valid_cases().into_iter().find(|c| c.name == "shape arithmetic 11").unwrap();
     let shape = |shapes: &[(&str, &[usize])]| {
         let graph = read::from_bytes("open", case.model.clone(), None, shapes).unwrap();
         graph.output_shape("y0").unwrap().to_vec()
@@ -84,7 +84,7 @@ fn sizes_that_the_file_leaves_open_are_given_by_the_caller() {
 }
 
 #[test]
-fn broken_files_are_refused_with_the_reason() {
+fn errors_for_broken_files_name_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("data"), [0; 12]).unwrap();
     let path = folder.path().join("broken.onnx");
@@ -93,7 +93,7 @@ fn broken_files_are_refused_with_the_reason() {
         let Some(words) = case.name.strip_prefix("bad: ") else { continue };
         fs::write(&path, &case.model).unwrap();
         let text = match read::from_file(&path, &[]) {
-            Ok(graph) => format!("was read:\n{graph}"),
+            Ok(graph) => format!("it was read without an error:\n{graph}"),
             Err(e) => e.to_string(),
         };
         if !text.contains(words.trim()) || !(text.contains("broken.onnx") || text.contains("missing_data")) {
@@ -104,7 +104,7 @@ fn broken_files_are_refused_with_the_reason() {
 }
 
 #[test]
-fn what_is_no_file_is_an_error() {
+fn missing_files_folders_and_other_formats_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.onnx");
     assert!(matches!(read::from_file(&missing, &[]), Err(Error::Io { path, .. }) if path == missing));
@@ -115,13 +115,13 @@ fn what_is_no_file_is_an_error() {
     }
 }
 
-/// Reads, and where that works differentiates and writes: whatever the bytes, nothing may panic.
-fn survive(bytes: Vec<u8>) {
+/// Reads a model. If it is valid, also differentiates and writes it. Nothing may panic.
+fn process(bytes: Vec<u8>) {
     let Ok(graph) = read::from_bytes("damaged", bytes, None, &[]) else { return };
     let b = Builder::new();
     let info = |v| graph.info(v);
     let inputs: Vec<_> =
-        graph.inputs().iter().map(|&v| b.input_of(&info(v).name, &info(v).shape, info(v).dtype)).collect();
+        graph.inputs().iter().map(|&v| b.typed_input(&info(v).name, &info(v).shape, info(v).dtype)).collect();
     let bindings: Vec<_> =
         graph.inputs().iter().map(|&v| info(v).name.as_str()).zip(inputs.iter().copied()).collect();
     let Ok(outputs) = b.inline(&graph, &bindings) else { return };
@@ -135,21 +135,21 @@ fn survive(bytes: Vec<u8>) {
 
 #[test]
 fn truncated_and_damaged_files_never_panic() {
-    for case in good() {
+    for case in valid_cases() {
         for i in 0..case.model.len() {
-            survive(case.model[..i].to_vec());
+            process(case.model[..i].to_vec());
             for byte in
                 [0, 0x7f, 0xff, case.model[i] ^ 1, case.model[i] ^ 0x80, case.model[i].wrapping_add(2)]
             {
                 let mut bytes = case.model.clone();
                 bytes[i] = byte;
-                survive(bytes);
+                process(bytes);
             }
         }
     }
 }
 
-/// y = x·w + b with a weight of 300 and one of 3 elements.
+/// y = x·w + b + 0.25, where w has 300 elements and b has 3.
 fn network() -> Graph {
     let b = Builder::new();
     let x = b.input("x", &[1, 100]);
@@ -161,7 +161,7 @@ fn network() -> Graph {
 }
 
 #[test]
-fn weights_may_lie_in_a_file_of_their_own() {
+fn external_weights_are_written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("network.onnx");
     let graph = network();
@@ -187,7 +187,7 @@ fn weights_may_lie_in_a_file_of_their_own() {
 }
 
 #[test]
-fn weights_may_be_stored_as_f16() {
+fn f16_weights_are_written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let [full, half] = ["full.onnx", "half.onnx"].map(|name| folder.path().join(name));
     let graph = network();
@@ -205,7 +205,7 @@ fn weights_may_be_stored_as_f16() {
 }
 
 #[test]
-fn names_never_collide_in_a_file() {
+fn name_collisions_are_resolved() {
     let b = Builder::new();
     let x = b.input("w", &[1, 100]);
     let first = b.inline(&network(), &[("x", x)]).unwrap()[0];
@@ -226,15 +226,15 @@ fn names_never_collide_in_a_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+fn failed_write_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("no").join("such").join("folder.onnx");
     assert!(matches!(
         to_file(&network(), &path, &WriteOptions::default()),
         Err(Error::Io { doing: "writing", .. })
     ));
-    let taken = folder.path().join("taken.onnx");
-    fs::create_dir(&taken).unwrap();
-    assert!(to_file(&network(), &taken, &WriteOptions::default()).is_err());
+    let directory = folder.path().join("directory.onnx");
+    fs::create_dir(&directory).unwrap();
+    assert!(to_file(&network(), &directory, &WriteOptions::default()).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -1,4 +1,4 @@
-//! The photo path with its networks: faces are found, aligned like FFHQ, cut out and pasted back.
+//! Faces in photos: detection, FFHQ alignment, cropping and pasting, with the real networks.
 #![allow(missing_docs)]
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 }
 
 fn astronaut() -> Photo {
-    Photo::open(&root().join("tests/data/astronaut.png")).unwrap()
+    Photo::open(root().join("tests/data/astronaut.png")).unwrap()
 }
 
 fn faces(photo: &Photo) -> Vec<Face> {
@@ -26,38 +26,38 @@ fn faces(photo: &Photo) -> Vec<Face> {
     finder.faces(photo, &Cancel::new()).unwrap()
 }
 
-/// Eyes and mouth (the middle between their corners) as read off the enlarged picture by eye, within 2.5 pixels.
+/// Centers of eyes and mouth, as the mean of their corners, within 2.5 pixels of positions that were measured by hand.
 #[test]
-fn the_astronaut_is_found_and_aligned() {
+fn landmarks_and_alignment_match_measured_positions() {
     let photo = astronaut();
     let found = faces(&photo);
     assert_eq!(found.len(), 1);
-    let near = |point: [f64; 2], x: f64, y: f64| {
-        assert!((point[0] - x).hypot(point[1] - y) < 2.5, "{point:?} is not at {x}, {y}");
+    let assert_near = |point: [f64; 2], x: f64, y: f64| {
+        assert!((point[0] - x).hypot(point[1] - y) < 2.5, "{point:?}, expected {x}, {y}");
     };
     let landmarks = &found[0].landmarks;
-    near(landmarks.mean(&[33, 133]), 202.5, 101.5);
-    near(landmarks.mean(&[362, 263]), 247.5, 104.0);
-    near(landmarks.mean(&[61, 291]), 223.7, 140.2);
-    assert!((found[0].alignment.size() - 178.0).abs() < 4.0, "{}", found[0].alignment.size());
+    assert_near(landmarks.mean(&[33, 133]), 202.5, 101.5);
+    assert_near(landmarks.mean(&[362, 263]), 247.5, 104.0);
+    assert_near(landmarks.mean(&[61, 291]), 223.7, 140.2);
+    assert!((found[0].alignment.side_length() - 178.0).abs() < 4.0, "{}", found[0].alignment.side_length());
 }
 
-/// A crop that is aligned already aligns to itself: within 3 % of its side.
+/// Aligning an aligned crop moves its corners by at most 3 % of its side.
 #[test]
-fn aligning_twice_changes_little() {
+fn alignment_of_an_aligned_crop_is_close_to_the_identity() {
     let photo = astronaut();
     let crop = faces(&photo)[0].alignment.crop(&photo, 256).unwrap();
     let aligned =
         Photo::from_pixels(Path::new("crop.png"), gani_core::photo::image_from_crop(crop.view()).into());
     let quad = faces(&aligned)[0].alignment.quad;
-    for (corner, want) in quad.iter().zip([[0.0, 0.0], [0.0, 256.0], [256.0, 256.0], [256.0, 0.0]]) {
-        assert!((corner[0] - want[0]).hypot(corner[1] - want[1]) < 8.0, "{quad:?}");
+    for (corner, expected) in quad.iter().zip([[0.0, 0.0], [0.0, 256.0], [256.0, 256.0], [256.0, 0.0]]) {
+        assert!((corner[0] - expected[0]).hypot(corner[1] - expected[1]) < 8.0, "{quad:?}");
     }
 }
 
-/// Small, turned and many: three copies in a large picture, one of them on its side, in order from the left.
+/// Three copies in a large image, one of them rotated by 90°. Faces are listed from left to right.
 #[test]
-fn small_and_turned_faces_are_found_among_many() {
+fn small_and_rotated_faces_are_found_in_a_group() {
     let astronaut = astronaut().pixels.to_rgb8();
     let mut group = image::RgbImage::from_pixel(1600, 1000, image::Rgb([90, 110, 100]));
     let small = imageops::resize(&astronaut, 256, 256, FilterType::Triangle);
@@ -66,26 +66,26 @@ fn small_and_turned_faces_are_found_among_many() {
     imageops::replace(&mut group, &imageops::rotate270(&small), 40, 500);
     let photo = Photo::from_pixels(Path::new("group.png"), group.into());
     let found = faces(&photo);
-    let sizes: Vec<f64> = found.iter().map(|face| face.alignment.size().round()).collect();
+    let sizes: Vec<f64> = found.iter().map(|face| face.alignment.side_length().round()).collect();
     assert_eq!(found.len(), 3, "{sizes:?}");
     assert!(sizes[1] > 1.8 * sizes[0] && sizes[1] > 1.8 * sizes[2], "{sizes:?}");
-    assert_eq!(FaceChoice::Largest.pick(&photo, &found).unwrap()[0].0, 2);
+    assert_eq!(FaceChoice::Largest.select(&photo, &found).unwrap()[0].0, 2);
 }
 
 #[test]
-fn no_face_is_no_error_until_one_is_wanted() {
+fn photo_without_faces_is_an_error_only_when_one_is_chosen() {
     let photo = astronaut();
     let helmet = DynamicImage::from(photo.pixels.to_rgb8()).crop_imm(280, 330, 230, 180);
     let photo = Photo::from_pixels(Path::new("helmet.png"), helmet);
     let found = faces(&photo);
     assert!(found.is_empty());
-    let text = FaceChoice::Largest.pick(&photo, &found).unwrap_err().to_string();
+    let text = FaceChoice::Largest.select(&photo, &found).unwrap_err().to_string();
     assert!(text.contains("no face was found in helmet.png"), "{text}");
 }
 
-/// Pasting the untouched crop back leaves the photo as it was, for the eye.
+/// Pasting the unedited crop back does not visibly change the photo.
 #[test]
-fn cutting_out_and_pasting_back_is_invisible() {
+fn pasting_an_unedited_crop_changes_little() {
     let before = astronaut();
     let alignment = faces(&before)[0].alignment;
     let mut after = before.clone();
@@ -94,7 +94,7 @@ fn cutting_out_and_pasting_back_is_invisible() {
     let (old, new) = (before.pixels.to_rgb8(), after.pixels.to_rgb8());
     let differences = old.iter().zip(new.iter()).map(|(a, b)| f64::from(a.abs_diff(*b)));
     let (worst, sum) = differences.fold((0.0f64, 0.0), |(worst, sum), d| (worst.max(d), sum + d));
-    let mean = sum / (alignment.size() * alignment.size() * 3.0);
-    // Measured: 54 in single hairs, which two resamplings soften, and 1.2 of 255 in the mean.
-    assert!(worst <= 64.0 && mean < 1.5, "worst {worst}, mean inside {mean}");
+    let mean = sum / (alignment.side_length() * alignment.side_length() * 3.0);
+    // Measured: at most 54 of 255, in single hairs, which resampling twice blurs; 1.2 on average within the crop.
+    assert!(worst <= 64.0 && mean < 1.5, "maximum {worst}, mean within the crop {mean}");
 }

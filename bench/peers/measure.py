@@ -1,4 +1,4 @@
-"""PyTorch's side: the times of the parts of a tuning step, PTI's way to a photo, the start of an edit. Prints JSON."""
+"""PyTorch measurements: the parts of a tuning step, convergence of PTI, an edit from a cold start. Prints JSON."""
 
 import argparse
 import json
@@ -18,19 +18,19 @@ def load(path, a):
     return torch.from_numpy(np.load(path)).to(a.device)
 
 
-def wait():
-    """Until the GPU has done what it was given."""
+def synchronize():
+    """Waits for the GPU."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
 def timed(runs, run):
-    """Seconds of each run but the first."""
+    """Seconds of each run, without the first one (warm-up)."""
     times = []
     for i in range(runs + 1):
         started = time.perf_counter()
         run(i)
-        wait()
+        synchronize()
         times.append(time.perf_counter() - started)
     return times[1:]
 
@@ -48,7 +48,7 @@ def generator(a):
         return g, g.mapping
     bundle = pathlib.Path(a.bundle)
     about = tomllib.loads((bundle / "bundle.toml").read_text())["generator"]
-    # A mapping network costs nothing beside the rest: here w is what z is.
+    # The time of a mapping network is negligible; here w is z.
     return OnnxGenerator(bundle / about["file"], about["tunable"], a.device), lambda z: z
 
 
@@ -79,37 +79,37 @@ def step(a):
 
 
 def reach(a):
-    """PTI (Roich et al. 2022) from the encoder's w: Adam at 3e-4 on all tuned weights, mean square + LPIPS at full size.
-    LPIPS at 256 px is watched as gani's is; watching takes no time here."""
+    """PTI (Roich et al. 2022) from the encoder's w: Adam at 3e-4 on all tuned weights, MSE + LPIPS at full resolution.
+    LPIPS at 256 px is monitored as in gani; its time is not counted."""
     g, _ = generator(a)
     ws, target = (load(pathlib.Path(a.inputs) / f"{name}.npy", a) for name in ("ws", "target"))
-    full, watched = Loss(side=target.shape[3], lambda_lpips=1.0, device=a.device), Loss(device=a.device)
+    full, monitor = Loss(side=target.shape[3], lambda_lpips=1.0, device=a.device), Loss(device=a.device)
     with torch.no_grad():
-        target, watched_target = full.see(target), watched.see(target)
+        target, monitor_target = full.features(target), monitor.features(target)
     theta = {name: w.clone().requires_grad_() for name, w in g.theta.items()}
     adam = torch.optim.Adam(theta.values(), lr=3e-4)
-    seconds, lpips, spent = [], [], 0.0
+    seconds, lpips, elapsed = [], [], 0.0
     for _ in range(a.steps):
         started = time.perf_counter()
         image = g.image(theta, ws)
         adam.zero_grad()
-        full(full.see(image), target).backward()
-        wait()
-        spent += time.perf_counter() - started
+        full(full.features(image), target).backward()
+        synchronize()
+        elapsed += time.perf_counter() - started
         with torch.no_grad():
-            lpips.append(watched.lpips(watched.see(image), watched_target).item())
-        seconds.append(spent)
-        if lpips[-1] <= a.until or spent > a.limit:
+            lpips.append(monitor.lpips(monitor.features(image), monitor_target).item())
+        seconds.append(elapsed)
+        if lpips[-1] <= a.until or elapsed > a.limit:
             break
         started = time.perf_counter()
         adam.step()
-        wait()
-        spent += time.perf_counter() - started
+        synchronize()
+        elapsed += time.perf_counter() - started
     return {"seconds": seconds, "lpips": lpips}
 
 
 def edit(a):
-    """What `gani edit` does, cold: load, move the latent, render, write a PNG."""
+    """The steps of `gani edit` from a cold start: load, move the latent, render, write a PNG."""
     from torchvision.io import write_png
 
     g, _ = generator(a)
@@ -125,18 +125,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["step", "reach", "edit"])
     parser.add_argument("part", nargs="?", choices=["forward", "gradient", "modules", "gani", "direct"])
-    parser.add_argument("--checkpoint", help="StyleGAN2, rosinality's layout")
-    parser.add_argument("--bundle", help="a gani model: its generator.onnx")
+    parser.add_argument("--checkpoint", help="StyleGAN2 checkpoint in rosinality's format")
+    parser.add_argument("--bundle", help="folder of a gani model")
     parser.add_argument("--blur", choices=["grouped", "published"], default="grouped")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--inputs", required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--tf32", action="store_true", help="convolutions and products in TF32, PyTorch's own default for the former")
+    parser.add_argument("--tf32", action="store_true", help="TF32 for convolutions (PyTorch's default) and matrix products")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=350)
-    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` ends")
-    parser.add_argument("--limit", type=float, default=900, help="seconds after which it gives up")
+    parser.add_argument("--until", type=float, default=0.01, help="LPIPS at which `reach` stops")
+    parser.add_argument("--limit", type=float, default=900, help="time limit of `reach` in seconds")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = a.tf32

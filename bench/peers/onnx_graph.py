@@ -1,7 +1,7 @@
-"""An ONNX generator as a PyTorch function of its tuned weights: each node is one call of torch.nn.functional.
+"""An ONNX generator as a PyTorch function of its tuned weights. Each node becomes one PyTorch call.
 
-For MobileStyleGAN, and for the 64 px generator of the repository. The file is the one that gani reads, so both sides
-compute the same.
+Used for MobileStyleGAN and for the 64 px generator of this repository. gani reads the same file, so both compute the same
+function.
 """
 
 import onnx
@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 
 class OnnxGenerator:
-    """`image(θ, ws)`; θ is a dictionary of the initialisers called `tuned`."""
+    """`image(θ, ws)`; θ is a dictionary of the initializers listed in `tuned`."""
 
     def __init__(self, path, tuned, device):
         graph = onnx.load(path).graph
@@ -32,13 +32,13 @@ class OnnxGenerator:
 
 
 def constant(array, device):
-    """Numbers go to the device; shapes and axes are read by Python and stay."""
+    """Moves floats to the device. Shapes and axes stay on the CPU, because Python reads them."""
     tensor = torch.from_numpy(array)
     return tensor.to(device) if tensor.is_floating_point() else tensor
 
 
 def call(op, x, a):
-    """One node; only what these generators hold, and only as they use it."""
+    """Evaluates one node. Supports only the ops and attributes of these generators."""
     ints = lambda t: [int(v) for v in t]
     match op:
         case "Add":

@@ -1,7 +1,7 @@
-"""StyleGAN2 in PyTorch on the processor, for one latent, from the official layout of rosinality's checkpoints.
+"""StyleGAN2 in PyTorch for one latent, from checkpoints with rosinality's keys.
 
-Two ways to blur: `grouped`, one convolution with a group per channel, what one would write today; and `published`, the
-fallback that rosinality's and NVIDIA's code ship for machines without CUDA: every channel an image of its own.
+Two implementations of the blur: `grouped` is one convolution with a group per channel; `published` is the fallback without
+CUDA in rosinality's and NVIDIA's code, which treats every channel as an image.
 """
 
 import functools
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 STYLE, MAPPING_LAYERS, SQRT2 = 512, 8, 2**0.5
-TAPS = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 16  # with the gain 4 of upsampling
+TAPS = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 16  # includes the gain of 4 for upsampling
 
 
 @functools.cache
@@ -24,7 +24,7 @@ def width(resolution):
 
 
 def random_checkpoint(size):
-    """A state dictionary under rosinality's keys; what a step takes does not depend on the weights."""
+    """A state dictionary with rosinality's keys and random weights. The time of a step does not depend on the weights."""
     g = torch.Generator().manual_seed(size)
     randn = lambda *shape: torch.randn(*shape, generator=g)
     p = {}

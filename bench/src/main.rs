@@ -1,5 +1,5 @@
-//! gani's side of the comparison with PyTorch: the times of the parts of a tuning step, and how long an inversion takes to
-//! come near its photo. `bench/run.py` runs it and the peers in turn; see `bench/README.md`.
+//! gani's side of the comparison with PyTorch: the time of each part of a tuning step, and the time until an inversion reaches a
+//! given LPIPS. `bench/run.py` runs it alternately with the PyTorch programs; see `bench/README.md`.
 
 mod reach;
 mod step;
@@ -8,24 +8,24 @@ use clap::{Parser, Subcommand};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use std::process::ExitCode;
 
-/// Measures gani; prints one JSON object.
+/// Measures gani and prints one JSON object.
 #[derive(Parser)]
 struct Arguments {
-    /// Threads of the processor
+    /// CPU threads; 0: all cores
     #[arg(long, global = true, default_value_t = 0)]
     threads: usize,
-    /// Where to run: auto, cpu, cuda or cuda:N
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "cpu")]
     device: DeviceChoice,
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// The parts of a tuning step
+enum Command {
+    /// Times a part of a tuning step
     Step(step::Arguments),
-    /// LPIPS against time, from the encoder's latent
+    /// Records LPIPS over time, from the encoder's latent on
     Reach(reach::Arguments),
 }
 
@@ -33,13 +33,13 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let options =
         RuntimeOptions { threads: arguments.threads, device: arguments.device, ..RuntimeOptions::default() };
-    let done = Runtime::load(&options).map_err(Into::into).and_then(|runtime| match arguments.what {
-        What::Step(a) => step::run(&runtime, &a),
-        What::Reach(a) => reach::run(runtime, &a),
+    let result = Runtime::load(&options).map_err(Into::into).and_then(|runtime| match arguments.command {
+        Command::Step(arguments) => step::run(&runtime, &arguments),
+        Command::Reach(arguments) => reach::run(runtime, &arguments),
     });
-    match done {
-        Ok(figures) => {
-            println!("{figures}");
+    match result {
+        Ok(measurements) => {
+            println!("{measurements}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -49,5 +49,5 @@ fn main() -> ExitCode {
     }
 }
 
-/// Any error, for one message.
+/// The error can be of any type; it is only printed.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

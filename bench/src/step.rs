@@ -1,16 +1,15 @@
-//! The parts of a tuning step: forward, Eq. 1 with ∂L/∂θ, the modules, and the whole step of GANI and of direct tuning.
+//! Times the parts of a tuning step: the generator, Eq. 1 with ∂L/∂θ, the modules, and whole steps of GANI and of direct tuning.
 
 use crate::Result;
 use gani_core::bundle::Bundle;
 use gani_core::invert::direct::direct_tuning;
-use gani_core::report::evaluation::peak_memory_mb;
-use gani_core::settings::Method;
 use gani_core::invert::gani::modules::Modules;
-use gani_core::loss::similarity::{self, SimilarityLoss, LossWeights, Wrt, set_theta};
-use gani_core::settings::preset::{Preset, face_weights};
-use gani_core::runtime::{Binding, Cancel, Runtime};
-use gani_core::loss::total::{Problem, loss_gradient, observe};
 use gani_core::invert::gani::tuner::Tuner;
+use gani_core::loss::similarity::{SimilarityLoss, Wrt, generator_graph, set_theta};
+use gani_core::loss::total::{Problem, loss_gradient, target_features};
+use gani_core::report::evaluation::peak_memory_mb;
+use gani_core::runtime::{Binding, Cancel, Runtime};
+use gani_core::settings::{Domain, LossWeights, Method, Preset, TuneSettings, domain};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::stylegan2;
 use gani_onnx::{Builder, Graph, cost};
@@ -19,10 +18,10 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Edge of the matrices whose product stands for what the processor can do.
+/// Side of the square matrices whose product measures the CPU's speed.
 const MATRIX: usize = 2048;
 
-/// What is measured; a process measures one, so that its peak memory is that part's.
+/// The part to measure. A process measures one part, so that its peak memory is that of the part.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Part {
     /// G(ws, θ).
@@ -33,36 +32,36 @@ enum Part {
     Modules,
     /// A whole step of Algorithm 1.
     Gani,
-    /// A whole step of direct tuning, localisation included.
+    /// A whole step of direct tuning, localization included.
     Direct,
 }
 
 #[derive(clap::Args)]
 pub struct Arguments {
     part: Part,
-    /// StyleGAN2 as rosinality's code writes it; without it, the generator of the model
+    /// A StyleGAN2 checkpoint in rosinality's layout, in place of the model's generator
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// The model that LPIPS comes from
+    /// The model whose LPIPS is used
     #[arg(long, default_value = "ffhq-64")]
     model: String,
     /// Folder with ws.npy, z.npy and target.npy
     #[arg(long)]
     inputs: PathBuf,
-    /// Runs that count; one more goes before
+    /// Measured runs, after one warm-up run
     #[arg(long, default_value_t = 3)]
     runs: usize,
 }
 
-/// What every part needs.
-struct Setting<'s> {
+/// What all parts use.
+struct Setup<'s> {
     runtime: &'s Runtime,
-    objective: SimilarityLoss,
+    loss: SimilarityLoss,
     mapping: Option<Graph>,
     w_avg: Vec<f32>,
     weights: LossWeights,
     ws: ArrayD<f32>,
-    /// `[runs + 1, 512]`: a latent to localise at for each run.
+    /// The sample z of each run, `[runs + 1, 512]`.
     z: ArrayD<f32>,
     target: ArrayD<f32>,
     runs: usize,
@@ -71,139 +70,145 @@ struct Setting<'s> {
 
 /// Measures one part.
 pub fn run(runtime: &Runtime, arguments: &Arguments) -> Result<serde_json::Value> {
-    let s = Setting::new(runtime, arguments)?;
-    let more = match arguments.part {
-        Part::Forward => json!({ "seconds": s.forward()? }),
-        Part::Gradient => s.gradient()?,
-        Part::Modules => json!({ "seconds": s.modules()? }),
-        Part::Gani => json!({ "seconds": s.gani()? }),
-        Part::Direct => json!({ "seconds": s.direct()? }),
+    let setup = Setup::new(runtime, arguments)?;
+    let part = match arguments.part {
+        Part::Forward => json!({ "seconds": setup.forward()? }),
+        Part::Gradient => setup.gradient()?,
+        Part::Modules => json!({ "seconds": setup.modules()? }),
+        Part::Gani => json!({ "seconds": setup.gani()? }),
+        Part::Direct => json!({ "seconds": setup.direct()? }),
     };
-    let mut figures = json!({
-        "runtime": format!("ONNX Runtime {}", runtime.version()), "device": runtime.device().to_string(), "threads": runtime.threads(), "memory_mb": peak_memory_mb(),
+    let mut measurements = json!({
+        "runtime": format!("ONNX Runtime {}", runtime.version()),
+        "device": runtime.device().to_string(),
+        "threads": runtime.threads(),
+        "memory_mb": peak_memory_mb(),
     });
-    if let (Some(figures), serde_json::Value::Object(mut more)) = (figures.as_object_mut(), more) {
-        figures.append(&mut more);
+    if let (Some(measurements), serde_json::Value::Object(mut part)) = (measurements.as_object_mut(), part) {
+        measurements.append(&mut part);
         if let Part::Forward = arguments.part {
-            // After the memory was asked for.
-            figures.insert("matrix_flops_per_second".into(), matrix_flops(runtime)?.into());
+            // After `peak_memory_mb`, which must not include the matrices.
+            measurements.insert("matrix_flops_per_second".into(), matrix_flops(runtime)?.into());
         }
     }
-    Ok(figures)
+    Ok(measurements)
 }
 
-impl<'s> Setting<'s> {
-    fn new(runtime: &'s Runtime, arguments: &Arguments) -> Result<Setting<'s>> {
+impl<'s> Setup<'s> {
+    fn new(runtime: &'s Runtime, arguments: &Arguments) -> Result<Setup<'s>> {
         let bundle = Bundle::open(&arguments.model)?;
-        let (mut objective, mapping, w_avg) = match &arguments.checkpoint {
+        let (mut loss, mapping, w_avg) = match &arguments.checkpoint {
             None => (bundle.similarity_loss()?, bundle.mapping()?, bundle.w_avg()?.to_vec()),
             Some(path) => {
                 let network = stylegan2::build(&Checkpoint::read(path)?)?;
-                let size = network.generator.output_shape("image")?[3];
-                let resolution = size.min(256);
-                let objective = SimilarityLoss {
+                let resolution = network.generator.output_shape("image")?[3].min(256);
+                let loss = SimilarityLoss {
                     generator: network.generator,
                     tunable: network.tunable,
                     networks: bundle.losses(resolution)?,
                     resolution,
                 };
-                (objective, Some(network.mapping), vec![0.0; 512])
+                (loss, Some(network.mapping), vec![0.0; 512])
             }
         };
-        // The loss that both sides have in the same words: pixels and LPIPS.
-        objective.networks.retain(|n| n.name == "lpips");
-        objective.generator = runtime.lowered(objective.generator)?;
-        let weights = face_weights().pixel_and_lpips();
+        // The terms that the PyTorch programs have too: pixel and LPIPS.
+        loss.networks.retain(|n| n.name == "lpips");
+        loss.generator = runtime.lowered(loss.generator)?;
+        let weights = domain("celeba-hq")?.loss_weights.pixel_and_lpips();
         let read = |name: &str| read_npy(&arguments.inputs.join(name));
         let (ws, z, target) = (read("ws.npy")?, read("z.npy")?, read("target.npy")?);
         let (runs, cancel) = (arguments.runs, Cancel::new());
-        Ok(Setting { runtime, objective, mapping, w_avg, weights, ws, z, target, runs, cancel })
+        Ok(Setup { runtime, loss, mapping, w_avg, weights, ws, z, target, runs, cancel })
     }
 
     fn forward(&self) -> Result<Vec<f64>> {
-        let graph = objective::image(&self.objective.generator, &self.objective.tunable)?;
+        let graph = generator_graph(&self.loss.generator, &self.loss.tunable)?;
         let mut generator = self.runtime.compile("generator", &graph)?.bind()?;
-        generator.set("ws", self.flat_ws())?;
-        set_theta(&mut generator, &self.objective.generator, &self.objective.tunable)?;
-        self.timed(|_| Ok(generator.run(&self.cancel)?))
+        generator.set("ws", self.ws())?;
+        set_theta(&mut generator, &self.loss.generator, &self.loss.tunable)?;
+        self.time(|_| Ok(generator.run(&self.cancel)?))
     }
 
-    /// With the loss and the gradient's norm, which the peers must find too.
+    /// Also returns the loss and the norm of its gradient, which must agree with those of the PyTorch programs.
     fn gradient(&self) -> Result<serde_json::Value> {
-        let target = self.observe()?;
-        let mut loss = loss_gradient(self.runtime, &self.objective, &self.weights, Wrt::Weights)?.bind()?;
-        loss.set("ws", self.flat_ws())?;
-        loss.set("lambda", &[self.weights.lambda_pixel, self.weights.lambda_lpips])?;
-        set_theta(&mut loss, &self.objective.generator, &self.objective.tunable)?;
+        let target = self.target_features()?;
+        let mut loss = loss_gradient(self.runtime, &self.loss, &self.weights, Wrt::Weights)?.bind()?;
+        loss.set("ws", self.ws())?;
+        loss.set("lambda", &["pixel", "lpips"].map(|term| self.weights.lambda(term)))?;
+        set_theta(&mut loss, &self.loss.generator, &self.loss.tunable)?;
         loss.alias_inputs(&target, "target.")?;
-        let seconds = self.timed(|_| Ok(loss.run(&self.cancel)?))?;
+        let seconds = self.time(|_| Ok(loss.run(&self.cancel)?))?;
         let mut squares = 0.0;
-        for name in &self.objective.tunable {
+        for name in &self.loss.tunable {
             squares += loss.get(&format!("d.{name}"))?.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         }
         let value = loss.with_data("loss", |l| l[0])?;
-        let flops = cost::of(&self.objective.loss_gradient(&self.weights, Wrt::Weights)?).flops;
+        let flops = cost::of(&self.loss.loss_gradient(&self.weights, Wrt::Weights)?).flops;
         Ok(json!({ "seconds": seconds, "loss": value, "gradient_norm": squares.sqrt(), "flops": flops }))
     }
 
     fn modules(&self) -> Result<Vec<f64>> {
-        let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), 1).tune.module;
-        let modules = Modules::of(&self.objective, settings)?;
-        let fill = |part: &mut Binding, prefix: &str| -> Result<()> {
-            let ports = part.session().inputs().to_vec();
-            for port in ports.iter().filter(|port| port.name.starts_with(prefix)) {
-                let values: Vec<f32> = (0..port.len()).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
-                part.set(&port.name, &values)?;
+        let modules = Modules::for_generator(&self.loss, self.settings(Method::Gani, 1)?.module)?;
+        let fill = |binding: &mut Binding, prefix: &str| -> Result<()> {
+            let inputs = binding.session().inputs().to_vec();
+            for input in inputs.iter().filter(|input| input.name.starts_with(prefix)) {
+                let values: Vec<f32> = (0..input.len()).map(|i| (i % 17) as f32 * 1e-3 - 8e-3).collect();
+                binding.set(&input.name, &values)?;
             }
             Ok(())
         };
-        let mut apply = self.runtime.compile("modules", &modules.forward()?)?.bind()?;
+        let mut forward = self.runtime.compile("modules", &modules.forward()?)?.bind()?;
         let mut vjp = self.runtime.compile("modules' gradient", &modules.vjp()?)?.bind()?;
-        fill(&mut apply, "")?;
+        fill(&mut forward, "")?;
         fill(&mut vjp, "d.")?;
         for prefix in ["psi", "g.", "theta.", "product."] {
-            vjp.alias_inputs(&apply, prefix)?;
+            vjp.alias_inputs(&forward, prefix)?;
         }
-        self.timed(|_| Ok(apply.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
+        self.time(|_| Ok(forward.run(&self.cancel).and_then(|()| vjp.run(&self.cancel))?))
     }
 
     fn gani(&self) -> Result<Vec<f64>> {
-        let settings = Preset::Paper.settings(Method::Gani, self.weights.clone(), self.runs).tune;
-        let (have, need) = (self.z.shape()[0], self.runs + 1);
-        if have < need {
-            return Err(format!(
-                "z.npy has {have} latents, {need} are needed: one for each run and one before"
-            )
-            .into());
+        let settings = self.settings(Method::Gani, self.runs)?;
+        let (found, needed) = (self.z.shape()[0], self.runs + 1);
+        if found < needed {
+            let text =
+                format!("z.npy has {found} samples; {needed} are needed: one per run, and one to warm up");
+            return Err(text.into());
         }
-        let target = self.observe()?;
-        let mut tuner = Tuner::new(&self.problem(&target), self.flat_ws(), &settings, 0)?;
-        self.timed(|run| {
+        let target = self.target_features()?;
+        let mut tuner = Tuner::new(&self.problem(&target), self.ws(), &settings, 0)?;
+        self.time(|run| {
             let z = self.z.index_axis(ndarray::Axis(0), run).to_owned();
             Ok(tuner.step(z.as_slice().unwrap_or_default()).map(drop)?)
         })
     }
 
     fn direct(&self) -> Result<Vec<f64>> {
-        let settings = Preset::Paper.settings(Method::Direct, self.weights.clone(), self.runs + 1).tune;
-        let target = self.observe()?;
+        let settings = self.settings(Method::Direct, self.runs + 1)?;
+        let target = self.target_features()?;
         let (mut times, mut last) = (Vec::new(), Instant::now());
-        direct_tuning(&self.problem(&target), self.flat_ws(), &settings, 0, |_, _, _| {
+        direct_tuning(&self.problem(&target), self.ws(), &settings, 0, |_, _, _| {
             times.push(last.elapsed().as_secs_f64());
             last = Instant::now();
             Ok(())
         })?;
-        Ok(times.split_off(1)) // the first includes making the sessions
+        Ok(times.split_off(1)) // the first step includes the creation of the sessions
     }
 
-    fn observe(&self) -> Result<Binding> {
-        Ok(observe(self.runtime, &self.objective, &self.weights, &self.target, &self.cancel)?)
+    /// The published tuning settings, with the loss weights of this comparison.
+    fn settings(&self, method: Method, iterations: usize) -> Result<TuneSettings> {
+        let domain = Domain { iterations, loss_weights: self.weights.clone(), ..domain("celeba-hq")? };
+        Ok(Preset::Paper.settings(method, &domain).tune)
+    }
+
+    fn target_features(&self) -> Result<Binding> {
+        Ok(target_features(self.runtime, &self.loss, &self.weights, &self.target, &self.cancel)?)
     }
 
     fn problem<'a>(&'a self, target: &'a Binding) -> Problem<'a> {
         Problem {
             runtime: self.runtime,
-            objective: &self.objective,
+            loss: &self.loss,
             target,
             mapping: self.mapping.as_ref(),
             w_avg: &self.w_avg,
@@ -211,12 +216,12 @@ impl<'s> Setting<'s> {
         }
     }
 
-    fn flat_ws(&self) -> &[f32] {
+    fn ws(&self) -> &[f32] {
         self.ws.as_slice().unwrap_or_default()
     }
 
-    /// Seconds of each run but the first.
-    fn timed(&self, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<f64>> {
+    /// Seconds of each run after the warm-up run.
+    fn time(&self, mut run: impl FnMut(usize) -> Result<()>) -> Result<Vec<f64>> {
         run(0)?;
         let timed = |i| {
             let started = Instant::now();
@@ -226,7 +231,7 @@ impl<'s> Setting<'s> {
     }
 }
 
-/// Operations per second of a large matrix product: the best of five.
+/// Floating-point operations per second of a large matrix product: the best of five runs.
 fn matrix_flops(runtime: &Runtime) -> Result<f64> {
     let b = Builder::new();
     let [x, y] = ["x", "y"].map(|name| b.input(name, &[MATRIX, MATRIX]));
@@ -244,8 +249,8 @@ fn matrix_flops(runtime: &Runtime) -> Result<f64> {
     Ok(2.0 * (MATRIX as f64).powi(3) / best)
 }
 
-/// An array of f32.
-pub fn read_npy(path: &Path) -> Result<ArrayD<f32>> {
+/// Reads an f32 array.
+fn read_npy(path: &Path) -> Result<ArrayD<f32>> {
     let array: ndarray::Array<f32, IxDyn> =
         ndarray_npy::read_npy(path).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(array)

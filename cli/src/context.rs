@@ -1,20 +1,21 @@
-//! What every command needs: the runtime, the model, where to print, when to stop.
+//! State that the commands share: runtime, model, output, cancellation.
 
 use crate::args::Common;
+use crate::hints::{self, Hint};
 use gani_core::model::Model;
-use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
+use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
 use gani_core::{Error, bundle};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Why a command did not end well.
+/// The failure of a command.
 pub enum Failure {
-    /// Some of its parts failed, and each was reported.
+    /// Some of several inputs failed. Their errors have been printed.
     Some,
-    /// It failed as a whole.
+    /// The command failed.
     Error(Error),
-    /// The command line does not make sense.
+    /// The command line is invalid.
     Usage(String),
 }
 
@@ -27,7 +28,7 @@ impl From<Error> for Failure {
 /// The outcome of a command.
 pub type Outcome = Result<(), Failure>;
 
-/// The state of one run of the program.
+/// The state of the program during one command.
 pub struct Context {
     pub common: Common,
     pub cancel: Cancel,
@@ -35,7 +36,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Starts logging and listens for Ctrl-C.
+    /// Initializes logging and the Ctrl-C handler.
     pub fn new(common: Common) -> Result<Context, Failure> {
         let level = match (common.quiet, common.verbose) {
             (true, _) => "error",
@@ -49,23 +50,28 @@ impl Context {
         let cancel = Cancel::new();
         let handler = cancel.clone();
         ctrlc::set_handler(move || {
-            // A second Ctrl-C does not wait.
+            // A second Ctrl-C exits immediately.
             if handler.is_cancelled() {
                 std::process::exit(130);
             }
             handler.cancel();
         })
-        .map_err(|e| Failure::Error(Error::Runtime(format!("Ctrl-C cannot be caught: {e}"))))?;
+        .map_err(|e| Failure::Error(Error::Runtime(format!("cannot install the Ctrl-C handler: {e}"))))?;
         Ok(Context { common, cancel, runtime: OnceLock::new() })
     }
 
-    /// ONNX Runtime, loaded once; the device that was chosen is printed.
+    /// ONNX Runtime, loaded by the first call, which prints the selected device.
     pub fn runtime(&self) -> Result<&Runtime, Error> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
         let (device, threads) = (self.common.device, self.common.threads);
-        let runtime = Runtime::load(&RuntimeOptions { device, threads, library: None })?;
+        let is_cuda_error = match device {
+            DeviceChoice::Cuda(_) => hints::runtime,
+            _ => |_: &Error| false,
+        };
+        let runtime = Runtime::load(&RuntimeOptions { device, threads, library: None })
+            .hint(is_cuda_error, "use --device cpu, or --device auto to select CUDA only if it works")?;
         let threads = if runtime.threads() == 1 { "thread" } else { "threads" };
         self.say(&format!(
             "device {} ({} {threads}), ONNX Runtime {}",
@@ -76,44 +82,52 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// The model named on the command line, or `default`, or the best one installed.
+    /// Opens the model of `--model`, else `default`, else the preferred one of the installed models.
     pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
         let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::preferred());
-        let model = Model::open(name, self.runtime()?.clone())?;
+        let model = Model::open(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
     }
 
-    /// A line for the user, on standard error; nothing with --quiet.
+    /// Prints a line to standard error, unless --quiet is given.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {
             eprintln!("{text}");
         }
     }
 
-    /// The result: as JSON with --json, else as text.
+    /// Prints the result to standard output: as JSON with --json, else as text.
     pub fn print(&self, json: &impl serde::Serialize, text: &str) -> Outcome {
         let line = match self.common.json {
             true => serde_json::to_string(json)
-                .map_err(|e| Error::Runtime(format!("the result is no JSON: {e}")))?,
+                .map_err(|e| Error::Runtime(format!("the result cannot be written as JSON: {e}")))?,
             false if text.is_empty() => return Ok(()),
             false => text.to_owned(),
         };
         match writeln!(std::io::stdout().lock(), "{line}") {
-            // Whoever read it has seen enough: `gani inspect FILE | head`.
+            // The reader closed the pipe: `gani inspect FILE | head`.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written.map_err(Error::io("writing to", Path::new("standard output")))?),
         }
     }
 
-    /// Refuses to overwrite without --force.
+    /// Returns an error if `path` exists and --force is not given.
     pub fn may_write(&self, path: &Path) -> Result<(), Error> {
         if path.exists() && !self.common.force {
             return Err(Error::Input(format!(
-                "{} exists already; give another name, or --force to overwrite it",
+                "{} already exists; choose another name, or overwrite it with --force",
                 path.display()
             )));
         }
         Ok(())
+    }
+}
+
+/// The hint for a damaged bundle.
+pub fn repair(model: &str) -> String {
+    match model {
+        "ffhq-1024" => format!("run `gani models fetch {model} --force` to download it again"),
+        _ => "restore the bundle from its source (`gani import`), or install gani again".into(),
     }
 }

@@ -1,8 +1,10 @@
-//! The `gani` program: reads the command line, runs one command, turns its outcome into an exit code.
+//! The `gani` program: parses the command line, runs one command, and converts its outcome to an exit code.
 
 mod args;
 mod commands;
 mod context;
+mod faces;
+mod hints;
 mod photos;
 mod progress;
 mod report;
@@ -18,11 +20,11 @@ fn main() -> ExitCode {
         Ok(context) => context,
         Err(failure) => return report(&failure),
     };
-    let done = match command {
+    let outcome = match command {
         Command::Invert(args) => commands::invert::run(&context, &args),
         Command::Edit(args) => commands::edit::run(&context, &args),
         Command::Generate(args) => commands::generate::run(&context, &args),
-        Command::Evaluate(args) => commands::evaluate::run(&context, &args),
+        Command::Evaluate(args) => commands::evaluation::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
@@ -32,18 +34,18 @@ fn main() -> ExitCode {
         Command::Plugin(args) => commands::plugin::run(&context, &args),
         Command::Completions { shell } => commands::completions::run(shell),
     };
-    match done {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
 }
 
-/// Exit codes: 1 some failed, 2 usage, 130 cancelled.
+/// Prints the failure. Exit codes: 1 for errors, 2 for wrong usage, 130 for cancellation.
 fn report(failure: &Failure) -> ExitCode {
     match failure {
-        Failure::Some => ExitCode::from(1), // each was reported where it happened
+        Failure::Some => ExitCode::from(1), // each error has been printed
         Failure::Error(gani_core::Error::Cancelled) => {
-            eprintln!("cancelled; nothing half-written was left");
+            eprintln!("cancelled; no incomplete files were left");
             ExitCode::from(130)
         }
         Failure::Error(error) => {

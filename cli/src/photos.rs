@@ -1,27 +1,30 @@
-//! Which photographs a command works on: files, folders of them, and a machine's share of many.
+//! The photos that a command processes: files, folders, and shards of many photos.
 
 use gani_core::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Ends of picture files that are taken from a folder.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+/// Extensions of the image files that are read from a folder.
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 
-/// The pictures in a folder, by name.
+/// The images in a folder, sorted by name.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("reading the folder", folder))?;
-    let is_picture = |path: &PathBuf| {
-        path.extension().is_some_and(|e| ENDINGS.iter().any(|end| e.eq_ignore_ascii_case(end)))
+    let is_image = |path: &PathBuf| {
+        path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
     };
-    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_picture).collect();
+    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_image).collect();
     all.sort();
     if all.is_empty() {
-        let endings = ENDINGS.join(", ");
-        return Err(Error::Input(format!("{}: no picture ({endings}) is there", folder.display())));
+        let extensions = EXTENSIONS.join(", ");
+        return Err(Error::Input(format!(
+            "{}: the folder contains no image ({extensions})",
+            folder.display()
+        )));
     }
     Ok(all)
 }
 
-/// Files as they are, folders as the pictures in them.
+/// Replaces folders by the images in them.
 pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in paths {
@@ -34,7 +37,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// `I/N`: the I-th, from 1, of N machines that share the photographs.
+/// `I/N`: the photos of machine I, counted from 1, if N machines share the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shard {
     index: usize,
@@ -42,8 +45,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Every N-th, from the I-th on: each photograph is in one shard.
-    pub fn of<T>(self, all: Vec<T>) -> Vec<T> {
+    /// Every N-th item, starting with the I-th. Each item is in exactly one shard.
+    pub fn select<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter().skip(self.index - 1).step_by(self.count).collect()
     }
 }
@@ -56,7 +59,7 @@ impl std::str::FromStr for Shard {
         match parts {
             Some((Ok(index), Ok(count))) if (1..=count).contains(&index) => Ok(Shard { index, count }),
             _ => Err(Error::Input(format!(
-                "`{text}` is no share; write I/N with I from 1 to N, for example 1/4"
+                "`{text}` is not a shard; write I/N with I from 1 to N, for example 1/4"
             ))),
         }
     }
@@ -67,11 +70,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_hold_everything_once() {
+    fn each_item_is_in_one_shard() {
         let shards =
-            (1..=3).map(|i| format!("{i}/3").parse::<Shard>().unwrap().of((0..8).collect::<Vec<_>>()));
+            (1..=3).map(|i| format!("{i}/3").parse::<Shard>().unwrap().select((0..8).collect::<Vec<_>>()));
         assert_eq!(shards.collect::<Vec<_>>(), [vec![0, 3, 6], vec![1, 4, 7], vec![2, 5]]);
-        assert!("4/4".parse::<Shard>().unwrap().of(vec![0, 1]).is_empty());
+        assert!("4/4".parse::<Shard>().unwrap().select(vec![0, 1]).is_empty());
         for bad in ["", "1", "0/3", "4/3", "1/0", "-1/3", "a/b"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }

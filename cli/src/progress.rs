@@ -4,14 +4,14 @@ use gani_core::invert::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// Shows [`Progress`] as a bar with the time that is left.
+/// A progress bar with the remaining time, driven by [`Progress`] events.
 pub struct Bar {
     bar: ProgressBar,
     quiet: bool,
 }
 
 impl Bar {
-    /// A bar; hidden where `quiet`, or where standard error is no terminal.
+    /// Creates a bar. It is hidden if `quiet`, or if standard error is not a terminal.
     pub fn new(quiet: bool) -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if quiet {
@@ -22,15 +22,17 @@ impl Bar {
         Bar { bar, quiet }
     }
 
-    /// Shows what was reported.
-    pub fn show(&mut self, progress: Progress<'_>) {
-        match progress {
-            Progress::Expected(time) if !self.quiet => eprintln!("  expected to take {}", human(time)),
-            Progress::Expected(_) | Progress::Preview(_) => {}
+    /// Shows a progress event.
+    pub fn on_progress(&mut self, event: Progress<'_>) {
+        match event {
+            Progress::Eta(time) if !self.quiet => {
+                eprintln!("  estimated time: {}", format_duration(time))
+            }
+            Progress::Eta(_) | Progress::Preview(_) => {}
             Progress::Begin(stage) => {
                 self.bar.reset();
                 self.bar.set_message(match stage {
-                    Stage::Find => "finding",
+                    Stage::Find => "detecting",
                     Stage::Prepare => "loading",
                     Stage::Refine => "latent",
                     Stage::Tune => "tuning",
@@ -51,8 +53,8 @@ impl Bar {
     }
 }
 
-/// "40 s", "3 min", as a person would say it.
-pub fn human(time: Duration) -> String {
+/// Formats a rounded duration: `about 40 s`, `about 3 min`, `about 1.5 h`.
+fn format_duration(time: Duration) -> String {
     match time.as_secs() {
         s @ 0..=89 => format!("about {} s", s.max(1)),
         s @ 90..=5399 => format!("about {} min", (s + 30) / 60),

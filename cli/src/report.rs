@@ -1,8 +1,8 @@
-//! The report of `gani evaluate`: what was measured, its means, and a page that shows it.
+//! The report of `gani evaluate`: measurements, means per method, and an HTML page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gani_core::evaluate::{Drift, Editability, Mean};
+use gani_core::report::evaluation::{Drift, Editability, Mean};
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::image_from_crop;
@@ -15,23 +15,23 @@ use ndarray::ArrayView4;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The page, with `DATA` where the report goes.
+/// The HTML page. `DATA` is replaced by the report as JSON.
 const PAGE: &str = include_str!("report.html");
-/// Edge of the pictures in the page.
-const PICTURE: u32 = 384;
+/// Width in pixels of the images in the page.
+const IMAGE_WIDTH: u32 = 384;
 
-/// One photo by one method.
+/// The measurements of one face with one method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
-    /// What it was made from: photo, generator, method, settings, seed.
+    /// Cache key of the inversion: photo, generator, method, settings, seed.
     pub key: String,
     pub photo: PathBuf,
-    /// Name of the face, which is the photo's where that holds one.
+    /// Name of the face: the photo's name, with a number if the photo contains several faces.
     pub face: String,
     pub method: String,
-    /// At 256 px.
+    /// Metrics at 256 px.
     pub metrics: Metrics,
-    /// At the generator's size; the identity is always measured on aligned faces.
+    /// Metrics at the generator's resolution. ID is always measured on aligned faces at a fixed resolution.
     pub full_size: Metrics,
     pub drift: Option<Drift>,
     pub edits: Vec<Editability>,
@@ -40,71 +40,76 @@ pub struct Case {
     pub seconds: f64,
     pub seconds_per_step: f64,
     pub peak_memory_mb: Option<u64>,
-    /// L of every step.
+    /// The total loss L of every step.
     pub losses: Vec<f32>,
-    pub pictures: Pictures,
+    pub pictures: Images,
 }
 
 impl Case {
-    /// What an earlier run wrote; nothing where it is not there or not whole.
+    /// Reads the result of an earlier run. `None` if the file is missing or incomplete.
     pub fn open(path: &Path) -> Option<Case> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 }
 
-/// Pictures of a case as `data:` addresses.
+/// The images of a case as `data:` URLs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Pictures {
+pub struct Images {
     pub photo: String,
     pub result: String,
     pub edits: Option<String>,
 }
 
-impl Pictures {
-    /// Of a photo and its inversion, `[1,3,H,W]` in `[-1,1]`, and a strip of edits.
+impl Images {
+    /// Encodes a photo and its inversion, `[1,3,H,W]` in `[-1,1]`, and a strip of edits.
     pub fn new(
         photo: ArrayView4<'_, f32>,
         result: ArrayView4<'_, f32>,
         edits: Option<&RgbImage>,
-    ) -> Result<Pictures> {
-        let small = |image: ArrayView4<'_, f32>| {
+    ) -> Result<Images> {
+        let thumbnail = |image: ArrayView4<'_, f32>| {
             let image = image_from_crop(image);
-            let height = (u64::from(PICTURE) * u64::from(image.height()) / u64::from(image.width())) as u32;
-            address(&resize(&image, PICTURE, height.max(1), FilterType::Lanczos3))
+            let height =
+                (u64::from(IMAGE_WIDTH) * u64::from(image.height()) / u64::from(image.width())) as u32;
+            data_url(&resize(&image, IMAGE_WIDTH, height.max(1), FilterType::Lanczos3))
         };
-        Ok(Pictures { photo: small(photo)?, result: small(result)?, edits: edits.map(address).transpose()? })
+        Ok(Images {
+            photo: thumbnail(photo)?,
+            result: thumbnail(result)?,
+            edits: edits.map(data_url).transpose()?,
+        })
     }
 }
 
-fn address(image: &RgbImage) -> Result<String> {
+fn data_url(image: &RgbImage) -> Result<String> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 88)
         .encode_image(image)
-        .map_err(|e| Error::Runtime(format!("a picture of the report: {e}")))?;
+        .map_err(|e| Error::Runtime(format!("cannot encode an image of the report: {e}")))?;
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)))
 }
 
-/// A photo that failed.
+/// A photo or method that failed.
 #[derive(Clone, Debug, Serialize)]
-pub struct Unmeasured {
+pub struct FailedCase {
     pub photo: PathBuf,
     pub method: String,
     pub error: String,
 }
 
-/// The means of one method.
+/// The mean values of one method.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub method: String,
     pub n: usize,
-    /// Mean and standard error by column, in the order of [`COLUMNS`]; `null` where nothing was measured.
+    /// Mean and standard error in the order of [`COLUMNS`]. `null` if nothing was measured.
     pub means: Vec<Option<Mean>>,
 }
 
-/// A column of the tables: its name and what it takes from a case.
+/// A column of the tables: its name and its value for a case.
 type Column = (&'static str, fn(&Case) -> Option<f64>);
 
-/// Table 2's columns first, then what it does not have.
+/// The columns: those of Table 2 of the paper first.
 pub const COLUMNS: [Column; 15] = [
     ("ID ↑", |c| c.metrics.id),
     ("MS-SSIM ↑", |c| c.metrics.ms_ssim),
@@ -115,7 +120,7 @@ pub const COLUMNS: [Column; 15] = [
     ("MSE full ↓", |c| Some(c.full_size.mse)),
     ("drift LPIPS ↓", |c| c.drift.and_then(|d| d.lpips)),
     ("drift MSE ↓", |c| c.drift.map(|d| d.mse)),
-    ("edit strength kept", strength_kept),
+    ("edit strength retained", strength_retained),
     ("ID of edits ↑", |c| mean(c.edits.iter().map(|e| e.identity[1]))),
     ("ID of edits before", |c| mean(c.edits.iter().map(|e| e.identity[0]))),
     ("seconds ↓", |c| Some(c.seconds)),
@@ -123,25 +128,25 @@ pub const COLUMNS: [Column; 15] = [
     ("memory MB ↓", |c| c.peak_memory_mb.map(|mb| mb as f64)),
 ];
 
-/// Σ after·before / Σ before² over the directions: the slope of what they do after tuning over what they did before. A mean
-/// of ratios would hang on directions that do next to nothing at this face.
-fn strength_kept(case: &Case) -> Option<f64> {
+/// Σ after·before / Σ before² over the directions: the least-squares slope of the edits' effect after tuning on their effect
+/// before it. A mean of ratios would be dominated by directions with almost no effect on this face.
+fn strength_retained(case: &Case) -> Option<f64> {
     let moved = || case.edits.iter().filter_map(|e| e.moved);
     let before: f64 = moved().map(|[before, _]| before * before).sum();
     (before > 0.0).then(|| moved().map(|[before, after]| before * after).sum::<f64>() / before)
 }
 
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    Mean::of(values).map(|m| m.mean)
+    Mean::from_values(values).map(|m| m.mean)
 }
 
-/// One line of a case for people.
-pub fn figures(case: &Case) -> String {
+/// One line of text about a case.
+pub fn summary(case: &Case) -> String {
     let drift = case.drift.and_then(|d| d.lpips).map_or(String::new(), |d| format!(", drift {d:.4}"));
     format!("{}{drift}, {:.0} s", case.metrics, case.seconds)
 }
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub gani: &'static str,
@@ -151,11 +156,11 @@ pub struct Report {
     pub columns: Vec<&'static str>,
     pub methods: Vec<Row>,
     pub cases: Vec<Case>,
-    pub failed: Vec<Unmeasured>,
+    pub failed: Vec<FailedCase>,
 }
 
 impl Report {
-    /// An empty report.
+    /// Creates an empty report.
     pub fn new(model: &Model, runtime: &Runtime) -> Report {
         Report {
             gani: env!("CARGO_PKG_VERSION"),
@@ -169,41 +174,41 @@ impl Report {
         }
     }
 
-    /// Takes the means by method.
-    pub fn summarise(&mut self, methods: impl Iterator<Item = String>) {
+    /// Computes the means of each method.
+    pub fn compute_means(&mut self, methods: impl Iterator<Item = String>) {
         let row = |method: String| {
             let cases: Vec<&Case> = self.cases.iter().filter(|c| c.method == method).collect();
-            let means = COLUMNS.iter().map(|(_, value)| Mean::of(cases.iter().map(|c| value(c)))).collect();
+            let means = COLUMNS.iter().map(|(_, value)| Mean::from_values(cases.iter().map(|c| value(c)))).collect();
             Row { method, n: cases.len(), means }
         };
         self.methods = methods.map(row).collect();
     }
 
-    /// Writes `report.html`, `report.json` and `report.csv` into `folder`, each whole or not at all.
+    /// Writes `report.html`, `report.json` and `report.csv` to `folder`, each atomically.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let json =
-            serde_json::to_string(self).map_err(|e| Error::Runtime(format!("the report is no JSON: {e}")))?;
-        // "</" would end the script that holds the data.
+        let json = serde_json::to_string(self)
+            .map_err(|e| Error::Runtime(format!("the report cannot be written as JSON: {e}")))?;
+        // "</" would end the script element that contains the data.
         let page = PAGE.replace("DATA", &json.replace("</", "<\\/"));
-        let plain = serde_json::to_string_pretty(&self.figures_alone())
-            .map_err(|e| Error::Runtime(format!("the report is no JSON: {e}")))?;
+        let plain = serde_json::to_string_pretty(&self.numbers_only())
+            .map_err(|e| Error::Runtime(format!("the report cannot be written as JSON: {e}")))?;
         for (name, text) in [("report.json", plain), ("report.csv", self.csv()), ("report.html", page)] {
             files::write_whole(&folder.join(name), |w| w.write_all(text.as_bytes()))?;
         }
         Ok(())
     }
 
-    /// The figures alone: without pictures and losses.
-    pub fn figures_alone(&self) -> Report {
+    /// A copy without images and losses.
+    pub fn numbers_only(&self) -> Report {
         let mut report = self.clone();
         for case in &mut report.cases {
-            case.pictures = Pictures::default();
+            case.pictures = Images::default();
             case.losses.clear();
         }
         report
     }
 
-    /// A line per case.
+    /// CSV with a line for each case.
     fn csv(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let names = COLUMNS.map(|(name, _)| quoted(name.trim_end_matches(['↑', '↓', ' '])));
@@ -218,7 +223,7 @@ impl Report {
         csv
     }
 
-    /// The means as a table for the terminal: a block per method.
+    /// The means as text for the terminal, a block for each method.
     pub fn text(&self, folder: &Path) -> String {
         let mut lines = vec![folder.join("report.html").display().to_string()];
         for row in &self.methods {

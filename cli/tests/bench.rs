@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::process::Command;
 
 #[test]
-fn figures_add_up_to_what_an_inversion_takes() {
+fn the_estimate_is_at_least_the_sum_of_its_steps() {
     let output = Command::new(env!("CARGO_BIN_EXE_gani"))
         .args(["bench", "--model", "ffhq-64", "--device", "cpu", "--json", "-q"])
         .output()

@@ -1,4 +1,4 @@
-//! The program as people and scripts use it, on the 64 px model: results, JSON, exit codes, messages.
+//! The program on the 64 px model: results, JSON, exit codes, messages.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ fn run(args: &[&str]) -> Output {
     gani().args(args).output().unwrap()
 }
 
-/// Runs, checks the exit code, and returns standard error.
+/// Runs the program, checks the exit code, and returns standard error.
 fn fails(args: &[&str], code: i32) -> String {
     let output = run(args);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{args:?} said: {text}");
+    assert_eq!(output.status.code(), Some(code), "{args:?} printed: {text}");
     text
 }
 
 fn json(args: &[&str]) -> Value {
     let output = run(&[args, &["--json", "-q"]].concat());
-    assert!(output.status.success(), "{args:?} said: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?} printed: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -67,7 +67,7 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     assert!(after < before, "tuning made the image worse: MSE {before} to {after}");
     assert!(report["failed"].as_array().unwrap().is_empty());
 
-    // Only the face's neighbourhood of the photo changes.
+    // Only the surroundings of the face change.
     let photo = image::open(PHOTO).unwrap().to_rgb8();
     let inversion = out("astronaut.safetensors");
     let pasted = out("smile.png");
@@ -75,10 +75,10 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     let edited = image::open(&pasted).unwrap().to_rgb8();
     assert_eq!(edited.dimensions(), photo.dimensions());
     let changed = |x: u32, y: u32| photo.get_pixel(x, y) != edited.get_pixel(x, y);
-    assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the edge of the photo changed");
+    assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the border of the photo changed");
     assert!((0..512).any(|x| (0..512).any(|y| changed(x, y))), "nothing changed");
 
-    // What the file says of itself.
+    // The contents of the inversion file.
     let inside = json(&["inspect", &inversion]);
     assert_eq!((&inside["kind"], &inside["bundle"]), (&"inversion".into(), &"ffhq-64".into()));
     assert_eq!(inside["metrics"]["mse"], file["metrics"]["mse"]);
@@ -87,7 +87,7 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
         (&serde_json::json!([10, 512]), &"f16".into())
     );
 
-    // Edits: tuned and untuned differ, layers restrict, principal components and SeFa work.
+    // Tuned and untuned edits differ, --layers has an effect, principal components and SeFa work.
     let face = |name: &str, extra: &[&str]| {
         let path = out(name);
         json(&[&["edit", &inversion, "-o", &path], extra].concat());
@@ -100,17 +100,17 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     let sheet = face("sheet.png", &["--set", "smile", "--set", "age", "--sheet", "-3..3"]);
     assert!(sheet.width() > 7 * 256 && sheet.height() > 2 * 256);
 
-    // Nothing is overwritten unasked; --resume keeps what is there.
+    // Existing files are not overwritten without --force; --resume keeps them.
     let text = fails(&["invert", PHOTO, "-o", folder.path().to_str().unwrap(), "--iterations", "1"], 1);
     assert!(text.contains("--force"), "{text}");
-    let kept = invert(folder.path(), &["--resume"]);
-    assert_eq!(kept["files"][0]["metrics"]["mse"], file["metrics"]["mse"]);
-    // …but not for other settings.
+    let resumed = invert(folder.path(), &["--resume"]);
+    assert_eq!(resumed["files"][0]["metrics"]["mse"], file["metrics"]["mse"]);
+    // … unless the settings differ.
     let folder_name = folder.path().to_str().unwrap();
     let text = fails(&["invert", PHOTO, "-o", folder_name, "--iterations", "8", "--resume"], 1);
-    assert!(text.contains("other photo, model or settings"), "{text}");
+    assert!(text.contains("another photo, model or settings"), "{text}");
 
-    // What cannot be edited says why.
+    // Invalid edits are rejected with the reason.
     let text = fails(&["edit", &inversion, "--set", "smle=1", "-o", &out("x.png")], 2);
     assert!(text.contains("did you mean `smile`"), "{text}");
     fails(&["edit", &inversion, "--set", "smile=much", "-o", &out("x.png")], 2);
@@ -125,7 +125,7 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
 }
 
 #[test]
-fn a_folder_is_shared_by_machines_and_by_threads() {
+fn a_folder_is_processed_in_shards_and_parallel_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::create_dir(path("in")).unwrap();
@@ -134,9 +134,9 @@ fn a_folder_is_shared_by_machines_and_by_threads() {
     for (i, to) in photos.iter().enumerate() {
         photo.crop_imm(100 + 8 * i as u32, 0, 256, 256).save(to).unwrap();
     }
-    std::fs::write(path("in").join("notes.txt"), "no picture").unwrap();
-    std::fs::write(path("in").join("d.png"), "no picture either").unwrap();
-    let shared = |shard: &str, jobs: &str, code: i32| {
+    std::fs::write(path("in").join("notes.txt"), "not an image").unwrap();
+    std::fs::write(path("in").join("d.png"), "not an image either").unwrap();
+    let invert_shard = |shard: &str, jobs: &str, code: i32| {
         let (from, to) = (path("in"), path("out"));
         let args = [
             "--shard",
@@ -165,18 +165,18 @@ fn a_folder_is_shared_by_machines_and_by_threads() {
         };
         (names("files"), names("failed"))
     };
-    // Two at a time: reported in order, the bad one does not end the others.
-    assert_eq!(shared("1/2", "2", 0), (vec!["a".into(), "c".into()], vec![]));
-    assert_eq!(shared("2/2", "2", 1), (vec!["b".into()], vec!["d".into()]));
+    // Two jobs: the report is in order, and the invalid photo does not stop the others.
+    assert_eq!(invert_shard("1/2", "2", 0), (vec!["a".into(), "c".into()], vec![]));
+    assert_eq!(invert_shard("2/2", "2", 1), (vec!["b".into()], vec!["d".into()]));
     assert_eq!(files_in(&path("out")).iter().filter(|f| f.ends_with(".safetensors")).count(), 3);
 }
 
 #[test]
-fn another_generator_and_a_damaged_bundle_are_refused() {
+fn a_different_generator_and_a_damaged_bundle_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     invert(folder.path(), &[]);
     let inversion = folder.path().join("astronaut.safetensors");
-    // The same bundle under another generator hash: what a retrained generator would be.
+    // The same bundle with another hash of the generator, as after retraining.
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     for part in ["common", "ffhq-64"] {
         std::fs::create_dir_all(folder.path().join(part)).unwrap();
@@ -185,10 +185,10 @@ fn another_generator_and_a_damaged_bundle_are_refused() {
         }
     }
     let bundle = folder.path().join("ffhq-64");
-    let description = std::fs::read_to_string(bundle.join("bundle.toml")).unwrap();
-    let generator = description.find("path = \"generator.onnx\"").unwrap();
-    let hash = generator + description[generator..].find("sha256 = \"").unwrap() + "sha256 = \"".len();
-    let other = format!("{}0000{}", &description[..hash], &description[hash + 4..]);
+    let manifest = std::fs::read_to_string(bundle.join("bundle.toml")).unwrap();
+    let generator = manifest.find("path = \"generator.onnx\"").unwrap();
+    let hash = generator + manifest[generator..].find("sha256 = \"").unwrap() + "sha256 = \"".len();
+    let other = format!("{}0000{}", &manifest[..hash], &manifest[hash + 4..]);
     std::fs::write(bundle.join("bundle.toml"), other).unwrap();
     let out = folder.path().join("x.png");
     let with_other = |args: &[&str]| {
@@ -201,7 +201,7 @@ fn another_generator_and_a_damaged_bundle_are_refused() {
     assert!(code == Some(1) && text.contains("belongs to the generator"), "{text}");
     let (code, text) = with_other(&["models", "verify", bundle.to_str().unwrap()]);
     assert!(code == Some(1) && text.contains("generator.onnx") && text.contains("sha256"), "{text}");
-    // A file cut short, and one that is gone.
+    // A truncated file, and a missing one.
     std::fs::write(bundle.join("mapping.onnx"), "short").unwrap();
     let (code, text) = with_other(&edit);
     assert!(code == Some(1) && text.contains("mapping.onnx"), "{text}");
@@ -212,7 +212,7 @@ fn another_generator_and_a_damaged_bundle_are_refused() {
 }
 
 #[test]
-fn the_same_seed_and_threads_give_the_same_bytes() {
+fn the_same_seed_and_threads_give_identical_files() {
     let [a, b, c] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     for (folder, seed) in [(&a, "3"), (&b, "3"), (&c, "4")] {
         invert(folder.path(), &["--seed", seed]);
@@ -224,7 +224,7 @@ fn the_same_seed_and_threads_give_the_same_bytes() {
     assert_ne!(
         read(&a, "astronaut.safetensors"),
         read(&c, "astronaut.safetensors"),
-        "the seed changes nothing"
+        "the seed has no effect"
     );
 }
 
@@ -235,7 +235,7 @@ fn images_are_generated_from_latents_and_dumped_exactly() {
     json(&["generate", "--seed", "5", "--dump", &path("a.npy"), "-o", &path("a.png")]);
     let dumped: ndarray::Array4<f32> = ndarray_npy::read_npy(path("a.npy")).unwrap();
     assert_eq!(dumped.dim(), (1, 3, 64, 64));
-    // The mean latent: ψ = 0 and the latent itself give the same image.
+    // ψ = 0 and the mean latent give the same image.
     let mean: ndarray::Array1<f32> =
         ndarray_npy::read_npy(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/ffhq-64/w_avg.npy")).unwrap();
     ndarray_npy::write_npy(path("w.npy"), &mean).unwrap();
@@ -250,11 +250,11 @@ fn images_are_generated_from_latents_and_dumped_exactly() {
 }
 
 #[test]
-fn bad_photos_are_named_and_do_not_end_the_others() {
+fn invalid_photos_are_reported_and_do_not_stop_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let whole = std::fs::read(PHOTO).unwrap();
-    std::fs::write(path("text.png"), "not a picture").unwrap();
+    std::fs::write(path("text.png"), "not an image").unwrap();
     std::fs::write(path("cut.png"), &whole[..whole.len() / 3]).unwrap();
     std::fs::write(path("empty.png"), "").unwrap();
     image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 90]))
@@ -271,24 +271,24 @@ fn bad_photos_are_named_and_do_not_end_the_others() {
     let output = gani().args(&args).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["files"].as_array().unwrap().len(), 1, "the good photo was not inverted");
+    assert_eq!(report["files"].as_array().unwrap().len(), 1, "the valid photo was not inverted");
     for (failed, name) in report["failed"].as_array().unwrap().iter().zip(photos) {
         let error = failed["error"].as_str().unwrap();
         assert!(error.contains(name) && failed["photo"].as_str().unwrap().ends_with(name), "{name}: {error}");
     }
-    assert_eq!(files_in(&out).len(), 4, "a photo that failed left files behind");
+    assert_eq!(files_in(&out).len(), 4, "a failed photo left files behind");
 }
 
 #[test]
-fn wrong_usage_says_so() {
+fn wrong_usage_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     fails(&["invert", PHOTO], 2);
     fails(&["invert", PHOTO, "-o", out, "--preset", "slow"], 2);
     fails(&["invert", PHOTO, "-o", out, "--face", "second"], 2);
     let text = fails(&["invert", PHOTO, "-o", out, "--face", "4"], 1);
-    assert!(text.contains("only one face"), "it does not say how many there are: {text}");
-    // A file where the folder should be.
+    assert!(text.contains("only one face"), "the number of faces is missing: {text}");
+    // The output folder is a file.
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     fails(&["invert", PHOTO, "-o", file.to_str().unwrap(), "--iterations", "1"], 1);
@@ -303,12 +303,12 @@ fn wrong_usage_says_so() {
         .arg(folder.path().join("x.png"))
         .output()
         .unwrap();
-    // On a machine with CUDA this works, and is right to.
+    // On a machine with CUDA the command succeeds.
     assert!(cuda.status.success() || String::from_utf8_lossy(&cuda.stderr).contains("--device cpu"));
 }
 
 #[test]
-fn ctrl_c_leaves_nothing_half_done() {
+fn ctrl_c_leaves_no_incomplete_files() {
     let folder = tempfile::tempdir().unwrap();
     let out: PathBuf = folder.path().join("out");
     let mut child = gani()
@@ -326,10 +326,10 @@ fn ctrl_c_leaves_nothing_half_done() {
     assert_eq!(files_in(&out), Vec::<String>::new());
 }
 
-/// A limit on file sizes stands for the full disk: both fail in the middle of writing.
+/// A file size limit simulates a full disk: writing fails in the middle of a file.
 #[test]
 #[cfg(unix)]
-fn a_disk_that_takes_no_more_leaves_nothing_half_written() {
+fn a_full_disk_leaves_no_incomplete_files() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_gani")])

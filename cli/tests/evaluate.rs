@@ -1,4 +1,4 @@
-//! `gani evaluate` on the 64 px model: two methods, two pictures of which one has no face, and a second run.
+//! `gani evaluate` on the 64 px model: two methods, one valid and one broken image, and a second run.
 
 use serde_json::Value;
 use std::path::Path;
@@ -17,38 +17,38 @@ fn evaluate(photos: &Path, out: &Path, more: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What the page shows in Chromium once its script has run; a screenshot stays in the build's folder, for people to look at.
+/// The HTML that the page's script produces in Chromium. A screenshot is saved in the target folder for inspection.
 fn in_browser(page: &Path) -> String {
     let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.png");
     let profile = tempfile::tempdir().unwrap();
-    let browse = |what: String| {
+    let browse = |action: String| {
         let output = Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-            .args(["--no-first-run", "--disable-sync", "--window-size=1300,1900", &what])
+            .args(["--no-first-run", "--disable-sync", "--window-size=1300,1900", &action])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!("file://{}", page.display()))
             .output()
             .expect("`chromium` is needed: cargo xtask test installs it, or apt-get install chromium");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && !said.contains("CONSOLE"), "{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !stderr.contains("CONSOLE"), "{stderr}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     browse(format!("--screenshot={}", screenshot.display()));
     assert!(image::open(&screenshot).unwrap().width() == 1300);
     let dom = browse("--dump-dom".into());
-    dom.split("<script").next().unwrap_or_default().into() // what it shows, without its data and code
+    dom.split("<script").next().unwrap_or_default().into() // the visible part, without data and code
 }
 
 #[test]
-fn methods_are_compared_and_a_second_run_goes_on() {
+fn methods_are_compared_and_a_second_run_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let (photos, out) = (folder.path().join("photos"), folder.path().join("report"));
     std::fs::create_dir(&photos).unwrap();
     std::fs::copy(PHOTO, photos.join("astronaut.png")).unwrap();
-    std::fs::write(photos.join("broken.jpg"), "no picture").unwrap();
-    std::fs::write(photos.join("notes.txt"), "not looked at").unwrap();
+    std::fs::write(photos.join("broken.jpg"), "not an image").unwrap();
+    std::fs::write(photos.join("notes.txt"), "ignored").unwrap();
 
-    // Fidelity alone; the next run measures the rest too.
+    // Fidelity only. The next run measures drift and editability too.
     let quick = evaluate(&photos, &out, &["--fidelity"]);
     let quick: Value = serde_json::from_slice(&quick.stdout).unwrap();
     assert!(
@@ -56,8 +56,8 @@ fn methods_are_compared_and_a_second_run_goes_on() {
     );
 
     let first = evaluate(&photos, &out, &[]);
-    let said = String::from_utf8_lossy(&first.stderr);
-    assert_eq!(first.status.code(), Some(1), "the broken picture is a failure: {said}");
+    let stderr = String::from_utf8_lossy(&first.stderr);
+    assert_eq!(first.status.code(), Some(1), "the broken image must be a failure: {stderr}");
     let report: Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(report["failed"].as_array().unwrap().len(), 1);
     assert!(report["failed"][0]["photo"].as_str().unwrap().ends_with("broken.jpg"));
@@ -65,20 +65,20 @@ fn methods_are_compared_and_a_second_run_goes_on() {
     assert_eq!((gani["method"].as_str(), encoder["method"].as_str()), (Some("gani:fast"), Some("encoder")));
     let mse = |case: &Value| case["metrics"]["mse"].as_f64().unwrap();
     assert!(mse(gani) < mse(encoder), "tuning made it worse: {} to {}", mse(encoder), mse(gani));
-    // The encoder leaves the generator as it is; tuning does not.
+    // The encoder does not change the generator, tuning does.
     assert_eq!(encoder["drift"]["mse"].as_f64(), Some(0.0));
     assert!(gani["drift"]["lpips"].as_f64().unwrap() > 0.0);
     for edit in encoder["edits"].as_array().unwrap() {
         assert_eq!(edit["moved"][0], edit["moved"][1], "{edit}");
     }
     assert!(encoder["edits"].as_array().unwrap().iter().any(|e| e["direction"] == "smile"));
-    // A mean of one face has no error.
+    // A mean of one face has no standard error.
     let mean = &report["methods"][0]["means"][3];
     assert_eq!((mean["mean"].as_f64(), mean["n"].as_u64()), (Some(mse(gani)), Some(1)));
     assert!(mean["standard_error"].is_null());
 
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
-    assert!(page.contains("data:image/jpeg;base64,") && !page.contains("DATA<"), "the page lacks its data");
+    assert!(page.contains("data:image/jpeg;base64,") && !page.contains("DATA<"), "the page has no data");
     let dom = in_browser(&out.join("report.html"));
     assert!(dom.matches("<tr>").count() == 1 + 2 && dom.matches("<polyline").count() == 1, "{dom:.3000}");
     assert!(dom.matches("<figure").count() == 2 && dom.contains("astronaut</h3>"), "the faces are missing");
@@ -88,21 +88,21 @@ fn methods_are_compared_and_a_second_run_goes_on() {
     assert_eq!(csv.lines().count(), 3);
     assert!(csv.lines().all(|line| columns(line) == columns(csv.lines().next().unwrap())), "{csv}");
 
-    // Nothing is measured twice.
+    // The second run measures nothing again.
     let again = evaluate(&photos, &out, &["--fidelity"]);
-    let said = String::from_utf8_lossy(&again.stderr);
-    assert_eq!(said.matches("kept from before").count(), 2, "{said}");
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(stderr.matches("result of an earlier run").count(), 2, "{stderr}");
     let second: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(second["cases"], report["cases"]);
 }
 
 #[test]
-fn what_cannot_be_compared_says_why() {
+fn invalid_input_is_rejected_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("report");
     let empty = evaluate(folder.path(), &out, &[]);
     assert_eq!(empty.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&empty.stderr).contains("no picture"));
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("contains no image"));
     let unknown = Command::new(env!("CARGO_BIN_EXE_gani"))
         .args(["evaluate", ".", "--methods", "gani,magic", "--out", "x"])
         .output()

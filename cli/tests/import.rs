@@ -1,5 +1,5 @@
-//! `gani import`: small checkpoints and ONNX generators become bundles that are inverted and edited with; what cannot be
-//! imported says why.
+//! `gani import`: imports small checkpoints and ONNX generators, inverts and edits with the bundles, and checks the errors of
+//! invalid input.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -21,23 +21,23 @@ fn gani(args: &[&str]) -> Output {
 
 fn json(args: &[&str]) -> Value {
     let output = gani(&[args, &["--json", "-q"]].concat());
-    assert!(output.status.success(), "{args:?} said: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?} printed: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn fails(args: &[&str], code: i32) -> String {
     let output = gani(args);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{args:?} said: {text}");
+    assert_eq!(output.status.code(), Some(code), "{args:?} printed: {text}");
     text
 }
 
-/// Width and height of a picture.
+/// Width and height of an image.
 fn size(path: &Path) -> (u32, u32) {
     image::open(path).unwrap().to_rgb8().dimensions()
 }
 
-/// What the report says is missing.
+/// The missing networks in the report.
 fn missing(report: &Value) -> Vec<&str> {
     report["missing"].as_array().unwrap().iter().map(|m| m["what"].as_str().unwrap()).collect()
 }
@@ -47,7 +47,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
+fn a_checkpoint_is_imported_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let (bundle, generator) = (at("bundle"), checkpoints("stylegan2-32.pt"));
@@ -62,11 +62,8 @@ fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
     assert!(text.contains("StyleGAN2, 32 px, 8 mapping layers") && text.contains("7 weights"), "{text}");
     assert_eq!(missing(&report), ["encoder", "LPIPS", "identity", "face parsing"]);
     json(&["models", "verify", &bundle]);
-    let description = std::fs::read_to_string(Path::new(&bundle).join("bundle.toml")).unwrap();
-    assert!(
-        description.contains("file = \"stylegan2-32.pt\"") && description.contains("blazeface"),
-        "{description}"
-    );
+    let manifest = std::fs::read_to_string(Path::new(&bundle).join("bundle.toml")).unwrap();
+    assert!(manifest.contains("file = \"stylegan2-32.pt\"") && manifest.contains("blazeface"), "{manifest}");
 
     let out = at("out");
     let invert = ["--model", &bundle, "invert", PHOTO, "-o", &out, "--iterations", "3", "--refine", "4"];
@@ -78,7 +75,7 @@ fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
         (size(Path::new(&at("out/astronaut.png"))), file["metrics"]["lpips"].is_null()),
         ((512, 512), true)
     );
-    // The terms whose networks are not there weigh nothing, and the file says so.
+    // The terms without a network have the weight zero in the inversion file.
     let inversion = at("out/astronaut.safetensors");
     let header = String::from_utf8_lossy(&std::fs::read(&inversion).unwrap()).into_owned();
     for lambda in ["lambda_lpips", "lambda_identity", "lambda_parsing"] {
@@ -93,7 +90,7 @@ fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
     assert_ne!(up, edit("pca.png", "pca.0=2"));
     assert_ne!(up, edit("sefa.png", "sefa.0=2"));
 
-    // Nothing is replaced unasked, and nothing half made is left.
+    // A bundle is replaced only with --force, other folders never; no temporary files remain.
     let text = fails(&import, 1);
     assert!(text.contains("--force"), "{text}");
     json(&[&import[..], &["--force"]].concat());
@@ -105,7 +102,7 @@ fn a_checkpoint_becomes_a_bundle_that_is_inverted_and_edited_with() {
 }
 
 #[test]
-fn cars_lie_in_the_middle_of_the_picture() {
+fn car_images_are_not_square() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let bundle = at("cars");
@@ -128,7 +125,7 @@ fn cars_lie_in_the_middle_of_the_picture() {
 }
 
 #[test]
-fn any_generator_as_onnx_becomes_a_bundle() {
+fn an_onnx_generator_is_imported_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let (generator, mapping, bundle) =
@@ -138,7 +135,7 @@ fn any_generator_as_onnx_becomes_a_bundle() {
             ["import", "--generator", &generator, "--tunable", "conv*.conv.weight", "--force", "-o", &bundle];
         json(&[&start[..], extra].concat())
     };
-    // Without a mapping network w starts at zero and nothing is sampled: no localisation, no `generate`.
+    // Without a mapping network w starts at zero and cannot be sampled: no localization term, no `generate`.
     let report = import(&["--lpips", &models("common/lpips.onnx")]);
     assert_eq!(report["recognised"][0]["text"], "generator in ONNX, 9 weights to tune");
     assert!(missing(&report).starts_with(&["mapping network", "mean of w"]), "{report}");
@@ -147,11 +144,11 @@ fn any_generator_as_onnx_becomes_a_bundle() {
     let text = fails(&["--model", &bundle, "generate", "-o", &at("x.png")], 1);
     assert!(text.contains("--mapping") && text.contains("--latent"), "{text}");
 
-    // With one, its mean, components and spread are measured.
+    // With a mapping network, the statistics of w are measured.
     let report = import(&["--mapping", &mapping]);
     assert!(!missing(&report).contains(&"mapping network"), "{report}");
     json(&["--model", &bundle, "generate", "-o", &at("x.png")]);
-    // With samples of w, those stand in for it.
+    // Samples of w replace the mapping network.
     let w = ndarray::Array2::from_shape_fn((400, 512), |(i, j)| ((i * 7 + j * 13) % 101) as f32 / 50.0 - 1.0);
     ndarray_npy::write_npy(at("w.npy"), &w).unwrap();
     import(&["--latents", &at("w.npy")]);
@@ -160,7 +157,7 @@ fn any_generator_as_onnx_becomes_a_bundle() {
 }
 
 #[test]
-fn what_cannot_be_imported_says_why() {
+fn invalid_input_is_rejected_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let good = checkpoints("stylegan2-32.pt");
@@ -169,27 +166,22 @@ fn what_cannot_be_imported_says_why() {
         (checkpoints("hostile-system.pt"), checkpoints("direction.pt"), checkpoints("ganspace.pt"));
     let bad_vector = at("zero.npy");
     ndarray_npy::write_npy(&bad_vector, &ndarray::Array1::<f32>::zeros(16)).unwrap();
-    std::fs::write(at("text.pt"), "no checkpoint").unwrap();
+    std::fs::write(at("text.pt"), "not a checkpoint").unwrap();
     let text_file = at("text.pt");
     let with = |option: &'static str, file: &str| vec![option.to_string(), file.to_string()];
     let table: Vec<(&str, Vec<String>, i32, &str)> = vec![
         ("/nowhere.pt", vec![], 1, "/nowhere.pt"),
         (&text_file, vec![], 1, "neither a PyTorch checkpoint"),
         (&hostile, vec![], 1, "posix.system"),
-        (&single, vec![], 1, "--generator takes StyleGAN2"),
+        (&single, vec![], 1, "StyleGAN2"),
         (&plain, vec![], 1, "--tunable"),
-        (&plain, with("--tunable", "xyz*"), 1, "fits no convolution weight"),
-        (&good, with("--tunable", "*"), 1, "belongs to a generator in an .onnx file"),
-        (
-            &good,
-            with("--encoder", &good),
-            1,
-            "--encoder takes e4e encoder or W encoder of HyperStyle; that file holds StyleGAN2",
-        ),
+        (&plain, with("--tunable", "xyz*"), 1, "convolution weight"),
+        (&good, with("--tunable", "*"), 1, "generator in an .onnx file"),
+        (&good, with("--encoder", &good), 1, "e4e encoder or W encoder of HyperStyle"),
         (&good, with("--encoder", &models("common/encoder.onnx")), 1, "do not belong together"),
-        (&good, with("--lpips", &good), 1, "--lpips takes AlexNet"),
-        (&good, with("--lpips", "a.onnx,b.onnx"), 1, "BACKBONE,HEADS"),
-        (&good, with("--identity", &good), 1, "takes ArcFace IR-SE50 or ResNet-50 of MoCo"),
+        (&good, with("--lpips", &good), 1, "AlexNet"),
+        (&good, with("--lpips", "a.onnx,b.onnx"), 1, "two checkpoints"),
+        (&good, with("--identity", &good), 1, "ArcFace IR-SE50 or ResNet-50 of MoCo"),
         (&good, with("--parsing", &good), 1, "face-parsing U-Net"),
         (&good, with("--moco", "/nowhere.pth"), 1, "/nowhere.pth"),
         (&good, with("--direction", &format!("smile={single}")), 1, "of another generator"),
@@ -205,9 +197,9 @@ fn what_cannot_be_imported_says_why() {
         args.push(&target);
         args.extend(more.iter().map(String::as_str));
         let text = fails(&args, code);
-        assert!(text.contains(expected), "{args:?} said: {text}");
-        assert!(!Path::new(&target).exists(), "{args:?} left something");
+        assert!(text.contains(expected), "{args:?} printed: {text}");
+        assert!(!Path::new(&target).exists(), "{args:?} left files behind");
     }
-    // Only the two files that the test wrote are there.
+    // The folder contains only the two files that the test wrote.
     assert_eq!(files_in(folder.path()).len(), 2);
 }

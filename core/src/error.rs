@@ -1,58 +1,58 @@
-//! One error type for the whole crate, its variants sorted by who can mend the matter.
+//! The crate's error type. The variants distinguish who can fix the problem.
 
 use std::path::{Path, PathBuf};
 
-/// Why gani could not do what was asked. Every text says what failed, why, and what helps.
+/// An error. The message says what failed, why, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What the user gave cannot be used: a picture without a face, a value out of range, an unknown name.
+    /// Invalid input: a photo without a face, a value out of range, an unknown name.
     #[error("{0}")]
     Input(String),
-    /// A network, bundle or inversion file is damaged or does not fit its description.
+    /// A network, bundle or inversion file is damaged, or does not match its manifest.
     #[error("{0}")]
     Model(String),
-    /// Well formed, but gani does not do this.
+    /// Valid, but not supported by gani.
     #[error("{0}")]
     Unsupported(String),
-    /// Larger than gani is willing to handle; the text holds the size met and the limit.
+    /// Larger than gani's limit. The message contains the size and the limit.
     #[error("{0}")]
     Limits(String),
-    /// ONNX Runtime or the device: a missing library, a missing GPU, a failed run.
+    /// A failure of ONNX Runtime or the device: a missing library, a missing GPU, a failed run.
     #[error("{0}")]
     Runtime(String),
-    /// The file system refused.
-    #[error("{doing} {}: {source}{}", path.display(), remedy(source))]
+    /// A file operation failed.
+    #[error("{doing} {}: {source}{}", path.display(), fix(source))]
     Io {
-        /// What was being done: "reading", "writing", "renaming".
+        /// The operation: "reading", "writing", "renaming".
         doing: &'static str,
-        /// The file or folder concerned.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The user asked to stop; nothing half done is left behind.
+    /// The user cancelled. No partial result is left behind.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl Error {
-    /// For `map_err` on a file operation: `fs::read(p).map_err(Error::io("reading", p))`.
+    /// Converts the error of a file operation, for `map_err`: `fs::read(p).map_err(Error::io("reading", p))`.
     pub fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Error + 'p {
         move |source| Error::Io { doing, path: path.to_owned(), source }
     }
 }
 
-/// What helps against what the operating system said, where that is not plain from the message.
-fn remedy(source: &std::io::Error) -> &'static str {
+/// A fix for an operating system error, if the error's message does not make it obvious.
+fn fix(source: &std::io::Error) -> &'static str {
     use std::io::ErrorKind;
     match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space there, or name another place",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space, or choose another folder",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "; change the permissions, or name another place"
+            "; change the permissions, or choose another folder"
         }
         ErrorKind::NotFound => "; check the path",
-        ErrorKind::NotADirectory => "; part of the path is a file, name another place",
+        ErrorKind::NotADirectory => "; part of the path is a file; choose another path",
         _ => "",
     }
 }

@@ -56,3 +56,8 @@ pub use model::Model;
 pub use photo::Photo;
 pub use runtime::Cancel;
 pub use settings::Preset;
+
+/// Compiles the README's Rust example.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

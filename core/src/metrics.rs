@@ -1,7 +1,7 @@
-//! How near a result is to its target, measured as HyperStyle's evaluation does: MSE, LPIPS, MS-SSIM, identity.
+//! Image similarity: MSE, LPIPS, MS-SSIM and identity, measured as in HyperStyle's evaluation.
 //!
-//! Everything but the identity is measured at 256 px after a Pillow-like bilinear reduction; the identity is
-//! measured on face crops that landmarks align, each image for itself.
+//! MSE, LPIPS and MS-SSIM compare images resized to 256 × 256 by Pillow's bilinear filter. Identity compares face crops, which
+//! are detected and aligned in each image separately.
 
 mod identity;
 mod ms_ssim;
@@ -16,24 +16,24 @@ use crate::photo::resize;
 use crate::runtime::{Cancel, Session};
 use crate::{Error, Result};
 
-/// Resolution in pixels at which images are compared.
+/// Width and height at which [`measure`] compares images, in pixels.
 pub const RESOLUTION: usize = 256;
 
-/// What [`measure`] found. Written to JSON as it stands; what could not be measured is `null`.
+/// Results of [`measure`]. In JSON, metrics that were not measured are `null`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Mean squared error of values in `[-1,1]`: 0 for equal images.
+    /// Mean squared error of values in `[-1,1]`; 0 for identical images.
     pub mse: f64,
-    /// LPIPS distance, 0 for equal images; `None` without that network.
+    /// LPIPS distance; 0 for identical images. `None` without an LPIPS network.
     pub lpips: Option<f64>,
-    /// MS-SSIM, 1 for equal images; `None` where the images are too unlike for it to exist.
+    /// MS-SSIM; 1 for identical images. `None` if it is undefined, because the images are too dissimilar or too small.
     pub ms_ssim: Option<f64>,
-    /// Cosine of the two faces' identity features, 1 for the same; `None` without that network or a face.
+    /// Cosine similarity of the identity features; 1 for identical faces. `None` without an identity network or a face.
     pub id: Option<f64>,
 }
 
 impl std::fmt::Display for Metrics {
-    /// `MSE 0.0031, LPIPS 0.0087, MS-SSIM 0.972, ID 0.94`; a dash for what could not be measured.
+    /// `MSE 0.0031, LPIPS 0.0087, MS-SSIM 0.972, ID 0.940`, with a dash for metrics that were not measured.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let show = |v: Option<f64>, digits: usize| v.map_or("-".into(), |v| format!("{v:.digits$}"));
         let (lpips, ms_ssim, id) = (show(self.lpips, 4), show(self.ms_ssim, 3), show(self.id, 3));
@@ -41,22 +41,22 @@ impl std::fmt::Display for Metrics {
     }
 }
 
-/// The networks that measure. Those left out leave their figure out.
+/// The networks of the metrics. Without a network, its metric is not measured.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Networks<'n> {
-    /// Two images `[1,3,256,256]` in `[-1,1]` to one number, their LPIPS distance.
+    /// Two images `[1,3,256,256]` in `[-1,1]` → their LPIPS distance.
     pub lpips: Option<&'n Session>,
-    /// Face finder and identity features.
+    /// Face detection and identity features.
     pub identity: Option<Identity<'n>>,
 }
 
-/// Compares two images `[1,3,H,W]`, RGB in `[-1,1]`, of any sizes.
+/// Compares two images `[1,3,H,W]`, RGB in `[-1,1]`, of any size.
 ///
-/// The order matters a little: see [`ms_ssim`].
+/// The order of the images matters for [`ms_ssim`].
 ///
 /// # Errors
 /// [`Error::Input`] for images of another shape; [`Error::Model`] for a network with unexpected inputs or outputs;
-/// [`Error::Runtime`] and [`Error::Cancelled`] from the networks.
+/// [`Error::Runtime`] and [`Error::Cancelled`] if a network fails or is canceled.
 pub fn measure(
     result: ArrayView4<'_, f32>,
     target: ArrayView4<'_, f32>,
@@ -67,7 +67,7 @@ pub fn measure(
         let (batch, channels, height, width) = image.dim();
         if batch != 1 || channels != 3 || height == 0 || width == 0 {
             return Err(Error::Input(format!(
-                "metrics compare images of shape [1, 3, H, W], this one is {:?}",
+                "metrics need images of shape [1, 3, H, W], but this image has {:?}",
                 image.shape()
             )));
         }
@@ -90,12 +90,13 @@ pub fn measure(
     })
 }
 
-/// Compares two images `[1,3,H,W]` in `[-1,1]` of one size without reducing them; `lpips` is made for that size.
+/// Compares two images `[1,3,H,W]` in `[-1,1]` of the same size without resizing them. `network` is an LPIPS network for this
+/// size.
 ///
-/// MS-SSIM is left out where a side is too short for it.
+/// MS-SSIM is not measured if a side is less than 176 pixels.
 ///
 /// # Errors
-/// As [`measure`], and [`Error::Input`] where the sizes differ.
+/// Those of [`measure`]; [`Error::Input`] if the sizes differ.
 pub fn measure_at_full_resolution(
     result: ArrayView4<'_, f32>,
     target: ArrayView4<'_, f32>,
@@ -103,7 +104,7 @@ pub fn measure_at_full_resolution(
     cancel: &Cancel,
 ) -> Result<Metrics> {
     let mse = mse(result, target)?;
-    let large = result.shape()[2].min(result.shape()[3]) >= ms_ssim::SMALLEST;
+    let large = result.shape()[2].min(result.shape()[3]) >= ms_ssim::MIN_SIDE;
     Ok(Metrics {
         mse,
         lpips: network.map(|n| lpips(n, result, target, cancel)).transpose()?,
@@ -112,14 +113,14 @@ pub fn measure_at_full_resolution(
     })
 }
 
-/// Mean squared error of two arrays of one shape, summed in f64.
+/// Mean squared error of two arrays of the same shape, summed in f64.
 ///
 /// # Errors
-/// [`Error::Input`] where the shapes differ.
+/// [`Error::Input`] if the shapes differ.
 pub fn mse(result: ArrayView4<'_, f32>, target: ArrayView4<'_, f32>) -> Result<f64> {
     if result.dim() != target.dim() {
         return Err(Error::Input(format!(
-            "the mean squared error needs images of one size, these are {:?} and {:?}",
+            "the mean squared error needs images of the same size, but these are {:?} and {:?}",
             result.shape(),
             target.shape()
         )));
@@ -136,7 +137,7 @@ fn lpips(
 ) -> Result<f64> {
     let [a, b] = network.inputs() else {
         return Err(Error::Model(format!(
-            "{}: an LPIPS network has two inputs, this one has {}",
+            "{}: an LPIPS network has two inputs, but this one has {}",
             network.name(),
             network.inputs().len()
         )));
@@ -144,5 +145,7 @@ fn lpips(
     let inputs = [(a.name.as_str(), result.into_dyn()), (b.name.as_str(), target.into_dyn())];
     let outputs = network.run(&inputs, cancel)?;
     let distance = outputs.first().and_then(|output| output.iter().next()).copied();
-    distance.map(f64::from).ok_or_else(|| Error::Model(format!("{}: has no output", network.name())))
+    distance
+        .map(f64::from)
+        .ok_or_else(|| Error::Model(format!("{}: the network has no output", network.name())))
 }

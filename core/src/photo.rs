@@ -1,14 +1,20 @@
-//! Photographs: reading and writing picture files, views of a host's pixels, resampling. No networks.
+//! Photographs: picture files, pixels in a host's memory, resampling. No networks.
 
+mod affine;
+mod float_image;
 mod load;
 pub mod pixels;
+mod read;
 mod resize;
 mod save;
-pub(crate) mod warp;
+mod warp;
 
-pub(crate) use load::check_size;
-pub use load::{Photo, crop_from_image, image_from_crop};
+pub(crate) use affine::Affine;
+pub(crate) use float_image::FloatImage;
+pub use load::Photo;
+pub use read::{crop_from_image, image_from_crop};
 pub use resize::resize;
+pub(crate) use warp::{Border, Sampler};
 
 #[cfg(test)]
 mod tests;

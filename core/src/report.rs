@@ -1,4 +1,4 @@
-//! Reports: what a tuned generator can still do, how fast this machine is, what a file holds, plots.
+//! Reports: quality of tuned generators, speed of this machine, content of files, plots.
 
 pub mod bench;
 pub mod evaluation;

@@ -1,154 +1,77 @@
-//! ONNX Runtime: finding and loading it, choosing the device. The only part of gani that names `ort`.
+//! ONNX Runtime: finds and loads the library, chooses the device, runs networks. The only module that names `ort`.
 //!
-//! A [`Runtime`] makes [`Session`]s out of ONNX bytes. `Session::run` is the plain way (arrays in, arrays out);
-//! a [`Binding`] keeps inputs and outputs on the device between runs and lets one graph's output be another
-//! graph's input without a copy, which is how the tuning loop runs.
+//! A [`Runtime`] creates [`Session`]s from ONNX models. [`Session::run`] takes arrays and returns arrays. A [`Binding`] keeps
+//! inputs and outputs on the device between runs, and can use the output of one graph as input of another without a copy. The
+//! tuning loop uses bindings.
 
 mod arena;
 mod binding;
 mod cancel;
+mod capture;
+mod device;
+mod environment;
 mod library;
 mod session;
 
 pub use binding::Binding;
 pub use cancel::Cancel;
+pub use device::{Device, DeviceChoice};
+pub use environment::LOG;
 pub use session::{Session, TensorInfo};
 
-use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
-use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::ep::{self, ExecutionProvider};
 use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use crate::{Error, Result};
+use environment::{Loaded, load_once};
 use gani_onnx::ConvAttrs;
-use gani_onnx::{Builder, Graph, cuda, winograd, write};
+use gani_onnx::{Builder, Graph, cuda, write};
 use ndarray::{ArrayD, IxDyn};
 
 /// A model of one Identity node: x `[1]` → y.
-const PROBE: &[u8] = include_bytes!("runtime/probe.onnx");
+const IDENTITY_MODEL: &[u8] = include_bytes!("runtime/probe.onnx");
 
-/// Target of the `log` records that come from ONNX Runtime. Whoever enables it at `trace` hears where each node of a
-/// session was placed.
-pub const LOG: &str = "onnxruntime";
-
-/// Where networks run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    /// The processor, with as many threads as the runtime was loaded with.
-    Cpu,
-    /// The CUDA device with this index.
-    Cuda(u32),
-}
-
-impl Device {
-    /// `graph` as the device computes it fastest: on a processor with large 3×3 convolutions in Winograd's form, which on a GPU
-    /// cuDNN chooses by itself; on a GPU without transposed convolutions in groups. Gradients are taken of the result. What is
-    /// lowered already stays as it is.
-    pub fn lowered(self, graph: Graph) -> Result<Graph> {
-        Ok(match self {
-            Device::Cpu => winograd(&graph)?,
-            Device::Cuda(_) => cuda::decompose_grouped(&graph)?,
-        })
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Device::Cpu => f.write_str("cpu"),
-            Device::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
-/// What the user asked for with `--device`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceChoice {
-    /// CUDA device 0 where it works, else the processor.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// This CUDA device, or an error.
-    Cuda(u32),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = Error;
-
-    /// Reads `auto`, `cpu`, `cuda` or `cuda:N`; anything else is [`Error::Input`].
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => return Ok(DeviceChoice::Auto),
-            "cpu" => return Ok(DeviceChoice::Cpu),
-            "cuda" => return Ok(DeviceChoice::Cuda(0)),
-            _ => {}
-        }
-        let index = text.strip_prefix("cuda:").and_then(|n| n.parse::<u8>().ok());
-        index.map(|n| DeviceChoice::Cuda(n.into())).ok_or_else(|| {
-            Error::Input(format!("no device is called \"{text}\": use auto, cpu, cuda or cuda:N (N from 0)"))
-        })
-    }
-}
-
-/// How to load ONNX Runtime. `RuntimeOptions::default()` is right for most.
+/// How to load ONNX Runtime. The default works on most machines.
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
-    /// The device wanted.
+    /// The device.
     pub device: DeviceChoice,
-    /// Threads for the processor's part, 0 for all cores. Same threads and seed give the same bytes.
+    /// CPU threads; 0 for one per core. The same number of threads and the same seed give the same bytes.
     pub threads: usize,
-    /// The library file itself, instead of searching for it.
+    /// The library file. `None` searches for it, see [`Runtime::load`].
     pub library: Option<PathBuf>,
 }
 
-/// ONNX Runtime, loaded, with the device chosen. Cheap to clone.
+/// ONNX Runtime, loaded, with a device. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     loaded: Arc<Loaded>,
     device: Device,
     threads: usize,
-    /// A session that stands for the memory that sessions share: on a GPU bound tensors are made of it, see [`Binding`].
+    /// Owns the memory that sessions share. On a GPU, the tensors of a [`Binding`] are allocated from it. `None` only during
+    /// construction.
     memory: Option<Session>,
 }
-
-/// The library and its environment, of which a process can have only one.
-#[derive(Debug)]
-struct Loaded {
-    environment: Environment,
-    library: PathBuf,
-    version: String,
-    threads: usize,
-}
-
-/// Held to record a CUDA graph: meanwhile no other thread may allocate, copy or run on the GPU. All that does so holds it shared.
-static RECORDING: RwLock<()> = RwLock::new(());
-
-fn shared() -> RwLockReadGuard<'static, ()> {
-    RECORDING.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-static LOADED: Mutex<Option<Arc<Loaded>>> = Mutex::new(None);
 
 impl Runtime {
     /// Finds and loads the ONNX Runtime library and chooses the device.
     ///
-    /// Searched in order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the executable's folder, `../lib`
-    /// of it, a checkout's `.gani/lib`, the user's data folder's `gani/lib`. Versions 1.23 to 1.28 are accepted;
-    /// later ones hold usage reporting that their API cannot turn off, and are accepted only where the
-    /// environment has `ORT_DISABLE_TELEMETRY=1`.
+    /// Search order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the executable's folder, `../lib` relative to it,
+    /// `.gani/lib` of a source checkout, `gani/lib` in the user's data folder. Versions 1.23 to 1.28 are accepted. Later versions
+    /// can report usage over the network and have no API to turn it off; they are accepted only if `ORT_DISABLE_TELEMETRY=1` is
+    /// set in the environment.
     ///
-    /// A process loads one library once: a second call reuses it, and asking for another file is an error.
+    /// A process loads one library. A second call uses the same one, and fails if `options` names a different file.
     ///
     /// # Errors
-    /// [`Error::Runtime`] where the library is missing, wrong or too old, or CUDA was asked for and does not work.
+    /// [`Error::Runtime`] if the library is missing, not ONNX Runtime or of a rejected version, or if CUDA was requested and does
+    /// not work.
     pub fn load(options: &RuntimeOptions) -> Result<Runtime> {
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -156,22 +79,22 @@ impl Runtime {
         };
         let loaded = load_once(options.library.as_deref(), threads)?;
         let mut runtime = Runtime { loaded, device: Device::Cpu, threads, memory: None };
-        let memory = runtime.session("memory", PROBE)?;
-        memory.shrink().map_err(|e| memory.failed(&e))?; // from here on it grows as `arena` says
+        let memory = runtime.session("memory", IDENTITY_MODEL)?;
+        memory.shrink().map_err(|e| memory.failed(&e))?; // the region size of `arena` takes effect after the first shrink
         runtime.memory = Some(memory);
         match options.device {
             DeviceChoice::Cpu => {}
             DeviceChoice::Cuda(index) => {
                 runtime = runtime.with_cuda(index).map_err(|cause| {
                     Error::Runtime(format!(
-                        "CUDA device {index} cannot be used: {cause}. Let ORT_DYLIB_PATH name a CUDA build of ONNX \
-                         Runtime 1.28 (the library of `onnxruntime-gpu`, with CUDA and cuDNN beside it), or use --device cpu"
+                        "CUDA device {index} does not work: {cause}. Set ORT_DYLIB_PATH to a CUDA build of ONNX Runtime 1.28 \
+                         (the library of `onnxruntime-gpu`, with CUDA and cuDNN beside it), or use the device cpu"
                     ))
                 })?;
             }
             DeviceChoice::Auto => match runtime.with_cuda(0).and_then(Runtime::self_test) {
                 Ok(on_cuda) => runtime = on_cuda,
-                Err(cause) => log::debug!("running on the processor, CUDA does not work here: {cause}"),
+                Err(cause) => log::debug!("running on the CPU because CUDA does not work: {cause}"),
             },
         }
         Ok(runtime)
@@ -182,85 +105,91 @@ impl Runtime {
         self.device
     }
 
-    /// Threads that the processor's part uses.
+    /// CPU threads.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The library file in use.
+    /// The loaded library file.
     pub fn library(&self) -> &Path {
         &self.loaded.library
     }
 
-    /// The library's version, such as "1.28.0", or "unknown" where the file does not say.
+    /// The library's version, such as "1.28.0", or "unknown" if the file does not contain it.
     pub fn version(&self) -> &str {
         &self.loaded.version
     }
 
-    /// [`Device::lowered`] for this runtime's.
+    /// [`Device::lowered`] for this runtime's device.
     pub fn lowered(&self, graph: Graph) -> Result<Graph> {
         self.device.lowered(graph)
     }
 
-    /// Makes a session of an ONNX model: static shapes, f32 inputs and outputs. `name` is for messages. On a GPU it runs node by
-    /// node; graphs of ours [`compile`](Runtime::compile) to faster ones.
+    /// Creates a session of an ONNX model with static shapes and f32 inputs and outputs. `name` appears in messages. On a GPU it
+    /// runs node by node; [`Runtime::compile`] creates faster sessions for graphs that gani built.
     ///
     /// # Errors
-    /// [`Error::Model`] where ONNX Runtime refuses the bytes; [`Error::Unsupported`] for other element types
-    /// or shapes that are not fixed.
+    /// [`Error::Model`] if ONNX Runtime rejects the model; [`Error::Unsupported`] for other element types or shapes that are not
+    /// fixed.
     pub fn session(&self, name: &str, model: &[u8]) -> Result<Session> {
-        self.session_of(name, model, None, false)
+        self.create_session(name, model, None, false)
     }
 
-    /// Makes a session of a graph of ours, the way it runs best.
+    /// Creates a session of a graph that gani built, optimized for the device.
     ///
-    /// On a GPU, its [`Binding`]s are recorded as CUDA graphs. On a processor, ONNX Runtime is not told the sizes of its inputs
-    /// ([`write::to_bytes_dynamic`]), which saves a third of a gradient's memory.
+    /// On a GPU, its [`Binding`]s capture CUDA graphs. On a CPU, the model leaves the sizes of its inputs open
+    /// ([`write::to_bytes_dynamic`]), which saves a third of the memory of a gradient.
     ///
     /// # Errors
-    /// [`Error::Model`] where ONNX Runtime refuses the graph.
+    /// [`Error::Model`] if ONNX Runtime rejects the graph.
     pub fn compile(&self, name: &str, graph: &Graph) -> Result<Session> {
         match self.device {
-            Device::Cpu => self.session_of(name, &write::to_bytes_dynamic(graph)?, Some(graph), false),
+            Device::Cpu => self.create_session(name, &write::to_bytes_dynamic(graph)?, Some(graph), false),
             Device::Cuda(_) => {
                 let graph = cuda::make_capturable(graph)?;
-                let record = cuda::is_capturable(&graph);
-                self.session_of(name, &write::to_bytes(&graph)?, Some(&graph), record)
+                let capture = cuda::is_capturable(&graph);
+                self.create_session(name, &write::to_bytes(&graph)?, Some(&graph), capture)
             }
         }
     }
 
-    /// Of a graph of ours, the graph knows the shapes of its ports; of other models, the model must.
-    fn session_of(&self, name: &str, model: &[u8], graph: Option<&Graph>, record: bool) -> Result<Session> {
-        let _shared = shared();
+    /// `graph`, if given, has the shapes of the inputs. Otherwise the model must have them.
+    fn create_session(
+        &self,
+        name: &str,
+        model: &[u8],
+        graph: Option<&Graph>,
+        capture: bool,
+    ) -> Result<Session> {
+        let _access = capture::gpu_access();
         let started = Instant::now();
-        let make = |cuda_graph| -> Result<_> {
+        let create = |cuda_graph| -> Result<_> {
             let builder = self.builder(cuda_graph);
             let mut builder = builder.map_err(|e| Error::Runtime(format!("{name}: {e}")))?;
             builder.commit_from_memory(model).map_err(|e| {
-                Error::Model(format!("{name}: ONNX Runtime {} refuses this network: {e}", self.version()))
+                Error::Model(format!("{name}: ONNX Runtime {} rejects this network: {e}", self.version()))
             })
         };
-        // ONNX Runtime refuses to record a network with a node that is not on the GPU.
-        let (session, recorded) = match make(record) {
-            Err(cause) if record => {
-                log::debug!("{name}: node by node, not as a CUDA graph: {cause}");
-                (make(false)?, false)
+        // ONNX Runtime does not capture a network that has a node on the CPU.
+        let (session, cuda_graph) = match create(capture) {
+            Err(cause) if capture => {
+                log::debug!("{name}: runs node by node, without a CUDA graph: {cause}");
+                (create(false)?, false)
             }
-            made => (made?, record),
+            created => (created?, capture),
         };
         arena::trim();
-        log::debug!("{name}: session of {} bytes made in {:.1?}", model.len(), started.elapsed());
-        Session::new(name, self.device, session, graph, recorded, self.memory.clone())
+        log::debug!("{name}: session of {} bytes created in {:.1?}", model.len(), started.elapsed());
+        Session::new(name, self.device, session, graph, cuda_graph, self.memory.clone())
     }
 
     fn builder(&self, cuda_graph: bool) -> ort::Result<SessionBuilder> {
-        // Only at its most talkative does it say where each node runs.
+        // ONNX Runtime reports the device of each node at its most verbose level only.
         let level = match log::log_enabled!(target: LOG, log::Level::Trace) {
             true => LogLevel::Verbose,
             false => LogLevel::Warning,
         };
-        // A planned block for all intermediate results would come on top of what the first run, not yet planned, took.
+        // With a memory pattern, the block that is planned after the first run adds to what the first run has allocated.
         let mut builder = ort::session::Session::builder(&self.loaded.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_memory_pattern(false)?
@@ -271,8 +200,9 @@ impl Runtime {
             builder = builder.with_independent_thread_pool()?.with_intra_threads(self.threads)?;
         }
         if let Device::Cuda(index) = self.device {
-            // TF32 changes the gradient by thousandths; exhaustive search gains a few per cent of a step (docs/cuda.md); the
-            // default arena doubles what it takes. Without error_on_failure a failing GPU means silent use of the CPU.
+            // TF32 changes the gradient by about 0.1 %. Exhaustive search makes a step only a few percent faster (docs/cuda.md).
+            // The default arena strategy allocates up to twice the memory. Without error_on_failure, a GPU that does not work
+            // would be replaced by the CPU without notice.
             let cuda = ep::CUDA::default()
                 .with_device_id(index as i32)
                 .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
@@ -284,10 +214,11 @@ impl Runtime {
         Ok(builder)
     }
 
-    /// This runtime, once it has run a convolution: without cuDNN, a CUDA device makes sessions and fails at the first of those.
+    /// Runs a small convolution and returns the runtime if that works. Without cuDNN, a CUDA device creates sessions but fails at
+    /// the first convolution.
     ///
     /// # Errors
-    /// [`Error::Runtime`] with the device's own words.
+    /// [`Error::Runtime`] with the device's message.
     pub fn self_test(self) -> Result<Runtime> {
         let b = Builder::new();
         let (x, w) = (b.input("x", &[1, 1, 4, 4]), b.input("w", &[1, 1, 3, 3]));
@@ -299,74 +230,19 @@ impl Runtime {
         Ok(self)
     }
 
-    /// This runtime on a CUDA device, where a session can be made there.
+    /// This runtime on a CUDA device.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the library has no CUDA, or no session can be created on the device.
     fn with_cuda(&self, index: u32) -> Result<Runtime> {
         if !ep::CUDA::is_available().unwrap_or(false) {
             let library = self.library().display();
             return Err(Error::Runtime(format!("the library {library} was built without CUDA")));
         }
         let mut runtime = Runtime { device: Device::Cuda(index), memory: None, ..self.clone() };
-        runtime.memory = Some(runtime.session("device test", PROBE)?);
+        runtime.memory = Some(runtime.session("device test", IDENTITY_MODEL)?);
         Ok(runtime)
     }
-}
-
-/// The process's library and environment, made by the first call.
-fn load_once(wanted: Option<&Path>, threads: usize) -> Result<Arc<Loaded>> {
-    let mut slot = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(loaded) = slot.as_ref() {
-        return match wanted {
-            Some(path) if path != loaded.library => Err(Error::Runtime(format!(
-                "this process already uses {}, {} cannot be loaded beside it",
-                loaded.library.display(),
-                path.display()
-            ))),
-            _ => Ok(Arc::clone(loaded)),
-        };
-    }
-    let found = library::find(wanted)?;
-    let environment = environment(&found.path, threads)?;
-    let version = found.version.map_or_else(|| "unknown".to_owned(), |v| v.to_string());
-    log::info!("ONNX Runtime {version} from {}", found.path.display());
-    let loaded = Arc::new(Loaded { environment, library: found.path, version, threads });
-    *slot = Some(Arc::clone(&loaded));
-    Ok(loaded)
-}
-
-/// One thread pool serves every session: pools of their own would spin against each other between runs. None goes from node to
-/// node but the caller's thread.
-fn environment(library: &Path, threads: usize) -> Result<Environment> {
-    let builder = ort::init_from(library).map_err(|e| {
-        Error::Runtime(format!(
-            "{} cannot be used as ONNX Runtime: {e}. {}",
-            library.display(),
-            library::how_to_get_it()
-        ))
-    })?;
-    let failed = |e: ort::Error| Error::Runtime(format!("ONNX Runtime in {}: {e}", library.display()));
-    let pool = GlobalThreadPoolOptions::default()
-        .with_intra_threads(threads)
-        .and_then(|pool| pool.with_inter_threads(1))
-        .map_err(failed)?;
-    let environment = builder
-        .with_name("gani")
-        .with_telemetry(false)
-        .with_global_thread_pool(pool)
-        .with_logger(Arc::new(forward_log))
-        .build()
-        .map_err(failed)?;
-    arena::register(&environment).map_err(failed)?;
-    Ok(environment)
-}
-
-/// ONNX Runtime's log lines become records of the `log` crate; its chatter is at most `debug`.
-fn forward_log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
-    let level = match level {
-        LogLevel::Verbose => log::Level::Trace,
-        LogLevel::Info | LogLevel::Warning => log::Level::Debug,
-        LogLevel::Error | LogLevel::Fatal => log::Level::Warn,
-    };
-    log::log!(target: LOG, level, "{category} {place}: {message}");
 }
 
 #[cfg(test)]

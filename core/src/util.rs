@@ -1,4 +1,4 @@
-//! Small helpers: whole-or-nothing files, installation paths, random latents.
+//! Helpers: atomic file writes, installation paths, random latents, tensor shapes.
 
 pub mod files;
 pub mod paths;

@@ -1,4 +1,4 @@
-/* portrait.c - a first program with libgani: invert the face in a photo, make it smile, save the photo.
+/* portrait.c - C example with progress and error handling: invert the face in a photo, make it smile, save the photo.
  *
  *   portrait PHOTO OUT.png [MODEL] [STEPS]
  */
@@ -13,12 +13,11 @@ static int fail(const char *what) {
 }
 
 static int show_progress(const gani_progress *progress, void *user_data) {
-  static const char *const stages[] = {"", "finding the face", "loading", "latent", "tuning", "measuring"};
   (void)user_data;
-  if (progress->preview) return 1; /* a window would show it */
-  fprintf(stderr, "\r%-16s %u/%u", stages[progress->stage], progress->step, progress->steps);
+  if (progress->preview) return 1; /* a program with a window would display it */
+  fprintf(stderr, "\r%-22s %u/%u", gani_stage_label(progress->stage), progress->step, progress->steps);
   if (progress->seconds_left >= 0) fprintf(stderr, ", %.0f s left   ", progress->seconds_left);
-  return 1; /* 0 would cancel */
+  return 1; /* return 0 to cancel */
 }
 
 static int print_direction(const gani_direction *direction, void *user_data) {
@@ -30,11 +29,11 @@ static int print_direction(const gani_direction *direction, void *user_data) {
 int main(int argc, char **argv) {
   gani_model_options model_options = {.struct_size = sizeof model_options};
   gani_invert_options options = {.struct_size = sizeof options};
-  gani_inversion_info info = {.struct_size = sizeof info};
+  gani_face_session_info info = {.struct_size = sizeof info};
   gani_edit edits[] = {{"smile", 2.0f}, {"age", -1.0f}};
   gani_model *model = NULL;
   gani_image *photo = NULL;
-  gani_inversion *face = NULL;
+  gani_face_session *face = NULL;
   gani_rect changed;
   int result = EXIT_SUCCESS;
 
@@ -43,29 +42,29 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (argc > 3) model_options.model = argv[3];
-  if (argc > 4) options.iterations = options.refine = (uint32_t)atoi(argv[4]);
+  if (argc > 4) options.iterations = options.refine_steps = (uint32_t)atoi(argv[4]);
   options.progress = show_progress;
 
   if (gani_abi_check(GANI_ABI_VERSION) != GANI_OK) return fail("libgani");
   if (gani_model_open(&model_options, &model) != GANI_OK) return fail("model");
-  printf("gani %s, sliders:", gani_version());
-  if (gani_model_directions(model, print_direction, NULL) != GANI_OK) result = fail("directions");
+  printf("gani %s, directions:", gani_version());
+  if (gani_model_list_directions(model, print_direction, NULL) != GANI_OK) result = fail("directions");
   printf("\n");
 
   if (result == EXIT_SUCCESS && gani_image_load(argv[1], &photo) != GANI_OK) result = fail(argv[1]);
   if (result == EXIT_SUCCESS && gani_model_invert(model, photo, &options, &face) != GANI_OK) result = fail("invert");
   if (result == EXIT_SUCCESS) {
     fprintf(stderr, "\n");
-    if (gani_inversion_describe(face, &info) != GANI_OK) result = fail("describe");
-    printf("inverted%s, MSE %.4f\n", info.from_cache ? " before" : "", info.mse);
+    if (gani_face_session_describe(face, &info) != GANI_OK) result = fail("describe");
+    printf("%s, MSE %.4f\n", info.from_cache ? "read from the cache" : "inverted", info.mse);
   }
-  if (result == EXIT_SUCCESS && gani_inversion_paste(face, edits, 2, photo, &changed) != GANI_OK) result = fail("paste");
+  if (result == EXIT_SUCCESS && gani_face_session_paste(face, edits, 2, photo, &changed) != GANI_OK) result = fail("paste");
   if (result == EXIT_SUCCESS && gani_image_save(photo, argv[2]) != GANI_OK) result = fail(argv[2]);
   if (result == EXIT_SUCCESS) {
     printf("wrote %s, changed %ux%u+%u+%u\n", argv[2], changed.width, changed.height, changed.x, changed.y);
   }
 
-  gani_inversion_free(face);
+  gani_face_session_free(face);
   gani_image_free(photo);
   gani_model_free(model);
   return result;

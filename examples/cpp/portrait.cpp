@@ -1,4 +1,4 @@
-// portrait.cpp - the same in C++17: invert the face in a photo, write a row of smiles, paste one back.
+// portrait.cpp - C++17 example: invert the face in a photo, render a row of smiles, paste one into the photo.
 //
 //   portrait_cpp PHOTO OUT.png [MODEL] [STEPS]
 #include <gani.hpp>
@@ -20,22 +20,23 @@ int main(int argc, char **argv) {
     gani::Image photo = gani::Image::load(argv[1]);
 
     gani_invert_options options{};
-    if (argc > 4) options.iterations = options.refine = static_cast<std::uint32_t>(std::atoi(argv[4]));
-    const gani::Inversion face = model.invert(photo, options, [](const gani_progress &progress) {
+    if (argc > 4) options.iterations = options.refine_steps = static_cast<std::uint32_t>(std::atoi(argv[4]));
+    const gani::FaceSession face = model.invert(photo, options, [](const gani_progress &progress) {
       if (progress.steps != 0) std::cerr << '\r' << progress.step << '/' << progress.steps << ' ';
-      return true;  // false would cancel
+      return true;  // return false to cancel
     });
     std::cerr << '\n';
 
-    // Five smiles side by side, drawn straight into one picture of ours.
+    // Renders five strengths side by side, directly into one image.
     const std::uint32_t side = model.describe().width;
     const std::size_t stride = 5 * 3 * std::size_t{side};
-    std::vector<std::uint8_t> strip(stride * side);
+    std::vector<std::uint8_t> pixels(stride * side);
     for (int i = 0; i < 5; ++i) {
-      gani::Image cell = gani::Image::view(strip.data() + 3 * i * side, side, side, stride, GANI_RGB);
-      face.edit({{"smile", static_cast<float>(i - 2)}}, cell);
+      gani::Image cell = gani::Image::wrap(pixels.data() + 3 * i * side, side, side, stride, GANI_LAYOUT_RGB);
+      face.render({{"smile", static_cast<float>(i - 2)}}, cell);
     }
-    gani::Image::view(strip.data(), 5 * side, side, stride, GANI_RGB).save(std::string(argv[2]) + ".strip.png");
+    const gani::Image strip = gani::Image::wrap(pixels.data(), 5 * side, side, stride, GANI_LAYOUT_RGB);
+    strip.save(std::string(argv[2]) + ".strip.png");
 
     const gani_rect changed = face.paste({{"smile", 2.0f}}, photo);
     photo.save(argv[2]);

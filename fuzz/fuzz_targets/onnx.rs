@@ -1,4 +1,4 @@
-//! `.onnx` files. A graph that was read can be written and read again.
+//! `.onnx` files. A graph that was read can be written, and the result can be read.
 #![no_main]
 
 use gani_onnx::{read, write};

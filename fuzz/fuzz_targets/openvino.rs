@@ -1,4 +1,4 @@
-//! OpenVINO IR. The input is the `.xml`, a zero byte, and the `.bin`.
+//! OpenVINO IR. The input is the `.xml` up to the first zero byte, then the `.bin`.
 #![no_main]
 
 use gani_onnx::openvino;

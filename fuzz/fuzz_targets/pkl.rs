@@ -1,4 +1,4 @@
-//! Pickles that contain tensors (NVlabs' `.pkl`).
+//! Plain pickles that contain tensors (NVlabs `.pkl`).
 #![no_main]
 
 use gani_onnx::checkpoint::Checkpoint;

@@ -1,4 +1,4 @@
-//! Checkpoints of PyTorch 1.6 and later: a zip archive with a pickle and one file for each storage.
+//! Checkpoints of PyTorch since 1.6: a zip archive with a pickle and one file for each storage.
 #![no_main]
 
 use gani_onnx::checkpoint::Checkpoint;

@@ -209,7 +209,7 @@ fn size(dtype: DType) -> u64 {
         DType::F64 | DType::I64 => 8,
         DType::F32 | DType::I32 => 4,
         DType::F16 => 2,
-        DType::Bool => 1,
+        DType::U8 | DType::I8 | DType::Bool => 1,
     }
 }
 

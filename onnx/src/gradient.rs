@@ -25,6 +25,7 @@ mod trigonometric;
 pub use of_graph::Seed;
 
 use crate::graph::{Node, Value};
+use crate::ops::QUANTIZING;
 use crate::{Builder, Error, Expr, Result, Tensor};
 use context::{Grads, VjpContext};
 use std::collections::{HashMap, HashSet};
@@ -97,7 +98,9 @@ impl Builder {
                 v.is_some_and(|v| depends.contains(&v)) && !is_zero(&node.op, i)
             };
             if node.inputs.iter().enumerate().any(reads) && !self.is_step(node) {
-                depends.extend(node.outputs.iter().filter(|v| self.expr(**v).dtype().is_float()));
+                let is_quantizing = QUANTIZING.contains(&node.op.as_str());
+                let carries = |v: &&Value| is_quantizing || self.expr(**v).dtype().is_float();
+                depends.extend(node.outputs.iter().filter(carries));
             }
         }
 
@@ -125,7 +128,9 @@ impl Builder {
                         let sum = grads.get(&v).map_or(grad, |&before| before + grad);
                         grads.insert(v, sum);
                     }
-                    None if is_zero(&node.op, i) || !self.expr(v).dtype().is_float() => {}
+                    None if is_zero(&node.op, i) => {}
+                    // Depends and is not a float: a quantised value, which the rules above have refused.
+                    None if !self.expr(v).dtype().is_float() => {}
                     // The same value again, such as in a square: the first gradient covers both.
                     None if node.inputs[..i].contains(input) => {}
                     None => return Err(ctx.unsupported(&format!("its input {i} has no gradient rule"))),
@@ -164,6 +169,9 @@ pub(crate) fn is_zero(op: &str, i: usize) -> bool {
 
 /// Dispatches to the section that has a rule for the node's op.
 fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
+    if QUANTIZING.contains(&ctx.op()) {
+        return Err(ctx.unsupported("quantised values have no gradient; use the network before quantisation"));
+    }
     let sections = [
         elementwise::vjp,
         activation::vjp,

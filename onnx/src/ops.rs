@@ -6,12 +6,14 @@ mod einsum;
 mod index;
 mod interpolation;
 mod layout;
+mod quantized;
 mod resample;
 
 pub(crate) use args::{Arg, Args, Inferred, axis, broadcast, reduced_axes};
 pub(crate) use conv::{Geometry, taps};
 pub(crate) use einsum::Equation;
 pub(crate) use interpolation::{ResizedAxis, Row};
+pub(crate) use quantized::QUANTIZING;
 pub(crate) use layout::{permutation, reshape_target, slice_ranges};
 
 use crate::DType;
@@ -117,6 +119,8 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         "GatherElements" | "GatherND" | "ScatterElements" | "ScatterND" | "TopK" | "ArgMax" | "ArgMin"
         | "CumSum" | "Trilu" => index::infer(op, attrs, &args),
         "Resize" | "DepthToSpace" | "SpaceToDepth" => resample::infer(op, attrs, &args),
+        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul"
+        | "ConvInteger" | "MatMulInteger" => quantized::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
 }

@@ -16,6 +16,10 @@ pub enum DType {
     I64,
     /// 32-bit integer.
     I32,
+    /// Unsigned 8-bit integer: activations of quantised networks.
+    U8,
+    /// Signed 8-bit integer: weights of quantised networks.
+    I8,
     /// Boolean: comparisons, the condition of `Where`.
     Bool,
 }
@@ -30,6 +34,8 @@ impl DType {
     pub(crate) fn onnx_code(self) -> i64 {
         match self {
             DType::F32 => 1,
+            DType::U8 => 2,
+            DType::I8 => 3,
             DType::I32 => 6,
             DType::I64 => 7,
             DType::Bool => 9,
@@ -40,7 +46,8 @@ impl DType {
 
     /// The type with this value of `TensorProto.DataType`, if it is supported.
     pub(crate) fn from_onnx_code(code: i64) -> Option<DType> {
-        [DType::F32, DType::I32, DType::I64, DType::Bool, DType::F16, DType::F64]
+        use DType::*;
+        [F32, U8, I8, I32, I64, Bool, F16, F64]
             .into_iter()
             .find(|d| d.onnx_code() == code)
     }
@@ -55,6 +62,8 @@ pub enum Data {
     F64(Arc<[f64]>),
     I64(Arc<[i64]>),
     I32(Arc<[i32]>),
+    U8(Arc<[u8]>),
+    I8(Arc<[i8]>),
     Bool(Arc<[bool]>),
 }
 
@@ -67,6 +76,8 @@ impl Data {
             Data::F64(v) => v.len(),
             Data::I64(v) => v.len(),
             Data::I32(v) => v.len(),
+            Data::U8(v) => v.len(),
+            Data::I8(v) => v.len(),
             Data::Bool(v) => v.len(),
         }
     }
@@ -124,6 +135,8 @@ impl Tensor {
             Data::F64(_) => DType::F64,
             Data::I64(_) => DType::I64,
             Data::I32(_) => DType::I32,
+            Data::U8(_) => DType::U8,
+            Data::I8(_) => DType::I8,
             Data::Bool(_) => DType::Bool,
         }
     }
@@ -167,6 +180,8 @@ impl Tensor {
             Data::F64(v) => v.to_vec(),
             Data::I64(v) => v.iter().map(|&x| x as f64).collect(),
             Data::I32(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::U8(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::I8(v) => v.iter().map(|&x| x.into()).collect(),
             Data::Bool(v) => v.iter().map(|&x| f64::from(u8::from(x))).collect(),
         }
     }
@@ -180,6 +195,8 @@ impl Tensor {
             DType::F64 => Data::F64(values.into()),
             DType::I64 => Data::I64(values.iter().map(|&x| x as i64).collect()),
             DType::I32 => Data::I32(values.iter().map(|&x| x as i32).collect()),
+            DType::U8 => Data::U8(values.iter().map(|&x| x as u8).collect()),
+            DType::I8 => Data::I8(values.iter().map(|&x| x as i8).collect()),
             DType::Bool => Data::Bool(values.iter().map(|&x| x != 0.0).collect()),
         };
         Tensor::new(shape, data)

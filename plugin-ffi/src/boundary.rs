@@ -1,4 +1,4 @@
-//! The way in and out: nothing unwinds into a host, and what went wrong can be asked for.
+//! The boundary between C and Rust: error status, error text, panics and strings.
 
 use crate::gani_status::{self, *};
 use gani_core::Error;
@@ -8,23 +8,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// Why a call failed.
-pub(crate) enum Fault {
-    /// gani-core says so.
+pub(crate) enum FfiError {
+    /// An error of gani-core.
     Core(Error),
-    /// The caller's mistake.
+    /// The caller broke a rule of the ABI: a NULL pointer, an invalid handle, an unknown enum value.
     Misuse(String),
 }
 
-impl Fault {
-    /// For a pointer that must not be NULL.
-    pub(crate) fn null(name: &str) -> Fault {
-        Fault::Misuse(format!("{name} is NULL"))
+impl FfiError {
+    /// A required pointer named `name` is NULL.
+    pub(crate) fn null(name: &str) -> FfiError {
+        FfiError::Misuse(format!("{name} is NULL"))
     }
 }
 
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        Fault::Core(error)
+impl From<Error> for FfiError {
+    fn from(error: Error) -> FfiError {
+        FfiError::Core(error)
     }
 }
 
@@ -32,26 +32,28 @@ thread_local! {
     static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 
-/// Runs the body of an entry point; keeps the text of its error, and turns a panic into one.
-pub(crate) fn entry(function: &str, body: impl FnOnce() -> Result<(), Fault>) -> gani_status {
-    // What a panic leaves half done is behind locks that recover, or local to the call.
+/// Runs the body of an exported function. Converts its result into a status, stores the error text for
+/// `gani_last_error`, and converts a panic into `GANI_ERROR_INTERNAL`.
+pub(crate) fn guard(function: &str, body: impl FnOnce() -> Result<(), FfiError>) -> gani_status {
+    // Unwind safety: state that a panic can leave incomplete is local to the call or behind locks that ignore poisoning.
     let (status, text) = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return GANI_OK,
-        Ok(Err(Fault::Misuse(text))) => (GANI_ERROR_MISUSE, text),
-        Ok(Err(Fault::Core(error))) => (status_of(&error), error.to_string()),
+        Ok(Err(FfiError::Misuse(text))) => (GANI_ERROR_MISUSE, text),
+        Ok(Err(FfiError::Core(error))) => (status_of(&error), error.to_string()),
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-            (GANI_ERROR_INTERNAL, format!("a fault in gani, please report it: {said}"))
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message =
+                message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message available");
+            (GANI_ERROR_INTERNAL, format!("internal error in gani, please report it: {message}"))
         }
     };
     let text = c_string(&format!("{function}: {text}"));
-    // A thread that is about to end has no place for it any more.
+    // Fails only while the thread is being destroyed.
     let _ = LAST_ERROR.try_with(|last| last.replace(Some(text)));
     status
 }
 
-/// The text of this thread's last error.
+/// The text of the calling thread's last error; empty if there was none.
 pub(crate) fn last_error() -> *const c_char {
     let text = LAST_ERROR.try_with(|last| last.borrow().as_ref().map(|text| text.as_ptr()));
     text.ok().flatten().unwrap_or(c"".as_ptr())
@@ -70,40 +72,40 @@ fn status_of(error: &Error) -> gani_status {
     }
 }
 
-/// A string for C; what follows a NUL is lost.
+/// Converts to a C string, truncated at the first NUL.
 pub(crate) fn c_string(text: &str) -> CString {
     let until_nul: Vec<u8> = text.bytes().take_while(|&b| b != 0).collect();
     CString::new(until_nul).unwrap_or_default()
 }
 
-/// A string that the caller may leave out.
+/// Reads an optional string argument; NULL gives `None`.
 ///
 /// # Safety
-/// `text` is NULL or a NUL-terminated string that stays unchanged during the call.
-pub(crate) unsafe fn optional<'a>(text: *const c_char, name: &str) -> Result<Option<&'a str>, Fault> {
+/// `text` is NULL or a NUL-terminated string that is not modified during the call.
+pub(crate) unsafe fn optional<'a>(text: *const c_char, name: &str) -> Result<Option<&'a str>, FfiError> {
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let text = unsafe { CStr::from_ptr(text) };
-    text.to_str().map(Some).map_err(|_| Fault::Core(Error::Input(format!("{name} is not UTF-8"))))
+    text.to_str().map(Some).map_err(|_| FfiError::Core(Error::Input(format!("{name} is not valid UTF-8"))))
 }
 
-/// A string that the caller must give.
+/// Reads a required string argument.
 ///
 /// # Safety
 /// As [`optional`].
-pub(crate) unsafe fn required<'a>(text: *const c_char, name: &str) -> Result<&'a str, Fault> {
-    // SAFETY: the caller's promise.
-    unsafe { optional(text, name) }?.ok_or_else(|| Fault::null(name))
+pub(crate) unsafe fn required<'a>(text: *const c_char, name: &str) -> Result<&'a str, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { optional(text, name) }?.ok_or_else(|| FfiError::null(name))
 }
 
-/// A path that the caller must give.
+/// Reads a required path argument.
 ///
 /// # Safety
 /// As [`optional`].
-pub(crate) unsafe fn path(text: *const c_char, name: &str) -> Result<PathBuf, Fault> {
-    // SAFETY: the caller's promise.
+pub(crate) unsafe fn path(text: *const c_char, name: &str) -> Result<PathBuf, FfiError> {
+    // SAFETY: guaranteed by the caller.
     unsafe { required(text, name) }.map(PathBuf::from)
 }
 
@@ -112,18 +114,21 @@ mod tests {
     use super::*;
 
     fn text() -> String {
-        // SAFETY: a string that is valid until this thread's next failure.
+        // SAFETY: the string is valid until the next failure on this thread.
         unsafe { CStr::from_ptr(last_error()) }.to_str().unwrap().into()
     }
 
     #[test]
-    fn a_panic_becomes_a_status_and_errors_are_each_threads_own() {
+    fn panics_become_a_status_and_errors_are_per_thread() {
         assert_eq!(text(), "");
-        assert_eq!(entry("gani_test", || panic!("index {} is out of range", 7)), GANI_ERROR_INTERNAL);
-        assert!(text().contains("gani_test: a fault in gani") && text().contains("index 7 is out of range"));
+        assert_eq!(guard("gani_test", || panic!("index {} is out of range", 7)), GANI_ERROR_INTERNAL);
+        assert!(
+            text().contains("gani_test: internal error in gani")
+                && text().contains("index 7 is out of range")
+        );
         std::thread::spawn(|| assert_eq!(text(), "")).join().unwrap();
-        assert_eq!(entry("gani_test", || Ok(())), GANI_OK);
-        assert_eq!(entry("gani_test", || Err(Fault::Core(Error::Input("a\0b".into())))), GANI_ERROR_INPUT);
+        assert_eq!(guard("gani_test", || Ok(())), GANI_OK);
+        assert_eq!(guard("gani_test", || Err(FfiError::Core(Error::Input("a\0b".into())))), GANI_ERROR_INPUT);
         assert_eq!(text(), "gani_test: a");
     }
 }

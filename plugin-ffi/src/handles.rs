@@ -1,20 +1,20 @@
-//! Handles: numbers that stand for live objects. None is ever an address, none is used twice.
+//! The handle table: maps the handles that C holds to Rust objects.
 //!
-//! A handle that was freed, or is no handle at all, is simply not in the table: an error, never a read of wild memory.
-//! Every handle is odd, as no pointer to an object is. A call holds its objects while it runs, so that freeing a handle
-//! on another thread only takes it from the table.
+//! A handle is a unique odd number, so it never equals the address of an aligned object and is never reused. Looking up a
+//! freed or made-up handle gives an error instead of an invalid memory access. A running call keeps its objects alive
+//! through `Arc`, so another thread may free the handle at any time.
 
-use crate::boundary::Fault;
+use crate::boundary::FfiError;
 use std::any::Any;
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What handles stand for.
+/// A Rust object that a handle can refer to.
 pub(crate) trait Object: Send + Sync + 'static {
-    /// The type that C sees.
+    /// The handle's type in C.
     type Opaque;
-    /// For messages: "a model".
+    /// Name with article for error messages, such as "a model".
     const KIND: &'static str;
 }
 
@@ -25,7 +25,8 @@ struct Entry {
 
 #[derive(Default)]
 struct Table {
-    made: usize,
+    /// Number of handles created so far.
+    created: usize,
     live: HashMap<usize, Entry>,
 }
 
@@ -35,61 +36,71 @@ fn table() -> MutexGuard<'static, Option<Table>> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A handle for `object`, put where the caller wants it.
+/// Adds `object` to the table and writes its handle to `out`.
 ///
 /// # Safety
-/// `to` may be written.
-pub(crate) unsafe fn give<T: Object>(to: *mut *mut T::Opaque, object: T) {
+/// `out` is valid for writes.
+pub(crate) unsafe fn insert<T: Object>(out: *mut *mut T::Opaque, object: T) {
     let mut slot = table();
     let table = slot.get_or_insert_default();
-    table.made += 1;
-    let handle = table.made * 2 + 1;
+    table.created += 1;
+    let handle = table.created * 2 + 1;
     table.live.insert(handle, Entry { kind: T::KIND, object: Arc::new(object) });
-    // SAFETY: the caller's promise.
-    unsafe { to.write(ptr::without_provenance_mut(handle)) };
+    // SAFETY: guaranteed by the caller.
+    unsafe { out.write(ptr::without_provenance_mut(handle)) };
 }
 
-/// Sets the caller's handle to NULL, so that a failed call leaves none; an error where there is no place for it.
+/// Sets an output handle to NULL, so that a call that fails later returns no handle.
+///
+/// # Errors
+/// [`FfiError::Misuse`] if `out` is NULL.
 ///
 /// # Safety
-/// `to` is NULL or may be written.
-pub(crate) unsafe fn clear<O>(to: *mut *mut O, name: &str) -> Result<(), Fault> {
-    if to.is_null() {
-        return Err(Fault::null(name));
+/// `out` is NULL or valid for writes.
+pub(crate) unsafe fn reset<O>(out: *mut *mut O, name: &str) -> Result<(), FfiError> {
+    if out.is_null() {
+        return Err(FfiError::null(name));
     }
-    // SAFETY: the caller's promise.
-    unsafe { to.write(ptr::null_mut()) };
+    // SAFETY: guaranteed by the caller.
+    unsafe { out.write(ptr::null_mut()) };
     Ok(())
 }
 
-/// The object of a handle.
-pub(crate) fn get<T: Object>(handle: *const T::Opaque) -> Result<Arc<T>, Fault> {
+/// The object that a handle refers to.
+///
+/// # Errors
+/// [`FfiError::Misuse`] if the handle is NULL, was freed, or refers to an object of another type.
+pub(crate) fn get<T: Object>(handle: *const T::Opaque) -> Result<Arc<T>, FfiError> {
     let slot = table();
     let entry = find::<T>(slot.as_ref(), handle)?;
-    Arc::clone(&entry.object).downcast().map_err(|_| Fault::Misuse(format!("this is {}", entry.kind)))
+    Arc::clone(&entry.object)
+        .downcast()
+        .map_err(|_| FfiError::Misuse(format!("the handle refers to {}", entry.kind)))
 }
 
-/// Frees a handle; NULL is none. The object goes when the last call that uses it ends.
-pub(crate) fn free<T: Object>(handle: *mut T::Opaque) -> Result<(), Fault> {
+/// Removes a handle; NULL is ignored. The object is dropped when the last call that uses it returns.
+pub(crate) fn free<T: Object>(handle: *mut T::Opaque) -> Result<(), FfiError> {
     if handle.is_null() {
         return Ok(());
     }
     let mut slot = table();
     find::<T>(slot.as_ref(), handle)?;
     let entry = slot.as_mut().and_then(|table| table.live.remove(&handle.addr()));
-    drop(slot); // an object may take long to go
+    drop(slot); // Unlock first: dropping a model can take long.
     drop(entry);
     Ok(())
 }
 
-fn find<T: Object>(table: Option<&Table>, handle: *const T::Opaque) -> Result<&Entry, Fault> {
+fn find<T: Object>(table: Option<&Table>, handle: *const T::Opaque) -> Result<&Entry, FfiError> {
     let kind = T::KIND;
     if handle.is_null() {
-        return Err(Fault::null(kind));
+        return Err(FfiError::Misuse(format!("the handle of {kind} is NULL")));
     }
     match table.and_then(|table| table.live.get(&handle.addr())) {
         Some(entry) if entry.kind == kind => Ok(entry),
-        Some(entry) => Err(Fault::Misuse(format!("this is a handle of {}, not of {kind}", entry.kind))),
-        None => Err(Fault::Misuse(format!("this is no handle of {kind}, or it was freed"))),
+        Some(entry) => {
+            Err(FfiError::Misuse(format!("expected the handle of {kind}, got that of {}", entry.kind)))
+        }
+        None => Err(FfiError::Misuse(format!("not a valid handle of {kind}, or it was freed"))),
     }
 }

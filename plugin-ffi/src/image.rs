@@ -1,18 +1,19 @@
-//! Images: views of the host's memory, and pictures from files.
+//! Images: the host's own pixels, and loaded files.
 
-use crate::boundary::{self, Fault, entry};
+mod view;
+
+use crate::boundary::{self, FfiError, guard};
+use crate::extensible;
 use crate::handles::{self, Object};
-use crate::sized;
 use crate::*;
 use gani_core::photo::Photo;
-use gani_core::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut, selection};
-use ndarray::{Array2, ArrayView2};
+use gani_core::photo::pixels::{Frame, ImageMut, PixelsMut, selection};
+use ndarray::{Array2, ArrayView2, ArrayView4};
 use std::ffi::c_char;
-use std::mem::{align_of, size_of};
-use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use view::{View, c_layout};
 
-/// An image; calls that use it take turns.
+/// The object of a `gani_image` handle. The lock serializes calls that use the same image.
 pub(crate) struct ImageObject(Mutex<Source>);
 
 impl Object for ImageObject {
@@ -21,108 +22,10 @@ impl Object for ImageObject {
 }
 
 enum Source {
+    /// The host's pixels.
     View(View),
+    /// A loaded file.
     File(Box<Photo>),
-}
-
-/// What a checked `gani_image_desc` says.
-struct View {
-    frame: Frame,
-    sample: gani_sample,
-    pixels: *mut u8,
-    /// Bytes that belong to the image.
-    bytes: usize,
-    mask: *const u8,
-    mask_stride: usize,
-}
-
-// SAFETY: who makes a view promises that its memory stays there and may be used on any thread that uses the handle.
-unsafe impl Send for View {}
-
-impl View {
-    fn new(desc: &gani_image_desc) -> Result<View, Fault> {
-        let (sample, size, align) = match desc.sample {
-            1 => (gani_sample::GANI_U8, 1, 1),
-            2 => (gani_sample::GANI_U16, size_of::<u16>(), align_of::<u16>()),
-            3 => (gani_sample::GANI_F32, size_of::<f32>(), align_of::<f32>()),
-            other => return Err(Fault::Misuse(format!("{other} is no gani_sample"))),
-        };
-        let layout = match desc.layout {
-            1 => Layout::Grey,
-            2 => Layout::GreyAlpha,
-            3 => Layout::Rgb,
-            4 => Layout::Rgba,
-            5 => Layout::Bgra,
-            other => return Err(Fault::Misuse(format!("{other} is no gani_layout"))),
-        };
-        if desc.pixels.is_null() {
-            return Err(Fault::null("pixels"));
-        }
-        let (width, height) = (desc.width as usize, desc.height as usize);
-        if width == 0 || height == 0 {
-            return Err(Fault::Misuse(format!("an image of {width} × {height} pixels has none")));
-        }
-        if !desc.stride.is_multiple_of(size) || !desc.pixels.addr().is_multiple_of(align) {
-            return Err(Fault::Misuse(format!("pixels and stride must be multiples of {size} bytes")));
-        }
-        let row = width.saturating_mul(layout.channels() * size);
-        if desc.stride < row {
-            return Err(Fault::Misuse(format!("stride is {}, a row has {row} bytes", desc.stride)));
-        }
-        let mask_stride = if desc.mask_stride == 0 { width } else { desc.mask_stride };
-        if mask_stride < width {
-            return Err(Fault::Misuse(format!("mask_stride is {mask_stride}, a row has {width} bytes")));
-        }
-        let whole = |stride: usize, row: usize| stride.checked_mul(height - 1)?.checked_add(row);
-        let bytes = whole(desc.stride, row).filter(|&n| n <= isize::MAX as usize);
-        let (Some(bytes), Some(_)) = (bytes, whole(mask_stride, width).filter(|&n| n <= isize::MAX as usize))
-        else {
-            return Err(Fault::Misuse("the image is larger than the address space".into()));
-        };
-        let frame = Frame { width: desc.width, height: desc.height, stride: desc.stride / size, layout };
-        Ok(View { frame, sample, pixels: desc.pixels.cast(), bytes, mask: desc.mask, mask_stride })
-    }
-
-    fn image(&self) -> Result<Image<'_>, Fault> {
-        // SAFETY: the host promised that these bytes are there and not changed meanwhile; `new` checked alignment and size.
-        let pixels = unsafe {
-            match self.sample {
-                gani_sample::GANI_U8 => Pixels::U8(slice::from_raw_parts(self.pixels, self.bytes)),
-                gani_sample::GANI_U16 => {
-                    Pixels::U16(slice::from_raw_parts(self.pixels.cast(), self.bytes / 2))
-                }
-                gani_sample::GANI_F32 => {
-                    Pixels::F32(slice::from_raw_parts(self.pixels.cast(), self.bytes / 4))
-                }
-            }
-        };
-        Ok(Image::new(self.frame, pixels)?)
-    }
-
-    fn image_mut(&mut self) -> Result<ImageMut<'_>, Fault> {
-        // SAFETY: as for `image`; and the host gave this image to be written.
-        let pixels = unsafe {
-            match self.sample {
-                gani_sample::GANI_U8 => PixelsMut::U8(slice::from_raw_parts_mut(self.pixels, self.bytes)),
-                gani_sample::GANI_U16 => {
-                    PixelsMut::U16(slice::from_raw_parts_mut(self.pixels.cast(), self.bytes / 2))
-                }
-                gani_sample::GANI_F32 => {
-                    PixelsMut::F32(slice::from_raw_parts_mut(self.pixels.cast(), self.bytes / 4))
-                }
-            }
-        };
-        Ok(ImageMut::new(self.frame, pixels)?)
-    }
-
-    fn mask(&self) -> Result<Option<Vec<u8>>, Fault> {
-        if self.mask.is_null() {
-            return Ok(None);
-        }
-        let len = self.mask_stride * (self.frame.height as usize - 1) + self.frame.width as usize;
-        // SAFETY: the host promised that these bytes are there; `new` checked their number.
-        Ok(Some(unsafe { slice::from_raw_parts(self.mask, len) }.to_vec()))
-    }
 }
 
 impl ImageObject {
@@ -130,12 +33,12 @@ impl ImageObject {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy to work on, and the mask.
-    pub(crate) fn photo(&self) -> Result<(Photo, Option<Array2<u8>>), Fault> {
+    /// Copies of the pixels and the mask `[H,W]`.
+    pub(crate) fn photo(&self) -> Result<(Photo, Option<Array2<u8>>), FfiError> {
         match &*self.lock() {
             Source::File(photo) => Ok((Photo::clone(photo), None)),
             Source::View(view) => {
-                let mask = view.mask()?;
+                let mask = view.mask();
                 let mask = mask.as_deref().map(|values| {
                     selection(view.frame.width, view.frame.height, view.mask_stride, values)
                         .map(|mask| mask.to_owned())
@@ -145,116 +48,120 @@ impl ImageObject {
         }
     }
 
-    /// Hands the pixels and the mask to `change`.
-    pub(crate) fn change<T>(
+    /// Calls `modify` with the writable pixels and the mask `[H,W]`.
+    pub(crate) fn modify<T>(
         &self,
-        change: impl FnOnce(&mut ImageMut<'_>, Option<ArrayView2<'_, u8>>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        modify: impl FnOnce(&mut ImageMut<'_>, Option<ArrayView2<'_, u8>>) -> Result<T, FfiError>,
+    ) -> Result<T, FfiError> {
         match &mut *self.lock() {
-            Source::File(photo) => change(&mut ImageMut::of_photo(photo)?, None),
+            Source::File(photo) => modify(&mut ImageMut::from_photo(photo)?, None),
             Source::View(view) => {
-                let values = view.mask()?;
+                let values = view.mask();
                 let Frame { width, height, .. } = view.frame;
                 let mask = values.as_deref().map(|v| selection(width, height, view.mask_stride, v));
-                change(&mut view.image_mut()?, mask.transpose()?)
+                modify(&mut view.image_mut()?, mask.transpose()?)
             }
         }
     }
+
+    /// Overwrites all pixels with `image` `[1,3,R,R]` in `[-1,1]`, resized.
+    pub(crate) fn draw(&self, image: ArrayView4<'_, f32>) -> Result<(), FfiError> {
+        self.modify(|pixels, _| {
+            pixels.draw(image);
+            Ok(())
+        })
+    }
 }
 
-/// Describes the host's pixels to gani. They and the mask are not copied: they must stay where they are until the image
-/// is freed, and must not change while a call uses it.
+/// Wraps the host's own pixels in an image and stores a new handle in `image`. Pixels and mask are not copied: they must
+/// stay valid until the image is freed, and must not change while a call uses the image. `desc` itself is needed only
+/// during this call. On failure, *image is NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn gani_image_view(
+pub unsafe extern "C" fn gani_image_wrap(
     desc: *const gani_image_desc,
     image: *mut *mut gani_image,
 ) -> gani_status {
-    entry("gani_image_view", || {
-        // SAFETY: the caller's struct, of the size that it says; the handle is written where the caller says.
+    guard("gani_image_wrap", || {
+        // SAFETY: `image` is writable; `desc` is readable up to its struct_size.
         let desc = unsafe {
-            handles::clear(image, "image")?;
+            handles::reset(image, "image")?;
             if desc.is_null() {
-                return Err(Fault::null("desc"));
+                return Err(FfiError::null("desc"));
             }
-            sized::read(desc, "gani_image_desc")?
+            extensible::read(desc, "gani_image_desc")?
         };
         let object = ImageObject(Mutex::new(Source::View(View::new(&desc)?)));
-        // SAFETY: `clear` has written there.
-        unsafe { handles::give(image, object) };
+        // SAFETY: `reset` has checked and written `image`.
+        unsafe { handles::insert(image, object) };
         Ok(())
     })
 }
 
-/// Loads a PNG, JPEG, WebP, TIFF or BMP file, upright.
+/// Loads a PNG, JPEG, WebP, TIFF or BMP file and stores a new handle in `image`. The EXIF orientation is applied. On
+/// failure, *image is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_load(path: *const c_char, image: *mut *mut gani_image) -> gani_status {
-    entry("gani_image_load", || {
-        // SAFETY: a string as the header asks for; the handle is written where the caller says.
+    guard("gani_image_load", || {
+        // SAFETY: `image` is writable; a string as the header requires.
         let path = unsafe {
-            handles::clear(image, "image")?;
+            handles::reset(image, "image")?;
             boundary::path(path, "path")?
         };
-        let object = ImageObject(Mutex::new(Source::File(Box::new(Photo::load(&path)?))));
-        // SAFETY: `clear` has written there.
-        unsafe { handles::give(image, object) };
+        let object = ImageObject(Mutex::new(Source::File(Box::new(Photo::open(&path)?))));
+        // SAFETY: `reset` has checked and written `image`.
+        unsafe { handles::insert(image, object) };
         Ok(())
     })
 }
 
-/// Saves an image as .png, .jpg, .webp, .tif or .bmp: whole, or not at all. What a file had of colour profile and camera
-/// data is kept.
+/// Saves an image as .png, .jpg, .webp, .tif or .bmp, chosen by the extension. The file is replaced atomically: a failed
+/// call leaves it unchanged. A loaded image keeps its color profile and camera metadata.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_save(image: *const gani_image, path: *const c_char) -> gani_status {
-    entry("gani_image_save", || {
+    guard("gani_image_save", || {
         let object = handles::get::<ImageObject>(image)?;
-        // SAFETY: a string as the header asks for.
+        // SAFETY: a string as the header requires.
         let path = unsafe { boundary::path(path, "path")? };
         Ok(object.photo()?.0.save(&path)?)
     })
 }
 
-/// Fills `desc`, whose struct_size the caller has set: where the pixels of an image lie. Those of a loaded file are
-/// valid until it is freed.
+/// Fills `desc` with the image's memory layout. The caller must have set desc->struct_size. The pixels of a loaded file
+/// belong to the image and are valid until it is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_describe(
     image: *const gani_image,
     desc: *mut gani_image_desc,
 ) -> gani_status {
-    entry("gani_image_describe", || {
+    guard("gani_image_describe", || {
         let object = handles::get::<ImageObject>(image)?;
-        let mut value = sized::zeroed::<gani_image_desc>();
-        let (frame, size) = match &mut *object.lock() {
+        let mut value = extensible::zeroed::<gani_image_desc>();
+        let (frame, sample_size) = match &mut *object.lock() {
             Source::View(view) => {
                 (value.pixels, value.sample) = (view.pixels.cast(), view.sample as u32);
                 (value.mask, value.mask_stride) = (view.mask, view.mask_stride);
                 (view.frame, [1, 2, 4][view.sample as usize - 1])
             }
             Source::File(photo) => {
-                let (frame, pixels) = ImageMut::of_photo(photo)?.into_parts();
+                let (frame, pixels) = ImageMut::from_photo(photo)?.into_parts();
                 let (pointer, sample, size) = match pixels {
-                    PixelsMut::U8(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_U8, 1),
-                    PixelsMut::U16(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_U16, 2),
-                    PixelsMut::F32(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_F32, 4),
+                    PixelsMut::U8(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_U8, 1),
+                    PixelsMut::U16(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_U16, 2),
+                    PixelsMut::F32(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_F32, 4),
                 };
                 (value.pixels, value.sample) = (pointer, sample as u32);
                 (frame, size)
             }
         };
-        (value.width, value.height, value.stride) = (frame.width, frame.height, frame.stride * size);
-        value.layout = match frame.layout {
-            Layout::Grey => gani_layout::GANI_GREY,
-            Layout::GreyAlpha => gani_layout::GANI_GREY_ALPHA,
-            Layout::Rgb => gani_layout::GANI_RGB,
-            Layout::Rgba => gani_layout::GANI_RGBA,
-            Layout::Bgra => gani_layout::GANI_BGRA,
-        } as u32;
-        // SAFETY: the caller's struct, of the size that it says.
-        unsafe { sized::write(desc, &value, "gani_image_desc") }
+        (value.width, value.height, value.stride) = (frame.width, frame.height, frame.stride * sample_size);
+        value.layout = c_layout(frame.layout) as u32;
+        // SAFETY: the caller's struct, writable up to its struct_size.
+        unsafe { extensible::write(desc, &value, "gani_image_desc") }
     })
 }
 
-/// Frees an image; NULL is allowed. The host's own pixels stay.
+/// Frees an image; NULL is ignored. The host's own pixels are not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_free(image: *mut gani_image) -> gani_status {
-    entry("gani_image_free", || handles::free::<ImageObject>(image))
+    guard("gani_image_free", || handles::free::<ImageObject>(image))
 }

@@ -1,35 +1,42 @@
-//! libgani: the C ABI over gani-core's public API. `include/gani.h` is made from this crate by `cargo xtask regenerate`.
+//! libgani: the C ABI on top of gani-core. `cargo xtask regenerate` generates `include/gani.h` from this crate.
 //!
-//! Every function that can fail goes through [`boundary::entry`] (panics, last error); handles are numbers looked up in
-//! [`handles`], never addresses; structs of options grow by [`sized`]. What happens is gani-core's business.
+//! - [`boundary`] wraps every function that can fail: it catches panics and stores the thread's last error.
+//! - [`handles`] maps handles to Rust objects. A handle is a number in a table, never an address.
+//! - [`extensible`] reads and writes structs that may gain fields in a later version.
+//!
+//! This crate only converts between C and Rust; all work is done by gani-core.
 
-// Names are those that C sees.
+// The names are those of the C header.
 #![allow(non_camel_case_types)]
-// A C ABI is pointers. Each use says why it is sound.
+// A C ABI passes raw pointers. Each use states why it is sound.
 #![allow(unsafe_code)]
-// What callers must guarantee is the same everywhere and stands at the top of the header.
+// The obligations of callers are the same for all functions and are stated once, at the top of the header.
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod extensible;
 mod handles;
-mod sized;
+mod progress;
 
-// The header's order.
+// cbindgen writes the header in the order of these modules.
 mod types;
 
 mod library;
 
 mod model;
 
+mod labels;
+
 mod image;
 
-mod retouch;
+mod invert;
 
-mod inversion;
+mod face_session;
 
+pub use face_session::*;
 pub use image::*;
-pub use inversion::*;
+pub use invert::*;
+pub use labels::*;
 pub use library::*;
 pub use model::*;
-pub use retouch::*;
 pub use types::*;

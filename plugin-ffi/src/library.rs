@@ -1,38 +1,39 @@
-//! The library itself: versions, the last error, the log, where it lies.
+//! Functions of the library as a whole: versions, last error, logging.
 
-use crate::boundary::{self, Fault, entry};
+use crate::boundary::{self, FfiError, guard};
 use crate::{GANI_ABI_VERSION, gani_log_fn, gani_log_level, gani_status};
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::sync::{Once, PoisonError, RwLock};
 
-/// The version of the ABI that this library has. Compare it with GANI_ABI_VERSION, or let gani_abi_check() do so.
+/// Returns the ABI version of this library; see gani_abi_check().
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_abi_version() -> u32 {
     GANI_ABI_VERSION
 }
 
-/// GANI_OK where a program compiled with `version`, its GANI_ABI_VERSION, may use this library.
+/// Checks that a program compiled against ABI `version` can use this library; pass GANI_ABI_VERSION. Returns
+/// GANI_ERROR_UNSUPPORTED if it cannot.
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_abi_check(version: u32) -> gani_status {
-    entry("gani_abi_check", || match version {
+    guard("gani_abi_check", || match version {
         GANI_ABI_VERSION => Ok(()),
-        _ => Err(Fault::Core(gani_core::Error::Unsupported(format!(
-            "this program was compiled for version {version} of the ABI, this libgani {} has version {GANI_ABI_VERSION}; \
-             install the one that it was compiled with, or compile it again",
+        _ => Err(FfiError::Core(gani_core::Error::Unsupported(format!(
+            "the program was compiled for ABI version {version}, but libgani {} has ABI version {GANI_ABI_VERSION}; \
+             install the libgani that the program was compiled with, or recompile the program",
             env!("CARGO_PKG_VERSION")
         )))),
     })
 }
 
-/// The version of gani, such as "0.1.0".
+/// Returns the version of gani, such as "0.1.0". The string is static; do not free it.
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// What went wrong in the last call that failed on this thread, with cause and fix, in UTF-8; "" where none did. Valid
-/// until the next call fails on this thread.
+/// Returns the message of the last failed call on the calling thread, with cause and fix, in UTF-8; "" if no call failed.
+/// The library owns the string; it is valid until the next call fails on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_last_error() -> *const c_char {
     boundary::last_error()
@@ -43,7 +44,7 @@ struct Receiver {
     user_data: *mut c_void,
 }
 
-// SAFETY: who sets a log function promises that any thread may call it with this user_data.
+// SAFETY: the header requires that the log function and its user_data can be used on any thread.
 unsafe impl Send for Receiver {}
 // SAFETY: as above.
 unsafe impl Sync for Receiver {}
@@ -54,9 +55,10 @@ thread_local! {
     static IN_RECEIVER: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Forward;
+/// Forwards messages of the `log` crate to the receiver.
+struct Forwarder;
 
-impl log::Log for Forward {
+impl log::Log for Forwarder {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
@@ -65,10 +67,10 @@ impl log::Log for Forward {
         let receiver = RECEIVER.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(receiver) = &*receiver {
             let message = boundary::c_string(&record.args().to_string());
-            // 1 is Error and 4 is Debug on both sides; Trace is 5.
+            // Both enums number Error 1 to Debug 4; `log` has Trace 5 in addition.
             let level = (record.level() as u32).min(gani_log_level::GANI_LOG_DEBUG as u32);
             IN_RECEIVER.set(true);
-            // SAFETY: a function of this type, with the user_data that it was set with.
+            // SAFETY: the function and user_data were set together by gani_log_set.
             unsafe { (receiver.function)(level, message.as_ptr(), receiver.user_data) };
             IN_RECEIVER.set(false);
         }
@@ -77,9 +79,9 @@ impl log::Log for Forward {
     fn flush(&self) {}
 }
 
-/// Sends log lines up to `level` (a gani_log_level) to `function`, on whatever thread they arise; NULL or GANI_LOG_OFF
-/// ends that. When this returns, the function that was set before is not running any more and will not be called again.
-/// One for the process.
+/// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a gani_log_level),
+/// on the thread that logs them. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
+/// not running and will not be called again, so its user_data may be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_log_set(
     level: u32,
@@ -87,55 +89,56 @@ pub unsafe extern "C" fn gani_log_set(
     user_data: *mut c_void,
 ) -> gani_status {
     static INSTALL: Once = Once::new();
-    entry("gani_log_set", || {
+    guard("gani_log_set", || {
         let filter = match level {
             0 => log::LevelFilter::Off,
             1 => log::LevelFilter::Error,
             2 => log::LevelFilter::Warn,
             3 => log::LevelFilter::Info,
             4 => log::LevelFilter::Debug,
-            _ => return Err(Fault::Misuse(format!("{level} is no gani_log_level"))),
+            _ => return Err(FfiError::Misuse(format!("{level} is not a gani_log_level"))),
         };
         if IN_RECEIVER.get() {
-            return Err(Fault::Misuse("a log function must not set another".into()));
+            return Err(FfiError::Misuse("a log function must not call gani_log_set".into()));
         }
         let receiver = function.map(|function| Receiver { function, user_data });
         *RECEIVER.write().unwrap_or_else(PoisonError::into_inner) = receiver;
-        // A Rust program that links this crate may have a logger of its own, which then keeps all lines.
-        INSTALL.call_once(|| drop(log::set_logger(&Forward)));
+        // Fails if a Rust program that links this crate has set its own logger, which then receives all messages.
+        INSTALL.call_once(|| drop(log::set_logger(&Forwarder)));
         log::set_max_level(if function.is_some() { filter } else { log::LevelFilter::Off });
         Ok(())
     })
 }
 
-/// Tells gani-core that it is a library of this file and not the host's executable, once.
-pub(crate) fn locate() {
-    static LOCATE: Once = Once::new();
-    LOCATE.call_once(|| {
-        if let Some(file) = own_file() {
-            gani_core::place::set_own_file(file.canonicalize().unwrap_or(file));
+/// Tells gani-core the path of this library, because models and ONNX Runtime are searched relative to it and not to the
+/// host's executable. Only the first call has an effect.
+pub(crate) fn register_location() {
+    static REGISTER: Once = Once::new();
+    REGISTER.call_once(|| {
+        if let Some(file) = library_path() {
+            gani_core::util::paths::set_own_file(file.canonicalize().unwrap_or(file));
         }
     });
 }
 
 #[cfg(unix)]
-fn own_file() -> Option<std::path::PathBuf> {
+fn library_path() -> Option<std::path::PathBuf> {
     use std::os::unix::ffi::OsStrExt;
-    let here: extern "C" fn() -> u32 = gani_abi_version;
+    let symbol: extern "C" fn() -> u32 = gani_abi_version;
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: any address may be asked about; `info` may be written.
-    let found = unsafe { libc::dladdr(here as *const c_void, info.as_mut_ptr()) };
-    // SAFETY: zero bytes are valid for it, should dladdr have written nothing.
+    // SAFETY: dladdr accepts any address; `info` is writable.
+    let found = unsafe { libc::dladdr(symbol as *const c_void, info.as_mut_ptr()) };
+    // SAFETY: zero bytes are a valid Dl_info, in case dladdr wrote nothing.
     let info = unsafe { info.assume_init() };
     if found == 0 || info.dli_fname.is_null() {
         return None;
     }
-    // SAFETY: the loader's string, which lives as long as this library, which is never unloaded.
+    // SAFETY: the string belongs to the loader and lives as long as this library, which is never unloaded.
     let name = unsafe { std::ffi::CStr::from_ptr(info.dli_fname) };
     Some(std::ffi::OsStr::from_bytes(name.to_bytes()).into())
 }
 
 #[cfg(not(unix))]
-fn own_file() -> Option<std::path::PathBuf> {
+fn library_path() -> Option<std::path::PathBuf> {
     None
 }

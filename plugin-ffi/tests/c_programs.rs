@@ -1,4 +1,4 @@
-//! Programs in C and C++ against an installed libgani, built as users build them: with pkg-config and with CMake.
+//! Builds C and C++ programs against an installed libgani, with pkg-config and CMake as users do, and runs them.
 #![cfg(unix)]
 #![allow(missing_docs)]
 
@@ -14,10 +14,10 @@ fn photo() -> PathBuf {
     root().join("tests/data/astronaut.png")
 }
 
-/// Runs a command and returns what it wrote; says all of it where it fails.
+/// Runs a command and returns its standard output. Panics with all output if it fails.
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| {
-        panic!("{command:?}: {e}; `cargo xtask setup` says what to install for the tests in C and C++")
+        panic!("{command:?}: {e}; `cargo xtask setup` lists what the C and C++ tests need")
     });
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -25,14 +25,14 @@ fn run(command: &mut Command) -> String {
     out
 }
 
-/// The library that cargo has built beside this test.
+/// The library that cargo built beside this test.
 fn library() -> PathBuf {
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let name = format!("{}gani{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     deps.join(name)
 }
 
-/// `cargo xtask install` of that library, once for all tests here.
+/// The prefix where `cargo xtask install` has installed that library; installed once for all tests of this file.
 fn prefix() -> &'static Path {
     static PREFIX: OnceLock<tempfile::TempDir> = OnceLock::new();
     PREFIX
@@ -40,15 +40,15 @@ fn prefix() -> &'static Path {
             let folder = tempfile::tempdir().unwrap();
             let mut install = Command::new(env!("CARGO"));
             install.current_dir(root()).args(["xtask", "install", "--prefix"]).arg(folder.path());
-            let said = run(install.arg("--library").arg(library()));
-            assert!(said.contains("with ONNX Runtime 1."), "{said}");
+            let output = run(install.arg("--library").arg(library()));
+            assert!(output.contains("with ONNX Runtime 1."), "{output}");
             folder
         })
         .path()
 }
 
-/// Without the user's data folder and the checkout's environment: only what was installed is found.
-fn alone(program: &Path, home: &Path) -> Command {
+/// A command whose environment hides the user's data folder, so that it finds only the installed files.
+fn isolated(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("HOME", home).env_remove("ORT_DYLIB_PATH");
     for folder in ["XDG_DATA_HOME", "XDG_CACHE_HOME"] {
@@ -57,11 +57,11 @@ fn alone(program: &Path, home: &Path) -> Command {
     command
 }
 
-/// What pkg-config says about the installed library, with the loader told where it lies.
+/// pkg-config's flags for the installed library, with a run path to it.
 fn pkg_config() -> Vec<String> {
-    let mut ask = Command::new("pkg-config");
-    ask.env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig")).args(["--cflags", "--libs", "gani"]);
-    let mut flags: Vec<String> = run(&mut ask).split_whitespace().map(String::from).collect();
+    let mut command = Command::new("pkg-config");
+    command.env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig")).args(["--cflags", "--libs", "gani"]);
+    let mut flags: Vec<String> = run(&mut command).split_whitespace().map(String::from).collect();
     flags.push(format!("-Wl,-rpath,{}", prefix().join("lib").display()));
     flags
 }
@@ -73,26 +73,26 @@ fn compile(compiler: &str, standard: &str, source: &Path, to: &Path) {
 }
 
 #[test]
-fn misuse_from_c_is_answered_and_two_threads_share_handles() {
+fn misuse_from_c_gives_errors_and_two_threads_share_handles() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("misuse");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/misuse.c");
     compile("cc", "-std=c11", &source, &program);
-    let said = run(alone(&program, folder.path()).arg(photo()).arg(folder.path()));
-    assert_eq!(said, "ok\n");
+    let output = run(isolated(&program, folder.path()).arg(photo()).arg(folder.path()));
+    assert_eq!(output, "ok\n");
 }
 
 #[test]
-fn the_wrapper_throws_what_failed_and_frees_what_it_holds() {
+fn the_cpp_wrapper_throws_errors_and_frees_handles() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("wrapper");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/wrapper.cpp");
     compile("c++", "-std=c++17", &source, &program);
-    assert_eq!(run(alone(&program, folder.path()).arg(photo())), "ok\n");
+    assert_eq!(run(isolated(&program, folder.path()).arg(photo())), "ok\n");
 }
 
 #[test]
-fn the_examples_are_built_by_cmake_and_edit_a_photo() {
+fn cmake_builds_the_examples_and_they_edit_a_photo() {
     let folder = tempfile::tempdir().unwrap();
     let build = folder.path().join("build");
     let mut configure = Command::new("cmake");
@@ -102,29 +102,42 @@ fn the_examples_are_built_by_cmake_and_edit_a_photo() {
     run(Command::new("cmake").arg("--build").arg(&build));
 
     let photo = image::open(photo()).unwrap().to_rgb8();
-    for (program, again) in
-        [("portrait", "inverted, "), ("portrait", "inverted before, "), ("portrait_cpp", "")]
+    for (program, source) in
+        [("portrait", "inverted, "), ("portrait", "read from the cache, "), ("portrait_cpp", "")]
     {
         let out = folder.path().join(format!("{program}.png"));
-        let mut command = alone(&build.join(program), folder.path());
-        let said = run(command.arg(self::photo()).arg(&out).args(["ffhq-64", "4"]));
-        assert!(said.contains("wrote ") && said.contains(again), "{program}: {said}");
+        let mut command = isolated(&build.join(program), folder.path());
+        let output = run(command.arg(self::photo()).arg(&out).args(["ffhq-64", "4"]));
+        assert!(output.contains("wrote ") && output.contains(source), "{program}: {output}");
         let edited = image::open(&out).unwrap().to_rgb8();
         let changed = photo.pixels().zip(edited.pixels()).filter(|(a, b)| a != b).count();
         assert!((1000..180 * 180 + 10_000).contains(&changed), "{program}: {changed} pixels changed");
     }
     let strip = image::open(folder.path().join("portrait_cpp.png.strip.png")).unwrap();
     assert_eq!((strip.width(), strip.height()), (5 * 64, 64));
-    // Whatever fails says so, and with the right exit code.
+    // A failure prints the cause and exits with status 1.
     let output =
-        alone(&build.join("portrait"), folder.path()).args(["none.png", "x.png", "ffhq-64"]).output();
+        isolated(&build.join("portrait"), folder.path()).args(["none.png", "x.png", "ffhq-64"]).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("none.png"));
 }
 
 #[test]
-fn the_header_is_one_for_every_standard() {
+fn the_readme_example_edits_a_photo() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("readme");
+    compile("cc", "-std=c99", &root().join("examples/c/readme.c"), &program);
+    image::open(photo()).unwrap().to_rgb8().save(folder.path().join("portrait.jpg")).unwrap();
+    let mut command = isolated(&program, folder.path());
+    let output = command.current_dir(folder.path()).output().unwrap();
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && messages.is_empty(), "{messages}");
+    assert!(folder.path().join("older.jpg").exists());
+}
+
+#[test]
+fn the_headers_compile_in_every_supported_standard() {
     let folder = tempfile::tempdir().unwrap();
     for (compiler, standard, name) in [
         ("cc", "-std=c99", "h.c"),
@@ -136,7 +149,7 @@ fn the_header_is_one_for_every_standard() {
         let source = folder.path().join(name);
         let headers: &[&str] = if name == "h.c" { &["gani.h", "gani.h"] } else { &["gani.h", "gani.hpp"] };
         let text: String = headers.iter().map(|h| format!("#include <{h}>\n")).collect();
-        std::fs::write(&source, text + "gani_status use(void);\ngani_status use(void) { return GANI_OK; }\n")
+        std::fs::write(&source, text + "gani_status f(void);\ngani_status f(void) { return GANI_OK; }\n")
             .unwrap();
         let mut cc = Command::new(compiler);
         cc.args([standard, "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]).arg(&source);

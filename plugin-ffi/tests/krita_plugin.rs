@@ -1,5 +1,5 @@
-//! The Krita plug-in's own tests, in Python: its ctypes against `include/gani.h`, and the way from a picture to a layer with
-//! the library that cargo has built.
+//! Runs the Python tests of the Krita plug-in against the library that cargo built: the ctypes declarations match
+//! `include/gani.h`, and an image becomes an edited layer.
 #![cfg(unix)]
 #![allow(missing_docs)]
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_krita_plug_in_knows_the_header_and_works_with_the_library() {
+fn the_krita_plug_in_matches_the_header_and_edits_an_image() {
     let plug_in = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("plugin-krita");
     let name = format!("{}gani{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let cache = tempfile::tempdir().unwrap();
@@ -19,6 +19,6 @@ fn the_krita_plug_in_knows_the_header_and_works_with_the_library() {
     let output = python
         .output()
         .unwrap_or_else(|e| panic!("{python:?}: {e}; the plug-in's tests need Python 3.8 or later"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("Ran 0 tests"), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !messages.contains("Ran 0 tests"), "{messages}");
 }

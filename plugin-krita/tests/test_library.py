@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""library.py says what include/gani.h says: numbers, structs, sizes, functions. And what a missing library is answered."""
+"""library.py matches include/gani.h: constants, structs, sizes, functions. A missing library gives a helpful error."""
 import ctypes as C
 import os
 import re
@@ -13,7 +13,7 @@ HEADER = os.path.join(os.path.dirname(__file__), "..", "..", "include", "gani.h"
 PLAIN = {"size_t": C.c_size_t, "uint32_t": C.c_uint32, "uint64_t": C.c_uint64, "float": C.c_float, "double": C.c_double,
          "gani_status": C.c_uint32, "gani_progress_fn": L.PROGRESS_FN, "gani_bundle_fn": L.BUNDLE_FN,
          "gani_direction_fn": L.DIRECTION_FN}
-HANDLES = ("gani_model", "gani_image", "gani_inversion")
+HANDLES = ("gani_model", "gani_image", "gani_face_session")
 
 
 def header():
@@ -26,7 +26,7 @@ def struct_of(name):
 
 
 def c_type(text):
-    """The ctypes type of a C one; pointers to pixels and masks are plain addresses in Python."""
+    """The ctypes type of a C type. Pointers to pixels and masks are plain addresses in Python."""
     words = text.replace("const", "").replace("struct", "").replace("*", " * ").split()
     name, stars = words[0], words.count("*")
     if not stars:
@@ -41,7 +41,7 @@ def c_type(text):
 
 
 class Header(unittest.TestCase):
-    def test_numbers(self):
+    def test_constants(self):
         text = header()
         self.assertEqual(int(re.search(r"#define GANI_ABI_VERSION (\d+)", text).group(1)), L.ABI_VERSION)
         seen = 0
@@ -65,7 +65,7 @@ class Header(unittest.TestCase):
     def test_sizes(self):
         sizes = dict(re.findall(r"sizeof\((gani_\w+)\) == (\d+)", header()))
         for name, size in sizes.items():
-            if name != "gani_model_info":  # the plug-in does not ask for it
+            if name != "gani_model_info":  # not used by the plug-in
                 self.assertEqual(L.SIZES[struct_of(name)], int(size), name)
 
     def test_functions(self):
@@ -77,20 +77,20 @@ class Header(unittest.TestCase):
             self.assertEqual([c_type(a) for a in given], arguments, name)
 
 
-class Missing(unittest.TestCase):
-    def test_no_library(self):
+class Search(unittest.TestCase):
+    def test_missing_library(self):
         with mock.patch.dict(os.environ), mock.patch.object(L, "folders", lambda: ["/nowhere"]):
             os.environ.pop("GANI_LIBRARY", None)
-            with self.assertRaisesRegex(L.Failed, "was not found in /nowhere. Run `gani plugin install krita`"):
+            with self.assertRaisesRegex(L.GaniError, "was not found in /nowhere. Run `gani plugin install krita`"):
                 L.find()
 
-    def test_something_else_in_its_place(self):
+    def test_invalid_library(self):
         with tempfile.NamedTemporaryFile(suffix=".so") as file, mock.patch.object(L, "_loaded", None), \
                 mock.patch.dict(os.environ, GANI_LIBRARY=file.name):
-            with self.assertRaisesRegex(L.Failed, "cannot be used.*Run `gani plugin install krita`"):
+            with self.assertRaisesRegex(L.GaniError, "cannot be used.*Run `gani plugin install krita`"):
                 L.load()
 
-    def test_it_is_found_in_the_plug_in(self):
+    def test_the_plug_in_folder_is_searched_first(self):
         here = os.path.dirname(os.path.abspath(L.__file__))
         self.assertEqual(L.folders()[:2], [here, os.path.join(here, "lib")])
 

@@ -1,8 +1,8 @@
-//! The exact key lists of the published checkpoints are accepted; a key that is missing, renamed or of another shape is named.
+//! The key lists of the published checkpoints are accepted. Errors name a key that is missing, renamed or has another shape.
 
 use crate::weights::parse;
 use gani_onnx::checkpoint::Checkpoint;
-use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognise, stylegan2};
+use gani_onnx::networks::{Network, arcface, e4e, lpips, moco, parsing, recognize, stylegan2};
 use gani_onnx::{Data, Result, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ type Keys = Vec<(String, Vec<usize>)>;
 
 /// Key lists of the published files, by network.
 fn published() -> Vec<(&'static str, Keys)> {
-    let text = include_str!("../../fixtures/network_keys.txt");
+    let text = include_str!("../fixtures/network_keys.txt");
     let network = |part: &'static str| {
         let (name, lines) = part.split_once("]\n").unwrap();
         (name, parse(lines.trim_end()))
@@ -20,7 +20,7 @@ fn published() -> Vec<(&'static str, Keys)> {
     text.split("\n[").skip(1).map(network).collect()
 }
 
-/// Tensors of zeros that share their memory: a checkpoint of a gigabyte costs what its largest tensor does.
+/// Tensors of zeros. Tensors of equal size share their memory, so a checkpoint of 1 GB costs little more than its largest tensor.
 #[derive(Default)]
 struct Zeros(HashMap<usize, Arc<[f32]>>);
 
@@ -38,7 +38,7 @@ impl Zeros {
     }
 }
 
-/// Where a network's keys stand in the file that is published.
+/// The prefix of a network's keys in the published file.
 fn prefix(name: &str) -> &'static str {
     match name {
         "stylegan2_rosinality_1024" => "g_ema.",
@@ -50,25 +50,25 @@ fn prefix(name: &str) -> &'static str {
     }
 }
 
-/// Recognises the one network of the file and builds it.
+/// Identifies the network of the file and builds it.
 fn build(name: &str, file: &Checkpoint) -> Result<()> {
     let mean = Tensor::f32(&[512], vec![0.0; 512]).unwrap();
-    let found = recognise(file);
-    let is =
+    let found = recognize(file);
+    let find =
         |n: Network| found.iter().find(|f| f.network == n).unwrap_or_else(|| panic!("{name}: {found:?}"));
-    let inside = |n: Network| file.clone().below(&is(n).prefix);
+    let scoped = |n: Network| file.clone().scoped(&find(n).prefix);
     let size = [256; 2];
     match name {
         n if n.starts_with("stylegan2") => stylegan2::build(file).map(drop),
-        n if n.starts_with("e4e") => e4e::e4e(&inside(Network::E4e), &mean, size).map(drop),
-        "hyperstyle_w_encoder" => e4e::w_encoder(&inside(Network::WEncoder), &mean, size).map(drop),
-        "arcface_ir_se50" => arcface::identity(&inside(Network::ArcFace)).map(drop),
-        "curricularface_ir101" => arcface::evaluation(&inside(Network::CurricularFace)).map(drop),
-        "celebamaskhq_unet" => parsing::contracting_path(&inside(Network::Parsing), 256).map(drop),
-        "moco_v2_resnet50" => moco::features(&inside(Network::MoCo), size).map(drop),
+        n if n.starts_with("e4e") => e4e::e4e(&scoped(Network::E4e), &mean, size).map(drop),
+        "hyperstyle_w_encoder" => e4e::w_encoder(&scoped(Network::WEncoder), &mean, size).map(drop),
+        "arcface_ir_se50" => arcface::identity(&scoped(Network::ArcFace)).map(drop),
+        "curricularface_ir101" => arcface::evaluation(&scoped(Network::CurricularFace)).map(drop),
+        "celebamaskhq_unet" => parsing::contracting_path(&scoped(Network::Parsing), 256).map(drop),
+        "moco_v2_resnet50" => moco::features(&scoped(Network::MoCo), size).map(drop),
         "lpips_alex" => {
-            let heads = inside(Network::LpipsHeads);
-            lpips::official(&inside(Network::AlexNet), &heads, 256).map(drop)
+            let heads = scoped(Network::LpipsHeads);
+            lpips::official(&scoped(Network::AlexNet), &heads, 256).map(drop)
         }
         other => panic!("no network is called {other}"),
     }
@@ -80,8 +80,8 @@ fn published_key_lists_are_accepted() {
     for (name, keys) in published() {
         let file = zeros.file(prefix(name), &keys);
         build(name, &file).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let text = &recognise(&file)[0].text;
-        let told: &[&str] = match name {
+        let text = &recognize(&file)[0].text;
+        let expected: &[&str] = match name {
             "stylegan2_rosinality_1024" => &["1024 px", "8 mapping layers", "rosinality"],
             "stylegan2_nvlabs_1024" => &["1024 px", "8 mapping layers", "NVlabs"],
             "stylegan2_rosinality_256" => &["256 px"],
@@ -89,16 +89,16 @@ fn published_key_lists_are_accepted() {
             "e4e_encoder_256" => &["14 styles"],
             _ => &[],
         };
-        assert!(told.iter().all(|t| text.contains(t)), "{name}: {text}");
+        assert!(expected.iter().all(|t| text.contains(t)), "{name}: {text}");
     }
 }
 
 #[test]
-fn a_wrong_key_is_refused_by_name_with_the_shape_it_should_have() {
+fn errors_name_the_wrong_key_and_its_expected_shape() {
     let mut zeros = Zeros::default();
     for (name, keys) in published() {
         let prefix = prefix(name);
-        // Large lists repeat themselves: of those every fifth key.
+        // Long lists are repetitive: every fifth key is enough.
         let step = if keys.len() > 300 { 5 } else { 1 };
         for i in (0..keys.len()).step_by(step) {
             let (key, shape) = &keys[i];
@@ -117,23 +117,24 @@ fn a_wrong_key_is_refused_by_name_with_the_shape_it_should_have() {
                 );
                 assert!(wrong != "renamed" || error.contains(&format!("`{full}_`")), "{name}: {error}");
             }
-            // One axis longer by one: the other tensors of the layer know better.
+            // One axis is longer by one, which contradicts the other tensors of the layer.
             for axis in 0..shape.len() {
                 let mut changed = keys.clone();
                 changed[i].1[axis] += 1;
                 let error = build(name, &zeros.file(prefix, &changed)).unwrap_err().to_string();
-                let fits = error.contains(&format!("`{full}`")) && error.contains(&format!("{shape:?}"));
-                assert!(fits, "{name}, {full} {:?}: {error}", changed[i].1);
+                let names_both =
+                    error.contains(&format!("`{full}`")) && error.contains(&format!("{shape:?}"));
+                assert!(names_both, "{name}, {full} {:?}: {error}", changed[i].1);
             }
         }
     }
 }
 
 #[test]
-fn other_networks_are_not_mistaken() {
+fn similar_networks_are_refused() {
     let mut zeros = Zeros::default();
     let keys = |text: &str| parse(text);
-    // A 6-channel ReStyle encoder, a trunk of another depth, a conditional generator.
+    // A 6-channel ReStyle encoder, a backbone of another depth, a class-conditional generator, an unrelated network.
     let (_, mut restyle) = published().into_iter().find(|(n, _)| *n == "e4e_encoder_256").unwrap();
     restyle[0].1[1] = 6;
     let error =
@@ -147,16 +148,16 @@ fn other_networks_are_not_mistaken() {
     conditional.push(("mapping.embed.weight".into(), vec![512, 10]));
     let error = build("stylegan2_nvlabs_1024", &zeros.file("G_ema.", &conditional)).unwrap_err().to_string();
     assert!(error.contains("class-conditional"), "{error}");
-    assert_eq!(recognise(&zeros.file("", &keys("conv.weight 3 3 1 1\nfc.bias 4"))), []);
+    assert_eq!(recognize(&zeros.file("", &keys("conv.weight 3 3 1 1\nfc.bias 4"))), []);
 }
 
 #[test]
-fn averaged_weights_are_preferred() {
+fn averaged_generator_is_preferred() {
     let (_, keys) = published().into_iter().find(|(n, _)| *n == "stylegan2_rosinality_256").unwrap();
     let mut zeros = Zeros::default();
     let both: Vec<_> = ["g.", "g_ema."]
         .iter()
         .flat_map(|p| keys.iter().map(move |(k, s)| (format!("{p}{k}"), s.clone())))
         .collect();
-    assert_eq!(recognise(&zeros.file("", &both))[0].prefix, "g_ema.");
+    assert_eq!(recognize(&zeros.file("", &both))[0].prefix, "g_ema.");
 }

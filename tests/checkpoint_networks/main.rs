@@ -1,4 +1,4 @@
-//! Networks from official checkpoints: which keys are accepted, and what the networks compute, against PyTorch
+//! Networks from official checkpoints: the keys that are accepted, and their outputs against PyTorch
 //! (`tests/fixtures/networks.py`).
 
 mod full;

@@ -1,4 +1,4 @@
-//! Small networks under the official keys: outputs within 1e-4 of PyTorch's, gradients of the losses within 1e-3.
+//! Small networks with the official keys against PyTorch: outputs within 1e-4, gradients of the losses within 1e-3.
 
 use crate::weights::{checkpoint, uniform};
 use gani_core::runtime::{Cancel, Runtime, RuntimeOptions};
@@ -10,7 +10,7 @@ use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr, Slice};
 use ndarray_npy::NpzReader;
 use std::fs::File;
 
-/// What PyTorch computed.
+/// Arrays that PyTorch computed.
 pub struct Fixture(NpzReader<File>);
 
 impl Fixture {
@@ -26,10 +26,10 @@ impl Fixture {
         self.0.by_name::<OwnedRepr<f32>, IxDyn>(name).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The network's tensors, made again from their keys.
-    fn network(&mut self, name: &str, equalised: fn(&str) -> bool) -> Checkpoint {
+    /// The network's tensors, computed from their keys.
+    fn network(&mut self, name: &str, equalized: fn(&str) -> bool) -> Checkpoint {
         let keys = self.0.by_name::<OwnedRepr<u8>, IxDyn>(&format!("keys.{name}")).unwrap();
-        checkpoint(name, &String::from_utf8(keys.into_raw_vec_and_offset().0).unwrap(), equalised)
+        checkpoint(name, &String::from_utf8(keys.into_raw_vec_and_offset().0).unwrap(), equalized)
     }
 }
 
@@ -53,10 +53,10 @@ pub fn relative(found: &ArrayD<f32>, expected: &ArrayD<f32>) -> f64 {
 
 fn assert_near(what: &str, found: &ArrayD<f32>, expected: &ArrayD<f32>, tolerance: f64) {
     let error = relative(found, expected);
-    assert!(error < tolerance, "{what} is off by {error:.1e} of its norm");
+    assert!(error < tolerance, "{what}: relative error {error:.1e}");
 }
 
-/// As `picture` of `networks.py`.
+/// The image `picture` of `networks.py`, `[1,3,h,w]`.
 pub fn picture(name: &str, h: usize, w: usize) -> ArrayD<f32> {
     let phase: Vec<f64> = uniform(name, 6).iter().map(|&v| 3.0 * f64::from(v)).collect();
     let noise = uniform(&format!("{name}.noise"), 3 * h * w);
@@ -68,35 +68,35 @@ pub fn picture(name: &str, h: usize, w: usize) -> ArrayD<f32> {
     })
 }
 
-/// As `latent` of `networks.py`.
+/// The latent `latent` of `networks.py`.
 pub fn latent(name: &str, shape: &[usize]) -> ArrayD<f32> {
     let values = uniform(name, shape.iter().product()).iter().map(|u| 1.7 * u).collect();
     ArrayD::from_shape_vec(IxDyn(shape), values).unwrap()
 }
 
 #[test]
-fn stylegan2_of_both_layouts() {
+fn stylegan2_of_both_layouts_matches_pytorch() {
     let mut fixture = Fixture::small();
     for (name, file) in [("rosinality", "stylegan2-32.pt"), ("nvlabs", "stylegan2-32.pkl")] {
-        // As they are published: the `.pkl` says beside its tensors that activations are clamped.
+        // As in the published files, the `.pkl` states in its metadata that activations are clamped.
         let path = format!("{}/fixtures/checkpoints/{file}", env!("CARGO_MANIFEST_DIR"));
         let file = Checkpoint::read(path.as_ref()).unwrap();
-        let made = stylegan2::build(&file).unwrap();
-        assert_eq!((made.size, made.latents().unwrap(), made.tunable.len()), (32, 8, 7));
-        let w = run(&made.mapping, &[("z", &latent("z", &[1, 16]))]).remove(0);
+        let network = stylegan2::build(&file).unwrap();
+        assert_eq!((network.resolution, network.num_ws().unwrap(), network.tunable.len()), (32, 8, 7));
+        let w = run(&network.mapping, &[("z", &latent("z", &[1, 16]))]).remove(0);
         assert_near(&format!("{name}: w"), &w, &fixture.get(&format!("{name}.w")), 1e-4);
-        let image = run(&made.generator, &[("ws", &latent("ws", &[1, 8, 16]))]).remove(0);
+        let image = run(&network.generator, &[("ws", &latent("ws", &[1, 8, 16]))]).remove(0);
         assert_near(&format!("{name}: image"), &image, &fixture.get(&format!("{name}.image")), 1e-4);
     }
 }
 
 #[test]
-fn encoders() {
+fn encoders_match_pytorch() {
     let mut fixture = Fixture::small();
     let mean = latent("latent_avg", &[9, 16]);
     let latent_avg = Tensor::f32(&[9, 16], mean.iter().copied().collect()).unwrap();
     let file = fixture.network("e4e", |key| key.contains(".linear."));
-    // Compared without the mean latent, which would hide an error.
+    // Compared without the mean latent, because adding it would hide errors.
     for (name, h) in [("e4e", 256), ("e4e.cars", 192)] {
         let graph = e4e::e4e(&file, &latent_avg, [h, 256]).unwrap();
         let ws = run(&graph, &[("image", &picture("a", h, 256))]).remove(0);
@@ -110,7 +110,7 @@ fn encoders() {
 }
 
 #[test]
-fn recognisers() {
+fn identity_and_moco_networks_match_pytorch() {
     let mut fixture = Fixture::small();
     let graph = arcface::identity(&fixture.network("arcface", never)).unwrap();
     let found = run(&graph, &[("image", &picture("c", 256, 256))]).remove(0);
@@ -127,7 +127,7 @@ fn recognisers() {
     }
 }
 
-/// Σ over the outputs of 1 − cos, or of the mean over positions of Σ (x − t)².
+/// For each output, 1 − cos(x, t), or the mean of Σ (x − t)² over positions.
 fn distance<'g>(cosine: bool, x: Expr<'g>, t: Expr<'g>) -> Expr<'g> {
     let dot = |a: Expr<'g>, b: Expr<'g>| (a * b).sum_all();
     if cosine {
@@ -138,7 +138,7 @@ fn distance<'g>(cosine: bool, x: Expr<'g>, t: Expr<'g>) -> Expr<'g> {
 }
 
 #[test]
-fn losses_and_their_gradients() {
+fn losses_and_their_gradients_match_pytorch() {
     let mut fixture = Fixture::small();
     let lpips_file = fixture.network("lpips", never);
     let lpips_at = |h: usize| {
@@ -159,18 +159,18 @@ fn losses_and_their_gradients() {
     for (name, h, cosine, features) in cases {
         let b = Builder::new();
         let [x, t] = ["x", "t"].map(|name| b.input(name, &[1, 3, h, 256]));
-        let of = |image| b.inline(&features, &[("image", image)]).unwrap();
-        let terms = of(x).into_iter().zip(of(t)).map(|(x, t)| distance(cosine, x, t));
+        let features_of = |image| b.inline(&features, &[("image", image)]).unwrap();
+        let terms = features_of(x).into_iter().zip(features_of(t)).map(|(x, t)| distance(cosine, x, t));
         let loss = terms.reduce(|a, b| a + b).unwrap();
         b.output("loss", loss.reshape(&[1]));
         b.output("grad", b.gradient(loss, &[x]).unwrap()[0]);
         let graph = b.finish().unwrap();
         let found = run(&graph, &[("x", &picture("c", h, 256)), ("t", &picture("b", h, 256))]);
         let (value, expected) = (found[0][[0]], *fixture.get(&format!("{name}.loss")).first().unwrap());
-        // Of 1 − cos no more is known than the last digits of 1.
-        let known = 1e-4 * expected + if cosine { 2.0 * f32::EPSILON } else { 0.0 };
-        assert!((value - expected).abs() < known, "{name}: {value}, not {expected}");
-        // The fixture keeps every fourth row and column.
+        // 1 − cos has an absolute rounding error of a few ε.
+        let tolerance = 1e-4 * expected + if cosine { 2.0 * f32::EPSILON } else { 0.0 };
+        assert!((value - expected).abs() < tolerance, "{name}: {value}, expected {expected}");
+        // The fixture has every fourth row and column.
         let mut gradient = found[1].clone();
         for axis in [2, 3] {
             gradient = gradient.slice_axis(Axis(axis), Slice::new(0, None, 4)).to_owned();

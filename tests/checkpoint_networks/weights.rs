@@ -1,9 +1,9 @@
-//! The tensors of a checkpoint, computed from their keys as `networks.py` computes them.
+//! The tensors of a checkpoint, computed from their keys as in `networks.py`.
 
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::{Data, Tensor};
 
-/// In [-1, 1): FNV-1a of the key, then splitmix64 of hash + element number, the top 24 bits.
+/// Values in `[-1,1)`: the top 24 bits of splitmix64(FNV-1a(key) + index).
 pub fn uniform(key: &str, count: usize) -> Vec<f32> {
     let hash = key
         .bytes()
@@ -18,8 +18,8 @@ pub fn uniform(key: &str, count: usize) -> Vec<f32> {
     (0..count).map(element).collect()
 }
 
-/// As `weight` of `networks.py`, line by line.
-fn tensor(key: &str, shape: &[usize], equalised: bool) -> Tensor {
+/// The tensor of a key; a line-by-line copy of `weight` in `networks.py`.
+fn tensor(key: &str, shape: &[usize], equalized: bool) -> Tensor {
     let count = shape.iter().product();
     let end = key.rsplit('.').next().unwrap();
     if end == "num_batches_tracked" {
@@ -41,13 +41,13 @@ fn tensor(key: &str, shape: &[usize], equalised: bool) -> Tensor {
             return Tensor::f32(shape, uniform(key, count).iter().map(|u| u.abs()).collect()).unwrap();
         }
         _ if key.contains("modulation.bias") || key.contains("affine.bias") => (1.0, 0.1),
-        _ if equalised && (key.starts_with("style.") || key.starts_with("mapping.fc")) => {
+        _ if equalized && (key.starts_with("style.") || key.starts_with("mapping.fc")) => {
             (0.0, if end == "weight" { 170.0 } else { 10.0 })
         }
         "bias" => (0.0, 0.1),
         _ if shape.len() == 1 && any_start(key, &["bn1", "layer"]) => (1.4, 0.1),
         _ if shape.len() == 1 => (0.5, 0.1),
-        _ if equalised => (0.0, 1.7),
+        _ if equalized => (0.0, 1.7),
         _ => (0.0, (3.0 / fan_in as f64).sqrt() as f32),
     };
     Tensor::f32(shape, uniform(key, count).iter().map(|u| offset + scale * u).collect()).unwrap()
@@ -57,7 +57,7 @@ fn any_start(key: &str, starts: &[&str]) -> bool {
     starts.iter().any(|s| key.starts_with(s))
 }
 
-/// Keys and shapes, one a line: `conv1.weight 64 3 7 7`.
+/// Keys with shapes, one per line: `conv1.weight 64 3 7 7`.
 pub fn parse(lines: &str) -> Vec<(String, Vec<usize>)> {
     let line = |line: &str| {
         let mut words = line.split(' ');
@@ -66,10 +66,10 @@ pub fn parse(lines: &str) -> Vec<(String, Vec<usize>)> {
     lines.lines().map(line).collect()
 }
 
-/// A checkpoint with these keys; `equalised` says which layers scale their weights themselves.
-pub fn checkpoint(name: &str, lines: &str, equalised: fn(&str) -> bool) -> Checkpoint {
+/// A checkpoint with these keys. `equalized` tells which keys belong to layers with equalized learning rate.
+pub fn checkpoint(name: &str, lines: &str, equalized: fn(&str) -> bool) -> Checkpoint {
     let tensors = parse(lines).into_iter().map(|(key, shape)| {
-        let tensor = tensor(&key, &shape, equalised(&key));
+        let tensor = tensor(&key, &shape, equalized(&key));
         (key, tensor)
     });
     Checkpoint::from_tensors(name, tensors)

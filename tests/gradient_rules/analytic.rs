@@ -1,10 +1,10 @@
-//! Gradients worked out by hand, at kinks and zeros too.
+//! Analytic gradients, including those at kinks and at zero.
 
-use crate::node::{Running, differentiated};
+use crate::node::{LoadedGraph, differentiated};
 use ndarray::{ArrayD, IxDyn};
 use std::f32::consts::{E, FRAC_2_SQRT_PI, LN_2};
 
-/// An element-wise op: a node, its input, and the derivative at each element.
+/// A case of an element-wise op: a node, its input, and the derivative at each element.
 type Derivative = (&'static str, &'static [f32], &'static [f32]);
 
 /// σ(1)
@@ -98,7 +98,8 @@ const DERIVATIVES: &[Derivative] = &[
 /// Shape and row-major elements.
 type Array = (&'static [usize], &'static [f32]);
 
-/// Where elements move or mix: a node, its inputs, and the gradients with respect to each of Σ r·y for r = 1, 2, 3, …
+/// A case of an op that moves or combines elements: a node, its inputs, and the gradient of Σ r·y with respect to each input, for
+/// r = 1, 2, 3, …
 type Gradients = (&'static str, &'static [Array], &'static [&'static [f32]]);
 
 #[rustfmt::skip]
@@ -173,7 +174,7 @@ fn array(shape: &[usize], values: &[f32]) -> ArrayD<f32> {
     ArrayD::from_shape_vec(IxDyn(shape), values.to_vec()).unwrap()
 }
 
-/// The gradients of Σ r·y where r counts from `first` in steps of `step`.
+/// Checks the gradients of Σ r·y, where r counts from `first` in steps of `step`.
 fn check(name: &str, xs: &[ArrayD<f32>], expected: &[&[f32]], first: f32, step: f32) -> Result<(), String> {
     let shapes: Vec<Vec<usize>> = xs.iter().map(|x| x.shape().to_vec()).collect();
     let graph = differentiated(name, &shapes, 1).map_err(|e| e.to_string())?;
@@ -182,19 +183,19 @@ fn check(name: &str, xs: &[ArrayD<f32>], expected: &[&[f32]], first: f32, step: 
     let r: Vec<f32> = (0..size).map(|i| first + i as f32 * step).collect();
     let mut inputs: Vec<_> = xs.iter().enumerate().map(|(i, x)| (format!("x{i}"), x.clone())).collect();
     inputs.push(("r0".into(), array(&shape, &r)));
-    let found = Running::new(name, graph)?.run(&inputs)?;
+    let found = LoadedGraph::new(name, graph)?.run(&inputs)?;
     for (i, expected) in expected.iter().enumerate() {
         let found: Vec<f32> = found[&format!("g{i}")].iter().copied().collect();
         let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
         if found.len() != expected.len() || !found.iter().zip(*expected).all(close) {
-            return Err(format!("gradient {i} is {found:?}, not {expected:?}"));
+            return Err(format!("gradient {i} is {found:?}, expected {expected:?}"));
         }
     }
     Ok(())
 }
 
 #[test]
-fn gradients_are_those_worked_out_by_hand() {
+fn gradients_match_analytic_values() {
     let mut wrong = vec![];
     for (name, x, derivative) in DERIVATIVES {
         let xs = if x.is_empty() { vec![] } else { vec![array(&[x.len()], x)] };
@@ -205,5 +206,5 @@ fn gradients_are_those_worked_out_by_hand() {
         let xs: Vec<_> = inputs.iter().map(|(shape, values)| array(shape, values)).collect();
         wrong.extend(check(name, &xs, gradients, 1.0, 1.0).err().map(|why| format!("{name}: {why}")));
     }
-    assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} cases fail:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -1,16 +1,16 @@
-//! The graphs that gradients emit, as text: their cost is a promise too. And what building alone simplifies.
+//! The exact graphs, as text, that gradients and the builder's simplifications produce: an extra node would cost time or memory.
 
 use gani_onnx::{Attrs, Builder, ConvAttrs, Expr, Graph, Tensor};
 use std::time::Instant;
 
-/// Checks a graph's text. In `expected` lines may be indented.
+/// Compares a graph's text with `expected`, whose indentation is ignored.
 fn assert_text(graph: &Graph, expected: &str) {
     let expected: Vec<&str> = expected.trim().lines().map(str::trim).collect();
     let found = graph.to_string();
     assert_eq!(found.lines().collect::<Vec<_>>(), expected, "\n{found}");
 }
 
-/// The graph that computes ∂ Σ g·y / ∂ wrt alone.
+/// The graph of ∂ Σ g·y / ∂ wrt.
 fn gradient(f: impl for<'b> Fn(&'b Builder) -> (Expr<'b>, Expr<'b>)) -> Graph {
     let b = Builder::new();
     let (y, wrt) = f(&b);
@@ -25,9 +25,10 @@ fn conv(b: &Builder, conv: ConvAttrs) -> (Expr<'_>, Expr<'_>, Expr<'_>) {
     (x, w, x.conv(w, &conv))
 }
 
-/// The outer product is much larger than what it is made of: it is computed again, once there is a gradient.
+/// The outer product is much larger than its factors, so the backward pass recomputes it. The recomputation depends on the
+/// incoming gradient, so that it does not run earlier.
 #[test]
-fn what_is_large_and_cheap_is_not_kept_for_the_backward_pass() {
+fn large_cheap_intermediates_are_recomputed_in_the_backward_pass() {
     let graph = gradient(|b| {
         let (row, column, w) =
             (b.input("row", &[1, 512]), b.input("column", &[512, 1]), b.input("w", &[512, 512]));
@@ -89,7 +90,7 @@ fn strided_conv_dx_is_a_transposed_convolution() {
 }
 
 #[test]
-fn uneven_pads_are_cut_off_after_the_transposed_convolution() {
+fn uneven_pads_become_a_slice_after_the_transposed_convolution() {
     let graph = gradient(|b| {
         let (x, _, y) = conv(b, ConvAttrs { pads: vec![1, 1, 1, 0], ..ConvAttrs::same(0) }.stride(2));
         (y, x)
@@ -134,7 +135,7 @@ fn conv_dw_is_a_matrix_product_for_each_tap() {
 }
 
 #[test]
-fn activations_are_differentiated_by_their_results() {
+fn activation_gradients_use_the_output() {
     let graph = gradient(|b| {
         let (x, bias) = (b.input("x", &[1, 3, 4, 4]), b.input("b", &[1, 3, 1, 1]));
         ((x + bias).leaky_relu(0.5), bias)
@@ -156,7 +157,7 @@ fn activations_are_differentiated_by_their_results() {
 }
 
 #[test]
-fn a_mean_is_spread_by_broadcasting() {
+fn gradient_of_a_mean_is_broadcast() {
     let b = Builder::new();
     let x = b.input("x", &[2, 8]);
     let dx = b.gradient(x.square().mean_all(), &[x]).unwrap()[0];
@@ -171,7 +172,7 @@ fn a_mean_is_spread_by_broadcasting() {
 }
 
 #[test]
-fn equal_nodes_are_one_and_constants_are_folded() {
+fn equal_nodes_are_merged_and_constants_folded() {
     let b = Builder::new();
     let x = b.input("x", &[2, 3]);
     let same = (x.exp() + 1.0) * (x.exp() + 1.0) * (b.scalar(6.0) / b.scalar(2.0));
@@ -194,7 +195,7 @@ fn equal_nodes_are_one_and_constants_are_folded() {
 }
 
 #[test]
-fn what_changes_nothing_is_left_out() {
+fn operations_without_effect_are_removed() {
     let b = Builder::new();
     let x = b.input("x", &[2, 3, 4]);
     let y = (x * 1.0 + 0.0 - 0.0) / 1.0;
@@ -205,9 +206,9 @@ fn what_changes_nothing_is_left_out() {
     assert_text(&b.finish().unwrap(), "input x[2, 3, 4]\noutput y = x[2, 3, 4]");
 }
 
-/// And what the scalar is made of is still there to be differentiated.
+/// The original scalar can still be differentiated.
 #[test]
-fn a_scalar_has_the_axes_of_what_ends_in_ones() {
+fn scalar_factors_are_unsqueezed_to_the_rank_of_the_other_operand() {
     let b = Builder::new();
     let scalar = b.input("s", &[1]).reshape(&[]);
     let y = b.input("x", &[2, 3, 1, 1]) * scalar + 0.5;
@@ -230,7 +231,7 @@ fn a_scalar_has_the_axes_of_what_ends_in_ones() {
 }
 
 #[test]
-fn weights_stay_apart_and_replaceable() {
+fn weights_are_neither_merged_nor_folded() {
     let b = Builder::new();
     let zeros = || Tensor::f32(&[2], vec![0.0; 2]).unwrap();
     let x = b.input("x", &[2]);
@@ -241,7 +242,7 @@ fn weights_stay_apart_and_replaceable() {
     assert_eq!(graph.nodes().len(), 4);
 }
 
-/// 1,000 convolution blocks: three times the nodes of a StyleGAN2 with its gradient.
+/// 1,000 convolution blocks: three times as many nodes as StyleGAN2 and its gradient have.
 #[test]
 fn large_graphs_are_built_and_differentiated_quickly() {
     let start = Instant::now();
@@ -262,7 +263,7 @@ fn large_graphs_are_built_and_differentiated_quickly() {
 }
 
 #[test]
-fn what_only_outputs_read_comes_last_in_their_order() {
+fn nodes_that_only_outputs_read_come_last_in_output_order() {
     let b = Builder::new();
     let x = b.input("x", &[2]);
     let (first, second, inner) = (x.square(), x.sqrt(), x.exp());

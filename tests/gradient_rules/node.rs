@@ -1,11 +1,11 @@
-//! From the text of a node to a graph of its outputs and gradients, run by ONNX Runtime.
+//! Parses the text of a node, builds the graph of its outputs and gradients, and runs it in ONNX Runtime.
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions, Session};
 use gani_onnx::{Attr, Attrs, Builder, DType, Data, Expr, Graph, Tensor};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 
-/// A node that was written as text.
+/// A node given as text.
 #[derive(Default)]
 pub struct Node {
     op: String,
@@ -20,19 +20,19 @@ impl Node {
         for word in words.take_while(|w| !w.starts_with(':')) {
             let (key, value) = word.split_once('=').unwrap_or_else(|| panic!("{text}: `{word}`"));
             match key.strip_prefix('#') {
-                Some(place) => drop(node.constants.insert(place.parse().unwrap(), constant(value))),
+                Some(position) => drop(node.constants.insert(position.parse().unwrap(), constant(value))),
                 None => node.attrs = node.attrs.with(key, attribute(value)),
             }
         }
         node
     }
 
-    /// Adds the node; `xs` take the input places that are not constant.
+    /// Adds the node. `xs` fill the input positions that have no constant.
     pub fn add<'g>(&self, b: &'g Builder, xs: &[Expr<'g>], outputs: usize) -> Vec<Expr<'g>> {
         let mut rest = xs.iter();
         let mut inputs = vec![];
-        for place in 0..xs.len() + self.constants.len() {
-            inputs.push(match self.constants.get(&place) {
+        for position in 0..xs.len() + self.constants.len() {
+            inputs.push(match self.constants.get(&position) {
                 Some(constant) => constant.clone().map(|t| b.constant(t)),
                 None => rest.next().copied(),
             });
@@ -60,10 +60,10 @@ fn constant(text: &str) -> Option<Tensor> {
     if text == "none" {
         return None;
     }
-    let truth = text.starts_with('b');
+    let boolean = text.starts_with('b');
     let list = text.trim_start_matches('b').trim_matches(['[', ']']);
     let data = match ints(list) {
-        Ok(v) if truth => Data::Bool(v.iter().map(|&v| v != 0).collect()),
+        Ok(v) if boolean => Data::Bool(v.iter().map(|&v| v != 0).collect()),
         Ok(v) => Data::I64(v.into()),
         Err(_) => Data::F32(list.split(',').map(|t| t.parse::<f32>().unwrap()).collect()),
     };
@@ -71,9 +71,32 @@ fn constant(text: &str) -> Option<Tensor> {
     Tensor::new(&shape, data)
 }
 
-/// A graph x0…, r0… → y0…, g0…: a node's outputs y, and the gradients g of Σ r·y with respect to its inputs x.
+/// The graph x0…, r0… → y0…, g0…: a node's outputs y, and the gradients g of Σ r·y with respect to its inputs x.
 pub fn differentiated(text: &str, shapes: &[Vec<usize>], outputs: usize) -> gani_onnx::Result<Graph> {
     with_gradients(text, shapes, |b, xs| Ok(Node::parse(text).add(b, xs, outputs)))
+}
+
+/// As [`differentiated`], but the node computes in `dtype`.
+pub fn differentiated_in(
+    text: &str,
+    shapes: &[Vec<usize>],
+    outputs: usize,
+    dtype: DType,
+) -> gani_onnx::Result<Graph> {
+    with_gradients(text, shapes, |b, xs| {
+        let cast = |x: &Expr<'_>| b.op("Cast", &[Some(*x)], Attrs::new().int("to", code(dtype)))[0];
+        let xs: Vec<_> = xs.iter().map(cast).collect();
+        Ok(Node::parse(text).in_type(dtype).add(b, &xs, outputs))
+    })
+}
+
+/// The value of `TensorProto.DataType`.
+fn code(dtype: DType) -> i64 {
+    match dtype {
+        DType::F16 => 10,
+        DType::F64 => 11,
+        _ => 1,
+    }
 }
 
 /// As [`differentiated`], for a file with the inputs x0….
@@ -95,7 +118,7 @@ fn with_gradients(
     let xs: Vec<_> = shapes.iter().enumerate().map(|(i, s)| b.input(&format!("x{i}"), s)).collect();
     let mut loss = b.scalar(0.0);
     for (i, y) in add(&b, &xs)?.into_iter().enumerate() {
-        // The runtime hands out f32 only.
+        // Outputs of the runtime are f32.
         let y = b.op("Cast", &[Some(y)], Attrs::new().int("to", 1))[0];
         let y = if y.constant().is_some() { y + b.scalar(0.0) } else { y };
         loss = loss + (b.input(&format!("r{i}"), &y.shape()) * y).sum_all();
@@ -108,22 +131,22 @@ fn with_gradients(
     b.finish()
 }
 
-/// A graph in ONNX Runtime.
-pub struct Running {
+/// A graph loaded in ONNX Runtime.
+pub struct LoadedGraph {
     graph: Graph,
     session: Session,
 }
 
-impl Running {
-    pub fn new(name: &str, graph: Graph) -> Result<Running, String> {
+impl LoadedGraph {
+    pub fn new(name: &str, graph: Graph) -> Result<LoadedGraph, String> {
         let options = RuntimeOptions { device: DeviceChoice::Cpu, threads: 2, library: None };
         let runtime = Runtime::load(&options).unwrap();
         let bytes = gani_onnx::write::to_bytes(&graph).unwrap();
         let session = runtime.session(name, &bytes).map_err(|e| format!("{e}\n{graph}"))?;
-        Ok(Running { graph, session })
+        Ok(LoadedGraph { graph, session })
     }
 
-    /// Outputs by name. Each must have the shape that our rules inferred.
+    /// Outputs by name. Each must have the shape that the shape rules inferred.
     pub fn run(&self, inputs: &[(String, ArrayD<f32>)]) -> Result<BTreeMap<String, ArrayD<f32>>, String> {
         let views: Vec<_> = inputs.iter().map(|(n, a)| (n.as_str(), a.view())).collect();
         let outputs = self.session.run(&views, &Cancel::new());
@@ -133,7 +156,7 @@ impl Running {
             match array.shape() == inferred {
                 true => Ok((port.name.clone(), array)),
                 false => Err(format!(
-                    "{} is {:?}, inferred {inferred:?}:\n{}",
+                    "{} has the shape {:?}, inferred {inferred:?}:\n{}",
                     port.name,
                     array.shape(),
                     self.graph

@@ -1,10 +1,10 @@
-//! What has no rule is refused by name, and only when a gradient has to pass through it.
+//! Ops without a gradient rule, invalid nodes and invalid bindings: errors, and what their messages name.
 
 use crate::node::differentiated;
 use gani_onnx::{Attrs, Builder, Error};
 
-/// The refusal of a gradient through a node.
-fn refusal(text: &str, shapes: &[&[usize]]) -> String {
+/// The error of a gradient through a node.
+fn unsupported(text: &str, shapes: &[&[usize]]) -> String {
     let shapes: Vec<Vec<usize>> = shapes.iter().map(|s| s.to_vec()).collect();
     match differentiated(text, &shapes, 1) {
         Err(Error::Unsupported(text)) => text,
@@ -13,15 +13,15 @@ fn refusal(text: &str, shapes: &[&[usize]]) -> String {
 }
 
 #[test]
-fn a_refusal_names_op_node_opset_and_shapes() {
-    let text = refusal("Det", &[&[2, 3, 3]]);
+fn error_names_op_node_opset_and_shapes() {
+    let text = unsupported("Det", &[&[2, 3, 3]]);
     for part in ["Det", "`tested`", "opset 18", "[2, 3, 3]", "no gradient rule"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
 
 #[test]
-fn each_refusal_says_what_it_is_about() {
+fn error_names_the_unsupported_attribute() {
     let image: &[usize] = &[1, 2, 6, 6];
     let pool = "AveragePool kernel_shape=3,3 strides=2,2 ceil_mode=1 pads=1,1,1,1 count_include_pad=1";
     for (node, shapes, why) in [
@@ -38,13 +38,13 @@ fn each_refusal_says_what_it_is_about() {
         ("Gather #1=[7] axis=1", &[image], "out of range"),
         ("ReduceSum noop_with_empty_axes=1", &[image], "over nothing"),
     ] {
-        let text = refusal(node, shapes);
+        let text = unsupported(node, shapes);
         assert!(text.contains(why) && text.contains("opset 18") && text.contains("tested"), "{node}: {text}");
     }
 }
 
 #[test]
-fn an_op_without_a_rule_is_no_obstacle_off_the_way() {
+fn op_without_a_rule_is_an_error_only_on_the_gradient_path() {
     let b = Builder::new();
     let (x, y) = (b.input("x", &[3]), b.input("y", &[3, 3]));
     let determinant = b.op("Det", &[Some(y)], Attrs::new())[0];
@@ -55,7 +55,7 @@ fn an_op_without_a_rule_is_no_obstacle_off_the_way() {
 }
 
 #[test]
-fn what_the_loss_does_not_depend_on_has_a_gradient_of_zeros() {
+fn gradient_of_an_unused_input_is_zero() {
     let b = Builder::new();
     let (x, y) = (b.input("x", &[3]), b.input("y", &[2, 2]));
     let gradients = b.gradient(x.sum_all(), &[x, y]).unwrap();
@@ -65,7 +65,7 @@ fn what_the_loss_does_not_depend_on_has_a_gradient_of_zeros() {
 }
 
 #[test]
-fn a_loss_is_one_number() {
+fn loss_must_be_a_scalar() {
     let b = Builder::new();
     let x = b.input("x", &[3]);
     let text = b.gradient(x * 2.0, &[x]).map(|_| ()).unwrap_err().to_string();
@@ -73,7 +73,7 @@ fn a_loss_is_one_number() {
 }
 
 #[test]
-fn ill_formed_nodes_are_errors_that_finish_returns() {
+fn invalid_nodes_are_errors() {
     for (node, shapes) in [
         ("MatMul", &[&[2, 3][..], &[2, 3]][..]),
         ("Add", &[&[2, 3], &[2]]),
@@ -127,7 +127,7 @@ fn ill_formed_nodes_are_errors_that_finish_returns() {
 }
 
 #[test]
-fn values_of_two_builders_do_not_mix() {
+fn values_of_another_builder_are_refused() {
     let (a, b) = (Builder::new(), Builder::new());
     let (x, y) = (a.input("x", &[1]), b.input("y", &[1]));
     let _ = a.op("Add", &[Some(x), Some(y)], Attrs::new());
@@ -135,7 +135,7 @@ fn values_of_two_builders_do_not_mix() {
 }
 
 #[test]
-fn inlining_checks_what_is_bound() {
+fn inlining_checks_names_and_shapes_of_bindings() {
     let network = {
         let b = Builder::new();
         let w = b.weight("w", gani_onnx::Tensor::f32(&[2], vec![1.0, 2.0]).unwrap());

@@ -1,6 +1,6 @@
-"""Runs inside a Krita with windows, as a plug-in of its own: uses gani's dialogs as a user would and checks pixels.
+"""A Krita plug-in that operates gani's dialogs like a user and checks pixels. Runs in Krita with a window.
 
-`krita_window.py` puts it there. Prints `PASS name` or `FAIL name: why` for each check; pictures stay in /w/shots.
+`krita_window.py` installs it. Prints `PASS name` or `FAIL name: cause` for each check. Screenshots are in /w/shots.
 """
 import faulthandler
 import json
@@ -13,13 +13,13 @@ from krita import Extension, Selection
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QMessageBox
 
-from .krita_tools import (K, SHOTS, SIDE, Stuck, added, changed, check, chosen, closed, gani, inverted, is_at, layers,
-                          menu_entries, names, opened, pixels, seen, shorten_inversions, shot, shown, still, still_screen, undone,
-                          until, while_it_goes_on, within)
+from .krita_tools import (K, SHOTS, SIDE, Timeout, at_stage, changed, check, close, gani, inversion_done, layer_added, layers,
+                          menu_entries, names, opened, pixels, rendered, screen_settled, select_node, settled,
+                          shorten_inversions, shot, show, undo, until, while_changing, within)
 
 PHOTO = "/w/astronaut.png"
-SELECTED = (200, 60, 40, 80)  # x, y, width, height inside the astronaut's face square
-# Colour model, depth, profile; the first two are handed to gani as they are, the others are converted.
+SELECTED = (200, 60, 40, 80)  # x, y, width, height; inside the square of the face
+# Color model, depth, profile. The first two are passed to gani directly, the others are converted.
 SPACES = (("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc"), ("RGBA", "U16", "sRGB-elle-V2-srgbtrc.icc"),
           ("RGBA", "F32", "sRGB-elle-V2-g10.icc"), ("RGBA", "F16", "sRGB-elle-V2-g10.icc"),
           ("RGBA", "U8", "ClayRGB-elle-V4-srgbtrc.icc"), ("CMYKA", "U8", None))
@@ -34,27 +34,27 @@ def script():
               [e for e in entries if "Face" in e or "gani" in e])
 
     box = opened()
-    check("without a picture there is a message", isinstance(box, QMessageBox) and "No picture is open" in box.text())
+    check("without an image, a message is shown", isinstance(box, QMessageBox) and "No image is open" in box.text())
     box.accept()
 
     document = K.openDocument(PHOTO)
-    yield from shown(window, document)
+    yield from show(window, document)
     layer = layers(document)[0]
-    before, picture = pixels(layer), seen(document)
+    before, image = pixels(layer), rendered(document)
 
     missing_library()
-    yield from stopped(document, layer, before, picture)
-    yield from edit(document, layer, before, picture)
-    yield from again(document, layer)
-    yield from selection(document, layer, picture)
-    yield from mask(document, layer)
-    yield from mistakes(document, layer)
-    yield from variations(document, layer, picture)
+    yield from stop_and_cancel(document, layer, before, image)
+    yield from edit_face(document, layer, before, image)
+    yield from edit_cached_face(document, layer)
+    yield from edit_selection(document, layer, image)
+    yield from edit_masked_layer(document, layer)
+    yield from user_errors(document, layer)
+    yield from face_variations(document, layer, image)
     shorten_inversions()
     for space in SPACES:
-        yield from other_space(window, *space)
-    yield from sizes(window)
-    check("Krita is alive", True)
+        yield from color_space(window, *space)
+    yield from extreme_sizes(window)
+    check("Krita is still running", True)
 
 
 def missing_library():
@@ -63,7 +63,7 @@ def missing_library():
     own = library.find()
     os.rename(own, own + ".away")
     box = opened()
-    check("a missing library says how to get it",
+    check("the message about a missing library explains how to install it",
           isinstance(box, QMessageBox) and "was not found" in box.text() and "gani plugin install krita" in box.text())
     shot("no-library", box)
     box.accept()
@@ -75,226 +75,227 @@ def use_model(dialog, name="ffhq-64"):
     dialog.model.setCurrentIndex(dialog.model.findData(name))
 
 
-def stopped(document, layer, before, picture):
+def stop_and_cancel(document, layer, before, image):
     dialog = opened()
     yield until("the dialog", dialog.isVisible)
     use_model(dialog)
-    yield until("the face", is_at(dialog, "FOUND", "IDLE"))
-    check("a new face waits to be inverted", is_at(dialog, "FOUND")(), dialog.status.text())
+    yield until("the face", at_stage(dialog, "FOUND", "IDLE"))
+    check("a new face is not inverted automatically", at_stage(dialog, "FOUND")(), dialog.status.text())
     shot("new-face", dialog)
     dialog.button.click()
-    yield while_it_goes_on("progress", lambda: "left" in dialog.status.text() and dialog.edited, dialog.status.text)
+    yield while_changing("progress", lambda: "left" in dialog.status.text() and dialog.edited, dialog.status.text)
     shot("progress", dialog)
-    check("the face on its way fills its place", dialog.view.pixmap().width() == dialog.view.width())
+    check("the preview during inversion fills its area", dialog.view.pixmap().width() == dialog.view.width())
     dialog.button.click()
-    check("Stop says so", dialog.status.text() == "Stopped. Nothing was changed.", dialog.status.text())
+    check("Stop is confirmed", dialog.status.text() == "Stopped. Nothing was changed.", dialog.status.text())
     dialog.button.click()
-    yield while_it_goes_on("progress again", lambda: "step" in dialog.status.text(), dialog.status.text)
-    check("a stopped run changes nothing", seen(document) == picture and names(document) == [layer.name()])
+    yield while_changing("progress again", lambda: "step" in dialog.status.text(), dialog.status.text)
+    check("a stopped inversion changes nothing", rendered(document) == image and names(document) == [layer.name()])
     worker = dialog.worker
     dialog.reject()
     yield until("the end of the worker", worker.isFinished)
-    check("Cancel in mid-run changes nothing", seen(document) == picture and pixels(layer) == before
+    check("Cancel during an inversion changes nothing", rendered(document) == image and pixels(layer) == before
           and names(document) == [layer.name()])
     cache = os.environ["XDG_CACHE_HOME"] + "/gani/inversions"
-    check("a cancelled run leaves nothing in the cache", not os.path.isdir(cache) or not os.listdir(cache))
+    check("a cancelled inversion is not cached", not os.path.isdir(cache) or not os.listdir(cache))
 
 
-def edit(document, layer, before, picture):
+def edit_face(document, layer, before, image):
     dialog = opened()
     use_model(dialog)
-    yield until("the face again", is_at(dialog, "FOUND"))
+    yield until("the face again", at_stage(dialog, "FOUND"))
     started = time.monotonic()
     dialog.button.click()
-    yield inverted(dialog, "READY", "IDLE")
+    yield inversion_done(dialog, "READY", "IDLE")
     print("TIME first inversion {:.1f} s".format(time.monotonic() - started), flush=True)
-    check("the face is inverted", is_at(dialog, "READY")(), dialog.status.text())
-    yield until("the picture of the face", lambda: dialog.edited is not None)
-    yield still("the picture of the face", lambda: dialog.edited)
+    check("the face is inverted", at_stage(dialog, "READY")(), dialog.status.text())
+    yield until("the preview", lambda: dialog.edited is not None)
+    yield settled("the preview", lambda: dialog.edited)
     plain = dialog.edited
     smile = dialog.sliders.rows["smile"]
-    for at in (40, 90, 150, 200):  # as a slider that is dragged
-        smile.slider.setValue(at)
+    for value in (40, 90, 150, 200):  # like dragging the slider
+        smile.slider.setValue(value)
     yield until("the smile", lambda: dialog.edited is not plain)
-    yield still("the smile", lambda: dialog.edited)
+    yield settled("the smile", lambda: dialog.edited)
     shot("dialog", dialog)
-    yield still_screen()
+    yield screen_settled()
     shot("window")
     dialog.before.setChecked(True)
     shot("before", dialog)
     dialog.before.setChecked(False)
-    place = dialog.place
+    alignment = dialog.alignment
     dialog.ok.click()
-    yield added(document, dialog)
-    check("the layer is above and says what it is", names(document) == [layer.name(), "Edit Face: smile +2"], names(document))
-    check("the layer below is as it was", pixels(layer) == before)
-    edited = seen(document)
-    bounds = changed(picture, edited)
-    check("the face changes and nothing outside of its square", bounds and within(bounds, place), (bounds, place))
-    yield still_screen()
+    yield layer_added(document, dialog)
+    check("the layer is on top and is named after its edits", names(document) == [layer.name(), "Edit Face: smile +2"], names(document))
+    check("the layer below is unchanged", pixels(layer) == before)
+    edited = rendered(document)
+    bounds = changed(image, edited)
+    check("only pixels inside the face's square change", bounds and within(bounds, alignment), (bounds, alignment))
+    yield screen_settled()
     shot("layer")
-    yield undone(document)
-    check("one undo restores", seen(document) == picture and pixels(layer) == before)
-    yield undone(document, 2, "edit_redo")
-    check("redo brings it back", seen(document) == edited)
-    yield undone(document)
+    yield undo(document)
+    check("one undo step restores the image", rendered(document) == image and pixels(layer) == before)
+    yield undo(document, 2, "edit_redo")
+    check("redo restores the edit", rendered(document) == edited)
+    yield undo(document)
 
 
-def again(document, layer):
-    yield from chosen(document, layer)
+def edit_cached_face(document, layer):
+    yield from select_node(document, layer)
     started = time.monotonic()
     dialog = opened()
-    check("the model of last time is chosen", dialog.model.currentData() == "ffhq-64")
-    yield until("the cached face", is_at(dialog, "READY", "FOUND", "IDLE"))
-    check("a second run is served from the cache", is_at(dialog, "READY")(), dialog.status.text())
+    check("the last model is selected", dialog.model.currentData() == "ffhq-64")
+    yield until("the cached face", at_stage(dialog, "READY", "FOUND", "IDLE"))
+    check("the second run uses the cache", at_stage(dialog, "READY")(), dialog.status.text())
     dialog.sliders.rows["age"].set(1.5)
     dialog.sliders.more.setText("pca.3=1")
     dialog.ok.click()
-    yield added(document, dialog)
+    yield layer_added(document, dialog)
     print("TIME from the menu to the layer, cached {:.1f} s".format(time.monotonic() - started), flush=True)
-    check("its name has all edits", names(document)[-1] == "Edit Face: age +1.5, pca.3 +1", names(document))
-    yield undone(document)
+    check("the layer's name lists all edits", names(document)[-1] == "Edit Face: age +1.5, pca.3 +1", names(document))
+    yield undo(document)
 
 
-def selection(document, layer, picture):
+def edit_selection(document, layer, image):
     x, y, width, height = SELECTED
     part = Selection()
     part.select(x, y, width, height, 255)
     document.setSelection(part)
     yield until("the selection", lambda: document.selection() is not None)
-    yield from chosen(document, layer)
+    yield from select_node(document, layer)
     dialog = opened()
-    yield until("the selected face", is_at(dialog, "READY", "FOUND", "IDLE"))
+    yield until("the selected face", at_stage(dialog, "READY", "FOUND", "IDLE"))
     dialog.sliders.rows["age"].set(3)
     dialog.ok.click()
-    yield added(document, dialog)
+    yield layer_added(document, dialog)
     alpha = pixels(layers(document)[1])[3::4]
     rows = [alpha[i * SIDE + x:i * SIDE + x + width] for i in range(y, y + height)]
     check("the layer is opaque in the selection only", alpha.count(0) == SIDE * SIDE - width * height
           and b"".join(rows) == b"\xff" * (width * height), alpha.count(0))
-    bounds = changed(picture, seen(document))
+    bounds = changed(image, rendered(document))
     check("nothing changes outside the selection", bounds is not None and bounds[0] >= x and bounds[1] >= y
           and bounds[2] <= x + width and bounds[3] <= y + height, bounds)
-    yield undone(document)
+    yield undo(document)
     document.setSelection(None)
     yield until("no selection", lambda: document.selection() is None)
-    check("an undo beside a selection restores", seen(document) == picture)
+    check("undo restores the image after an edit with a selection", rendered(document) == image)
 
 
-def mask(document, layer):
-    """A mask is chosen: the layer that it belongs to is meant."""
+def edit_masked_layer(document, layer):
+    """With a mask selected, the dialog edits the layer that the mask belongs to."""
     transparency = document.createTransparencyMask("mask")
     layer.addChildNode(transparency, None)
-    yield from chosen(document, transparency)
+    yield from select_node(document, transparency)
     dialog = opened()
-    yield until("the face of a masked layer", is_at(dialog, "READY", "FOUND", "IDLE"))
+    yield until("the face of a masked layer", at_stage(dialog, "READY", "FOUND", "IDLE"))
     dialog.ok.click()
-    yield added(document, dialog)
-    check("the layer lies above a mask's layer", names(document) == [layer.name(), "Edit Face (no change)"], names(document))
-    yield undone(document)
+    yield layer_added(document, dialog)
+    check("the new layer is above the masked layer", names(document) == [layer.name(), "Edit Face (no change)"], names(document))
+    yield undo(document)
     layer.removeChildNode(transparency)
-    yield until("the mask to be away", lambda: not layer.childNodes())
+    yield until("the removal of the mask", lambda: not layer.childNodes())
 
 
-def mistakes(document, layer):
-    yield from chosen(document, layer)
+def user_errors(document, layer):
+    yield from select_node(document, layer)
     dialog = opened()
-    yield until("the face", is_at(dialog, "READY", "FOUND", "IDLE"))
+    yield until("the face", at_stage(dialog, "READY", "FOUND", "IDLE"))
     dialog.sliders.more.setText("smile")
     dialog.ok.click()
-    check("an edit that is none", "NAME=SIGMA" in dialog.status.text() and dialog.isVisible(), dialog.status.text())
+    check("an invalid edit is reported", "NAME=SIGMA" in dialog.status.text() and dialog.isVisible(), dialog.status.text())
     dialog.sliders.more.setText("")
     dialog.face.setValue(9)
-    yield until("an answer", is_at(dialog, "IDLE"))
-    check("a face that is not there", "only one face" in dialog.status.text(), dialog.status.text())
-    check("what cannot be done cannot be confirmed", not dialog.ok.isEnabled() and not dialog.button.isEnabled())
+    yield until("an answer", at_stage(dialog, "IDLE"))
+    check("a nonexistent face is reported", "only one face" in dialog.status.text(), dialog.status.text())
+    check("the buttons are disabled after an error", not dialog.ok.isEnabled() and not dialog.button.isEnabled())
     dialog.face.setValue(0)
     dialog.model.addItem("ffhq-1024", "ffhq-1024")
     use_model(dialog, "ffhq-1024")
-    yield until("another answer", is_at(dialog, "IDLE"))
-    check("a missing model says how to get it", "gani models fetch ffhq-1024" in dialog.status.text(), dialog.status.text())
+    yield until("another answer", at_stage(dialog, "IDLE"))
+    check("the message about a missing model explains how to install it",
+          "gani models fetch ffhq-1024" in dialog.status.text(), dialog.status.text())
     shot("no-model", dialog)
     use_model(dialog)
-    yield until("the face after all", is_at(dialog, "READY"))
-    check("mistakes can be mended", True)
+    yield until("the face again", at_stage(dialog, "READY"))
+    check("the dialog recovers from errors", True)
     worker = dialog.worker
     dialog.reject()
     yield until("the end of the worker", worker.isFinished)
 
 
-def variations(document, layer, picture):
-    yield from chosen(document, layer)
+def face_variations(document, layer, image):
+    yield from select_node(document, layer)
     dialog = opened("gani_face_variations")
-    yield until("the face", is_at(dialog, "READY", "FOUND", "IDLE"))
+    yield until("the face", at_stage(dialog, "READY", "FOUND", "IDLE"))
     dialog.direction.setCurrentIndex(dialog.direction.findData("age"))
     dialog.first.set(-1)
     dialog.last.set(2)
     dialog.layers.setValue(4)
-    yield until("the picture of the face", lambda: dialog.edited is not None)
-    yield still("the picture of the face", lambda: dialog.edited)
+    yield until("the preview", lambda: dialog.edited is not None)
+    yield settled("the preview", lambda: dialog.edited)
     shot("variations", dialog)
     dialog.ok.click()
-    yield added(document, dialog)
+    yield layer_added(document, dialog)
     children = layers(document)[1].childNodes()
-    check("a layer for each strength", [n.name() for n in children] == ["age −1", "age 0", "age +1", "age +2"],
+    check("there is a layer for each strength", [n.name() for n in children] == ["age −1", "age 0", "age +1", "age +2"],
           [n.name() for n in children])
-    check("only the strongest is visible", [n.visible() for n in children] == [False, False, False, True])
-    check("the group shows the face", changed(picture, seen(document)) is not None)
-    yield undone(document)
-    check("one undo takes the group away", seen(document) == picture)
+    check("only the last layer is visible", [n.visible() for n in children] == [False, False, False, True])
+    check("the group changes the image", changed(image, rendered(document)) is not None)
+    yield undo(document)
+    check("one undo step removes the group", rendered(document) == image)
 
 
-def other_space(window, model, depth, profile):
-    """A picture in another colour space: the face changes, all else keeps its bits."""
+def color_space(window, model, depth, profile):
+    """An image in another color space: the face changes, all other pixels keep their exact values."""
     profile = profile or K.profiles(model, depth)[0]
     name = "{} {} {}".format(model, depth, profile)
     document = K.openDocument(PHOTO)
-    document.setColorSpace(model, depth, profile)  # takes another profile for one that it does not know
+    document.setColorSpace(model, depth, profile)  # Krita replaces an unknown profile
     document.waitForDone()
-    check("{}: Krita has it".format(name), document.colorProfile() == profile, document.colorProfile())
-    yield from shown(window, document)
-    picture = seen(document)
+    check("{}: supported by Krita".format(name), document.colorProfile() == profile, document.colorProfile())
+    yield from show(window, document)
+    image = rendered(document)
     dialog = opened()
     if isinstance(dialog, QMessageBox):
-        check("{}: gani takes it".format(name), False, dialog.text())
+        check("{}: supported by gani".format(name), False, dialog.text())
         dialog.accept()
     else:
-        yield until("a face in {}".format(name), is_at(dialog, "READY", "FOUND", "IDLE"))
-        check("{}: a face is found".format(name), is_at(dialog, "READY", "FOUND")(), dialog.status.text())
+        yield until("a face in {}".format(name), at_stage(dialog, "READY", "FOUND", "IDLE"))
+        check("{}: the face is found".format(name), at_stage(dialog, "READY", "FOUND")(), dialog.status.text())
         dialog.button.click()
-        yield inverted(dialog, "READY", "IDLE")
-        check("{}: it is inverted".format(name), is_at(dialog, "READY")(), dialog.status.text())
-        place = dialog.place
+        yield inversion_done(dialog, "READY", "IDLE")
+        check("{}: the face is inverted".format(name), at_stage(dialog, "READY")(), dialog.status.text())
+        alignment = dialog.alignment
         dialog.ok.click()
-        yield added(document, dialog)
-        after = seen(document)
-        bounds = changed(picture, after)
-        check("{}: the face changes and nothing else".format(name), bounds and within(bounds, place), (bounds, place))
+        yield layer_added(document, dialog)
+        after = rendered(document)
+        bounds = changed(image, after)
+        check("{}: only the face changes".format(name), bounds and within(bounds, alignment), (bounds, alignment))
         layer = layers(document)[1]
-        is_in = layer.colorModel(), layer.colorDepth(), layer.colorProfile()
-        check("{}: the layer has the picture's colours".format(name), is_in == (model, depth, profile), is_in)
+        space = layer.colorModel(), layer.colorDepth(), layer.colorProfile()
+        check("{}: the layer has the image's color space".format(name), space == (model, depth, profile), space)
         document.projection(0, 0, SIDE, SIDE).save("{}/krita-{}.png".format(SHOTS, "-".join((model, depth)).lower()))
-    # It stays open. Where it was closed, Krita 5.2 aborted in four of five runs while the next picture came up
-    # ("m_textureTiles.size() > tile"); why is not known, nor that it is Krita's fault alone.
+    # The document stays open: after closing it, Krita 5.2 often aborts while the next image opens, with the assertion
+    # "m_textureTiles.size() > tile". The cause is unknown.
 
 
-def sizes(window):
+def extreme_sizes(window):
     for side, word in ((1, "no face was found"), (12000, "too large")):
-        document = K.createDocument(side, side, "picture", "RGBA", "U8", "", 72.0)
-        yield from shown(window, document)
+        document = K.createDocument(side, side, "image", "RGBA", "U8", "", 72.0)
+        yield from show(window, document)
         dialog = opened()
         if isinstance(dialog, QMessageBox):
             text = dialog.text()
         else:
-            yield until("an answer", is_at(dialog, "IDLE"))
+            yield until("an answer", at_stage(dialog, "IDLE"))
             text = dialog.status.text()
         check("{0} × {0} pixels".format(side), word in text.lower(), text)
         dialog.reject()
-        closed(document)
+        close(document)
 
 
 class Session(Extension):
-    """Steps through the script as the things that it waits for come."""
+    """Runs the script. Each value that it yields is a condition to wait for."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -314,19 +315,19 @@ class Session(Extension):
         self.timer.start(50)
 
     def step(self):
-        self.timer.stop()  # a step may run an event loop of its own
+        self.timer.stop()  # a step may run a nested event loop
         try:
-            what, condition, deadline = self.waiting
+            name, condition, deadline = self.waiting
             if condition():
                 self.waiting = next(self.steps)
             elif time.monotonic() > deadline:
-                raise Stuck("waited for {} in vain".format(what))
+                raise Timeout("timed out waiting for {}".format(name))
             self.timer.start(50)
         except StopIteration:
             self.end(0)
         except Exception as error:
             traceback.print_exc()
-            check("the session", False, error)
+            check("the session runs to its end", False, error)
             shot("failed")
             self.end(1)
 
@@ -337,5 +338,5 @@ class Session(Extension):
         os._exit(code)
 
 
-faulthandler.enable()  # where Krita aborts, its log has the step
+faulthandler.enable()  # prints the Python stack to the log if Krita aborts
 K.addExtension(Session(K))

@@ -1,4 +1,4 @@
-"""For `krita_session.py`, inside Krita: checks, pixels, screenshots, and the conditions that a script waits for."""
+"""Helpers of `krita_session.py` inside Krita: checks, pixels, screenshots, and conditions to wait for."""
 import math
 import os
 import sys
@@ -12,8 +12,8 @@ SIDE = 512  # of the photo
 K = Krita.instance()
 
 
-class Stuck(Exception):
-    """Something did not come within its time."""
+class Timeout(Exception):
+    """A condition was not met in time."""
 
 
 def check(name, good, why=""):
@@ -27,52 +27,52 @@ def gani(name):
 
 
 def shorten_inversions():
-    """From now on faces are inverted with few steps: enough to see where their pixels go."""
+    """Limits all further inversions to a few steps, which is enough to check which pixels change."""
     library = gani("library")
 
     class ShortOptions(library.InvertOptions):
         def __init__(self, **given):
-            super().__init__(refine=2, iterations=10, **given)
+            super().__init__(refine_steps=2, iterations=10, **given)
 
     library.InvertOptions = ShortOptions
 
 
 def opened(action="gani_edit_face"):
-    """Triggers an action, as the menu does; returns the dialog."""
+    """Triggers a menu action and returns the dialog that it opens."""
     K.action(action).trigger()
     return sys.modules["gani"].EXTENSION.dialog
 
 
-# What a script yields: what it waits for, the condition, and until when.
+# Wait conditions. A script yields (name, condition, deadline).
 
-def until(what, condition, seconds=300):
-    return what, condition, time.monotonic() + seconds
+def until(name, condition, seconds=300):
+    return name, condition, time.monotonic() + seconds
 
 
-def while_it_goes_on(what, condition, sign, seconds=180):
-    """Until the condition holds; waits as long as the sign changes now and then, as that of work does on a busy machine."""
-    last = [sign(), time.monotonic()]
+def while_changing(name, condition, indicator, seconds=180):
+    """Waits for the condition as long as the indicator keeps changing, so that a slow machine does not cause a timeout."""
+    last = [indicator(), time.monotonic()]
 
-    def goes_on():
-        now = sign()
+    def met():
+        now = indicator()
         if now != last[0]:
             last[:] = now, time.monotonic()
         if condition():
             return True
         if time.monotonic() > last[1] + seconds:
-            raise Stuck("{} did not come: {}".format(what, now))
+            raise Timeout("timed out waiting for {}: {}".format(name, now))
         return False
 
-    return what, goes_on, math.inf
+    return name, met, math.inf
 
 
-def inverted(dialog, *stages):
-    """Until an inversion has come to one of these stages."""
-    return while_it_goes_on("the inversion", is_at(dialog, *stages), dialog.status.text)
+def inversion_done(dialog, *stages):
+    """Waits until an inversion reaches one of these stages."""
+    return while_changing("the inversion", at_stage(dialog, *stages), dialog.status.text)
 
 
-def still(what, value, seconds=180):
-    """Until a value has stayed the same for a second."""
+def settled(name, value, seconds=180):
+    """Waits until a value has not changed for a second."""
     last = [value(), time.monotonic()]
 
     def condition():
@@ -81,57 +81,57 @@ def still(what, value, seconds=180):
             last[:] = now, time.monotonic()
         return time.monotonic() > last[1] + 1
 
-    return until("an end of changes to " + what, condition, seconds)
+    return until("the end of changes to " + name, condition, seconds)
 
 
-def still_screen():
-    def picture():
+def screen_settled():
+    def screenshot():
         image = QApplication.primaryScreen().grabWindow(0).toImage()
         return bytes(image.constBits().asarray(image.sizeInBytes()))
 
-    return still("the screen", picture)
+    return settled("the screen", screenshot)
 
 
-def is_at(dialog, *stages):
+def at_stage(dialog, *stages):
     return lambda: dialog.stage in [getattr(gani("dialog"), stage) for stage in stages]
 
 
-def added(document, dialog, count=2):
-    """Until a dialog is done and has put its layer into the picture, which then has `count`."""
-    worker = dialog.worker  # outlives the dialog
+def layer_added(document, dialog, count=2):
+    """Waits until a dialog has added its layer, so that the image has `count` layers."""
+    worker = dialog.worker  # the dialog is deleted before the worker
     return until("the layer", lambda: worker.isFinished() and len(names(document)) == count)
 
 
-def undone(document, count=1, action="edit_undo"):
-    """Undoes a step, or does it again, after which the picture has `count` layers."""
+def undo(document, count=1, action="edit_undo"):
+    """Triggers undo or redo, and waits until the image has `count` layers."""
     K.action(action).trigger()
     return until(action, lambda: len(names(document)) == count)
 
 
-def shown(window, document):
-    """Puts a picture into the window, with its lowest layer chosen."""
+def show(window, document):
+    """Shows an image in the window and selects its lowest layer."""
     document.setBatchmode(True)
     window.addView(document)
     K.setActiveDocument(document)
-    yield until("the picture", lambda: K.activeDocument() == document and document.activeNode() is not None)
-    yield still_screen()  # so that nothing changes a picture that is not drawn yet
-    yield from chosen(document, document.topLevelNodes()[0])
+    yield until("the image", lambda: K.activeDocument() == document and document.activeNode() is not None)
+    yield screen_settled()  # so that the image is drawn before a test changes it
+    yield from select_node(document, document.topLevelNodes()[0])
 
 
-def chosen(document, layer):
+def select_node(document, layer):
     document.setActiveNode(layer)
-    yield until("the layer to be chosen", lambda: document.activeNode() == layer)
+    yield until("the selection of the layer", lambda: document.activeNode() == layer)
 
 
-def closed(document):
+def close(document):
     document.setModified(False)
     document.close()
 
 
-# What is seen.
+# Layers, pixels and screenshots.
 
 def layers(document):
-    """From below; Krita counts a selection among them."""
+    """The layers from bottom to top, without Krita's global selection mask."""
     return [node for node in document.topLevelNodes() if not node.type().endswith("mask")]
 
 
@@ -143,8 +143,8 @@ def pixels(node):
     return bytes(node.pixelData(0, 0, SIDE, SIDE))
 
 
-def seen(document):
-    """The picture as it is seen, in its own colour space."""
+def rendered(document):
+    """Pixels of the rendered image, in its own color space."""
     document.refreshProjection()
     document.waitForDone()
     return bytes(document.pixelData(0, 0, SIDE, SIDE))
@@ -162,14 +162,14 @@ def changed(before, after):
     return (min(columns), rows[0], max(columns) + 1, rows[-1] + 1) if rows else None
 
 
-def within(bounds, place):
-    """Whether bounds lie in the square with these corners, but for the pixels on its edges."""
-    return (bounds[0] >= min(x for x, _ in place) - 1 and bounds[1] >= min(y for _, y in place) - 1
-            and bounds[2] <= max(x for x, _ in place) + 1 and bounds[3] <= max(y for _, y in place) + 1)
+def within(bounds, corners):
+    """Whether bounds are inside the square with these corners, with a tolerance of one pixel."""
+    return (bounds[0] >= min(x for x, _ in corners) - 1 and bounds[1] >= min(y for _, y in corners) - 1
+            and bounds[2] <= max(x for x, _ in corners) + 1 and bounds[3] <= max(y for _, y in corners) + 1)
 
 
 def shot(name, widget=None):
-    """Keeps a picture of a widget, or of the screen."""
+    """Saves a screenshot of a widget, or of the whole screen."""
     path = "{}/krita-{}.png".format(SHOTS, name)
     if widget is not None:
         widget.grab().save(path)
@@ -178,7 +178,7 @@ def shot(name, widget=None):
 
 
 def menu_entries(window):
-    """Texts of all entries, with the menus that they are in: Tools/Scripts/…"""
+    """The paths of all menu entries, such as "Tools/Scripts/…"."""
     found = []
 
     def walk(menu, path):

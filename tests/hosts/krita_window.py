@@ -1,7 +1,7 @@
-"""Runs beside Krita in the Debian root: imports gani-krita.zip with Krita's own importer, starts Krita on a virtual screen with
-gani and `krita_session.py` (with `krita_tools.py`) switched on, and waits.
+"""Installs gani-krita.zip with Krita's own importer, and runs Krita on a virtual screen with gani and `krita_session.py`.
 
-`cargo xtask test-hosts` starts it. Krita's output, with the session's `PASS`/`FAIL` lines, goes to /w/krita.log.
+Runs in the Debian root; started by `cargo xtask test-hosts`. Krita's output, with the session's `PASS` and `FAIL` lines, is
+written to /w/krita.log.
 """
 import builtins
 import importlib.util
@@ -11,7 +11,7 @@ import subprocess
 import time
 
 SCREEN = ":88"
-CACHE = "/w/krita-cache"  # not the one that GIMP's tests have filled
+CACHE = "/w/krita-cache"  # separate from the cache of the GIMP tests
 PYKRITA = "/w/home/.local/share/krita"
 IMPORTER = "/usr/share/krita/pykrita/plugin_importer/plugin_importer.py"
 
@@ -21,8 +21,8 @@ def check(name, good, why=""):
 
 
 def import_zip():
-    """What Tools, Scripts, Import Python Plugin from File does."""
-    builtins.i18n = str  # Krita has it
+    """Does the same as Tools, Scripts, Import Python Plugin from File."""
+    builtins.i18n = str  # defined by Krita
     spec = importlib.util.spec_from_file_location("plugin_importer", IMPORTER)
     importer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(importer)
@@ -31,14 +31,14 @@ def import_zip():
 
 
 def add_session():
-    """The plug-in that drives Krita, and both switched on."""
+    """Installs the plug-in that operates Krita, and enables both plug-ins."""
     os.makedirs(PYKRITA + "/pykrita/gani_session", exist_ok=True)
     os.makedirs("/w/home/.config", exist_ok=True)
     shutil.copy("/w/krita_session.py", PYKRITA + "/pykrita/gani_session/__init__.py")
     shutil.copy("/w/krita_tools.py", PYKRITA + "/pykrita/gani_session/")
     with open(PYKRITA + "/pykrita/gani_session.desktop", "w") as file:
         file.write("[Desktop Entry]\nType=Service\nServiceTypes=Krita/PythonPlugin\nX-KDE-Library=gani_session\n"
-                   "X-Python-2-Compatible=false\nName=gani's tests\nComment=Drives Krita\n")
+                   "X-Python-2-Compatible=false\nName=gani's tests\nComment=Operates gani's dialogs\n")
     with open("/w/home/.config/kritarc", "w") as file:
         file.write("[python]\nenable_gani=true\nenable_gani_session=true\n")
 
@@ -58,7 +58,7 @@ def main():
     with open("/w/krita.log", "w") as log:
         krita = subprocess.run(["dbus-run-session", "--", "krita", "--nosplash"], stdin=subprocess.DEVNULL, stdout=log,
                                stderr=subprocess.STDOUT)
-    check("Krita's session ended well", krita.returncode == 0, krita.returncode)
+    check("Krita exits without an error", krita.returncode == 0, krita.returncode)
 
 
 main()

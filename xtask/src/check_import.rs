@@ -1,18 +1,18 @@
-//! `cargo xtask check-import`: full-size checkpoints by PyTorch, imported, compared with what PyTorch computes.
+//! `cargo xtask check-import`: imports of full-size PyTorch checkpoints, compared with PyTorch's own outputs.
 
-use crate::steps::{cargo, root, run};
+use crate::steps::{self, cargo, root};
 use std::path::Path;
 use std::process::Command;
 
-/// Makes the checkpoints with `python`, which must have PyTorch, in `out/import-check` (2 GB), where they stay; then runs the
-/// comparison, which prints its table.
-pub fn check(python: &Path) -> Result<(), String> {
+/// Writes the checkpoints to `out/import-check` (2 GB) with `python`, which must have PyTorch, unless they exist. Then runs
+/// the comparison, which prints a table.
+pub fn run(python: &Path) -> Result<(), String> {
     let folder = root().join("out").join("import-check");
     if !folder.join("full.npz").is_file() {
         let script = root().join("tests").join("fixtures").join("networks.py");
-        run(Command::new(python).arg(script).arg("--full").arg(&folder))?;
+        steps::run(Command::new(python).arg(script).arg("--full").arg(&folder))?;
     }
-    let folder = folder.to_str().ok_or("the checkout's path is not UTF-8")?;
+    let folder = folder.to_str().ok_or("the path of the checkout is not UTF-8")?;
     let test = [
         "test",
         "--package",

@@ -1,4 +1,4 @@
-//! The demo: a real photograph inverted at 1024 px, made to smile and aged, and pasted back.
+//! The demo: inverts a photo at 1024 px, edits smile and age, and pastes the results back into the photo.
 
 use crate::steps;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 const PHOTO: &str = "tests/data/astronaut.png";
 const OUT: &str = "out/demo";
-/// The edits shown: what the file is called and what `gani edit --set` is given, in σ.
+/// The edits: the suffix of the output file, and the argument of `gani edit --set` in σ.
 const EDITS: [(&str, &str); 3] = [("smile", "smile=2"), ("older", "age=2"), ("younger", "age=-2")];
 
-/// Runs the demo from nothing: library, program, model, inversion, edits; prints what it wrote.
+/// Installs the library, the program and the model, inverts, edits, and prints the files written.
 pub fn run() -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let gani = steps::build_gani()?;
@@ -31,11 +31,11 @@ pub fn run() -> Result<(), String> {
             .args(["edit", &inversion, "--set", "smile", "--set", "age", "--sheet=-3..3"])
             .args(["-o", &format!("{OUT}/{photo}-edits.png"), "--force"]),
     )?;
-    println!("\nfrom photograph to edits in {:.0} s; the pictures:", started.elapsed().as_secs_f64());
-    list_pictures()
+    println!("\nfrom photo to edits in {:.0} s; images:", started.elapsed().as_secs_f64());
+    list_images()
 }
 
-/// Inverts the photograph and returns the path of the inversion file, as the program reports it.
+/// Inverts the photo and returns the path of the inversion file that the program reports.
 fn invert(gani: &Path) -> Result<String, String> {
     let report = steps::read(
         Command::new(gani)
@@ -60,7 +60,7 @@ fn invert(gani: &Path) -> Result<String, String> {
         .ok_or(format!("gani invert --json: no inversion in {report}"))
 }
 
-fn list_pictures() -> Result<(), String> {
+fn list_images() -> Result<(), String> {
     let folder = steps::root().join(OUT);
     let entries = std::fs::read_dir(&folder).map_err(|error| format!("cannot read {OUT}: {error}"))?;
     let mut names: Vec<String> = entries

@@ -1,7 +1,6 @@
-//! `cargo xtask dist`: one archive that is all of gani for people without a compiler, and the zip that Krita imports.
+//! `cargo xtask dist`: packages gani as one archive for users without a compiler, and the zip that Krita imports.
 
 use crate::{install, steps};
-use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, EXE_SUFFIX, OS};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,13 +9,13 @@ use std::process::Command;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Where the archive lands, from the root.
+/// The output folder, relative to the root.
 const OUT: &str = "out/dist";
 
-/// The programs, without what the system adds to their names.
+/// The programs, without the platform's suffix.
 const PROGRAMS: [&str; 2] = ["gani", "gani-gimp"];
 
-/// What of the root goes along as it is, and where to.
+/// Files and folders that are copied unchanged, with their targets in the archive.
 const DOCUMENTS: [(&str, &str); 6] = [
     ("README.md", "README.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
@@ -26,10 +25,10 @@ const DOCUMENTS: [(&str, &str); 6] = [
     ("docs", "docs"),
 ];
 
-/// Packs what lies in the folder `built`, or release builds made now, into `out/dist`.
+/// Packages the builds in the folder `built`, or new release builds, into `out/dist`.
 ///
-/// The archive unpacks to one folder with `bin/` (`gani plugin install` finds all else from there), `lib/`, `include/`,
-/// `share/gani/models/`, `plug-ins/`, `docs/` and `licences/`.
+/// The archive contains one folder with `bin/`, `lib/`, `include/`, `share/gani/models/`, `plug-ins/`, `docs/` and
+/// `licences/`. `gani plugin install` locates the other folders relative to `bin/`.
 pub fn run(built: Option<&Path>) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let built = match built {
@@ -56,7 +55,7 @@ pub fn run(built: Option<&Path>) -> Result<(), String> {
     for (from, to) in DOCUMENTS {
         copy(&steps::root().join(from), &stage.join(to))?;
     }
-    for notice in notices(&onnx_runtime()?) {
+    for notice in notices(&steps::find_onnx_runtime()?) {
         install::copy(&notice, &stage.join("licences").join(notice.file_name().unwrap_or_default()))?;
     }
     let plug_ins = folder(&stage, "plug-ins")?;
@@ -64,15 +63,15 @@ pub fn run(built: Option<&Path>) -> Result<(), String> {
     krita_zip(&plug_ins.join("gani-krita.zip"), &library)?;
     let archive = format!("{name}.tar.gz");
     steps::run(Command::new("tar").arg("-C").arg(&out).args(["-czf"]).arg(out.join(&archive)).arg(&name))?;
-    println!("{OUT}/{archive}, and {OUT}/{name}/plug-ins/gani-krita.zip for Krita alone");
+    println!("wrote {OUT}/{archive}, and {OUT}/{name}/plug-ins/gani-krita.zip for Krita");
     Ok(())
 }
 
-/// Writes the zip that Krita's "Import Python Plugin from File" takes: the plug-in with `library`, ONNX Runtime and the
-/// committed models in its own folder.
+/// Writes the zip for Krita's "Import Python Plugin from File": the plug-in with `library`, ONNX Runtime and the committed
+/// models in its folder.
 pub fn krita_zip(to: &Path, library: &Path) -> Result<(), String> {
     let root = steps::root();
-    let onnx_runtime = onnx_runtime()?;
+    let onnx_runtime = steps::find_onnx_runtime()?;
     let mut files = vec![(root.join("plugin-krita/pykrita/gani.desktop"), "gani.desktop".to_string())];
     list(&root.join("plugin-krita/pykrita/gani"), "gani", &mut files)?;
     list(&root.join("models"), "gani/models", &mut files)?;
@@ -92,7 +91,7 @@ pub fn krita_zip(to: &Path, library: &Path) -> Result<(), String> {
 fn write_zip(to: &Path, files: &[(PathBuf, String)]) -> io::Result<()> {
     let mut zip = ZipWriter::new(File::create(to)?);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    // Krita's importer takes a plug-in's folder only where it has an entry of its own.
+    // Krita's importer requires an entry for the plug-in's folder itself.
     zip.add_directory("gani/", options)?;
     for (from, name) in files {
         zip.start_file(name.as_str(), options)?;
@@ -101,7 +100,7 @@ fn write_zip(to: &Path, files: &[(PathBuf, String)]) -> io::Result<()> {
     zip.finish()?.flush()
 }
 
-/// The files below `from`, with their names below `to`; what Python leaves beside its sources stays behind.
+/// Lists the files below `from` with their names below `to`, without Python's cache folders.
 fn list(from: &Path, to: &str, files: &mut Vec<(PathBuf, String)>) -> Result<(), String> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(from).map_err(failed("read", from))?.flatten().map(|entry| entry.path()).collect();
@@ -118,7 +117,7 @@ fn list(from: &Path, to: &str, files: &mut Vec<(PathBuf, String)>) -> Result<(),
     Ok(())
 }
 
-/// A file or folder, and what is in it.
+/// Copies a file, or a folder recursively.
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     if from.is_file() {
         return install::copy(from, to);
@@ -140,13 +139,7 @@ fn folder(stage: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// ONNX Runtime's library, where gani finds it.
-fn onnx_runtime() -> Result<PathBuf, String> {
-    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
-    Ok(Runtime::load(&options).map_err(|error| error.to_string())?.library().to_owned())
-}
-
-/// The licence and notices that `cargo xtask setup` puts beside ONNX Runtime.
+/// The license and notices that `cargo xtask setup` installs beside ONNX Runtime.
 fn notices(library: &Path) -> Vec<PathBuf> {
     let folder = library.parent().unwrap_or(Path::new("."));
     let names = ["onnxruntime.LICENSE.txt", "onnxruntime.ThirdPartyNotices.txt"];

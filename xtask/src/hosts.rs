@@ -1,10 +1,9 @@
-//! `cargo xtask test-hosts`: gani's plug-ins in real editors, inside a Debian of their own, with and without windows.
+//! `cargo xtask test-hosts`: tests gani's plug-ins in real editors, with and without windows, in a Debian root.
 
 mod report;
 mod root;
 
 use crate::{dist, install, steps};
-use gani_core::bundle;
 use report::Report;
 use root::Root;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -12,29 +11,44 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where screenshots and logs stay.
+/// The folder for screenshots and logs.
 const OUT: &str = "out/hosts";
 
-/// What is tested: an editor, each with a home of its own.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-pub enum Editor {
+/// A test suite: an editor with its own home folder.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Generator {
     /// GIMP 3.0.
     Gimp,
     /// Krita 5.2.
     Krita,
-    /// GIMP 3.0 with the 1024 px face model (release builds; some minutes).
+    /// GIMP 3.0 with the 1024 px face model (release builds; takes minutes).
     FullSize,
 }
 
-/// A test in the root: a Python program of `tests/hosts`, run in or beside a host.
+impl Generator {
+    /// The names on the command line.
+    pub const NAMES: [&str; 3] = ["gimp", "krita", "full-size"];
+
+    /// The suite with this name.
+    pub fn from_name(name: &str) -> Option<Generator> {
+        match name {
+            "gimp" => Some(Generator::Gimp),
+            "krita" => Some(Generator::Krita),
+            "full-size" => Some(Generator::FullSize),
+            _ => None,
+        }
+    }
+}
+
+/// A test in the root: a Python program of `tests/hosts` that runs inside a host or controls it.
 struct Test {
-    /// The host, for the report.
+    /// The name of the test in the report.
     title: &'static str,
-    /// The command; files of `tests/hosts` lie in `/w`.
+    /// The command. The files of `tests/hosts` are in `/w`.
     command: &'static [&'static str],
-    /// The host's own log, beside what the command prints.
+    /// A log file of the host that is evaluated in addition to the output.
     log: Option<&'static str>,
-    /// No host needs longer, however busy the machine is.
+    /// The time limit, generous enough for a busy machine.
     limit: Duration,
 }
 
@@ -53,7 +67,7 @@ macro_rules! gimp_console {
     };
 }
 
-/// GIMP's tests. The second finds the face in the cache, where the first put it.
+/// GIMP's tests. The second uses the inversion that the first left in the cache.
 const GIMP: &[Test] = &[
     Test {
         title: "GIMP without windows",
@@ -69,7 +83,7 @@ const GIMP: &[Test] = &[
     },
 ];
 
-/// Krita's test, which imports the zip first. The session's lines are in Krita's log.
+/// Krita's test, which imports the zip first. Its PASS and FAIL lines are in Krita's log.
 const KRITA: &[Test] = &[Test {
     title: "Krita with windows",
     command: &["python3", "/w/krita_window.py"],
@@ -77,7 +91,7 @@ const KRITA: &[Test] = &[Test {
     limit: Duration::from_secs(1800),
 }];
 
-/// The model of real use, as its user has it: an inversion of a photograph, and edits from the cache.
+/// The test with the full-size model: an inversion of a photo, then edits of the cached inversion.
 const FULL_SIZE: &[Test] = &[Test {
     title: "GIMP with the 1024 px model",
     command: gimp_console!("gimp_full_size.py"),
@@ -85,13 +99,13 @@ const FULL_SIZE: &[Test] = &[Test {
     limit: Duration::from_secs(1800),
 }];
 
-/// Makes what is missing, runs every test, or one editor's, and prints a report.
-pub fn run(only: Option<Editor>) -> Result<(), String> {
+/// Creates missing roots, runs all tests or those of one editor, and prints a report.
+pub fn run(only: Option<Generator>) -> Result<(), String> {
     let library = steps::install_onnx_runtime()?;
     let out = steps::root().join(OUT);
-    fs::create_dir_all(&out).map_err(|error| format!("cannot make {OUT}: {error}"))?;
+    fs::create_dir_all(&out).map_err(|error| format!("cannot create {OUT}: {error}"))?;
     let mut report = Report::default();
-    for editor in [Editor::Gimp, Editor::Krita, Editor::FullSize] {
+    for editor in [Generator::Gimp, Generator::Krita, Generator::FullSize] {
         if only.is_none_or(|only| only == editor) {
             test_editor(editor, &library, &Root::trixie(editor)?, &out, &mut report)?;
         }
@@ -100,19 +114,19 @@ pub fn run(only: Option<Editor>) -> Result<(), String> {
     report.finish()
 }
 
-/// GIMP's tests, as a part of all tests: left out, with the reason, where no Debian can be made for them.
-pub fn run_where_possible() -> Result<(), String> {
-    match Root::trixie(Editor::Gimp) {
-        Ok(_) => run(Some(Editor::Gimp)),
+/// Runs GIMP's tests as part of `cargo xtask test`. If no Debian root can be created, prints the reason and skips them.
+pub fn run_if_possible() -> Result<(), String> {
+    match Root::trixie(Generator::Gimp) {
+        Ok(_) => run(Some(Generator::Gimp)),
         Err(why) => {
-            println!("left out: the plug-in in real GIMP, `cargo xtask test-hosts gimp`: {why}");
+            println!("skipped: the plug-in in real GIMP (`cargo xtask test-hosts gimp`): {why}");
             Ok(())
         }
     }
 }
 
 fn test_editor(
-    editor: Editor,
+    editor: Generator,
     library: &Path,
     root: &Root,
     out: &Path,
@@ -120,26 +134,25 @@ fn test_editor(
 ) -> Result<(), String> {
     const PACKAGES: [&str; 7] =
         ["build", "--package", "gani", "--package", "gani-gimp", "--package", "gani-ffi"];
-    let full_size = editor == Editor::FullSize;
+    let full_size = editor == Generator::FullSize;
     let profile: &[&str] = if full_size { &["--release"] } else { &[] };
     steps::cargo(&[&PACKAGES, profile].concat(), &[])?;
     let built = steps::target().join(if full_size { "release" } else { "debug" });
     let work = tempfile::Builder::new()
         .prefix("gani-hosts-")
         .tempdir()
-        .map_err(|error| format!("no temporary folder can be made: {error}"))?;
+        .map_err(|error| format!("cannot create a temporary folder: {error}"))?;
     let work = work.path();
-    furnish(work, library, &built)?;
+    populate(work, library, &built)?;
     let (name, tests, before, after): (_, _, &[_], &[_]) = match editor {
-        Editor::Gimp => ("gimp", GIMP, &["install", "check"], &["uninstall"]),
-        // The zip brings its own.
-        Editor::Krita => ("krita", KRITA, &["install", "check", "uninstall"], &[]),
-        Editor::FullSize => ("gimp", FULL_SIZE, &["install"], &[]),
+        Generator::Gimp => ("gimp", GIMP, &["install", "check"], &["uninstall"]),
+        // The test itself imports the zip; these actions test the command before that.
+        Generator::Krita => ("krita", KRITA, &["install", "check", "uninstall"], &[]),
+        Generator::FullSize => ("gimp", FULL_SIZE, &["install"], &[]),
     };
     if full_size {
         steps::fetch_face_model(&built.join("gani"))?;
-        let models =
-            bundle::user_folder().ok_or("cannot tell where the user's models are\n  fix: set HOME")?;
+        let models = steps::data_folder()?.join("models");
         for folder in ["ffhq-1024", "common"] {
             let to = work.join("home/.local/share/gani/models").join(folder);
             install::copy_folder(&models.join(folder), &to)?;
@@ -148,7 +161,7 @@ fn test_editor(
     report.plugin(name, before, root, work);
     test_all(tests, root, work, out, report)?;
     report.plugin(name, after, root, work);
-    keep_screenshots(&work.join("shots"), out)
+    save_screenshots(&work.join("shots"), out)
 }
 
 fn test_all(tests: &[Test], root: &Root, work: &Path, out: &Path, report: &mut Report) -> Result<(), String> {
@@ -166,17 +179,18 @@ fn test_all(tests: &[Test], root: &Root, work: &Path, out: &Path, report: &mut R
     Ok(())
 }
 
-/// Fills a folder, which is `/w` in the root, as a user's home and an unpacked archive of gani would look, with the builds
-/// in `built`.
-fn furnish(work: &Path, library: &Path, built: &Path) -> Result<(), String> {
+/// Populates the folder that becomes `/w` in the root with a user's home and the contents of gani's archive, from the
+/// builds in `built`.
+fn populate(work: &Path, library: &Path, built: &Path) -> Result<(), String> {
     let root = steps::root();
     for folder in ["home/.config/GIMP/3.0", "home/.local/share/krita", "gani/bin", "gani/lib"] {
         let folder = work.join(folder);
-        fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
     }
     let gimprc = work.join("home/.config/GIMP/3.0/gimprc");
     let quiet = "(show-welcome-dialog no)\n(check-updates no)\n(color-profile-policy keep)\n(config-version \"3.0.4\")\n";
-    fs::write(&gimprc, quiet).map_err(unwritten(&gimprc))?;
+    fs::write(&gimprc, quiet).map_err(cannot_write(&gimprc))?;
     let name = library.file_name().unwrap_or_default();
     let c_library = format!("{DLL_PREFIX}gani{DLL_SUFFIX}");
     dist::krita_zip(&work.join("gani-krita.zip"), &built.join(&c_library))?;
@@ -200,17 +214,17 @@ fn furnish(work: &Path, library: &Path, built: &Path) -> Result<(), String> {
     }
     for (from, to) in files.into_iter().filter(|(from, _)| from.is_file()) {
         let to = work.join(to);
-        fs::create_dir_all(to.parent().unwrap_or(work)).map_err(unwritten(&to))?;
-        fs::copy(&from, &to).map_err(unwritten(&to))?;
+        fs::create_dir_all(to.parent().unwrap_or(work)).map_err(cannot_write(&to))?;
+        fs::copy(&from, &to).map_err(cannot_write(&to))?;
     }
     Ok(())
 }
 
-fn unwritten(path: &Path) -> impl FnOnce(std::io::Error) -> String + '_ {
+fn cannot_write(path: &Path) -> impl FnOnce(std::io::Error) -> String + '_ {
     move |error| format!("cannot write {}: {error}", path.display())
 }
 
-fn keep_screenshots(shots: &Path, out: &Path) -> Result<(), String> {
+fn save_screenshots(shots: &Path, out: &Path) -> Result<(), String> {
     for shot in fs::read_dir(shots).into_iter().flatten().flatten() {
         let to = out.join(shot.file_name());
         fs::copy(shot.path(), &to).map_err(|error| format!("cannot write {}: {error}", to.display()))?;

@@ -1,19 +1,15 @@
-//! `cargo xtask install --prefix DIR`: libgani for C and C++ programs, with what CMake and pkg-config need.
+//! `cargo xtask install --prefix DIR`: installs libgani for C and C++ programs, with CMake and pkg-config files.
 //!
-//! Everything is found relative to the library or the file that asks, so that DIR can be moved.
+//! All paths are relative to the library or to the file that contains them, so DIR can be moved.
 
 use crate::steps;
-use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The number in the library's file name.
-const ABI: u32 = gani::GANI_ABI_VERSION;
-
-/// Installs into `prefix` the library `built`, or a release build made now.
+/// Installs the library `built`, or a new release build, into `prefix`.
 pub fn run(prefix: &Path, built: Option<&Path>) -> Result<(), String> {
-    // Commands run in the root; what the user named is relative to where the user is.
+    // Commands run in the root folder, but the user's paths are relative to the current folder.
     let absolute = |path: &Path| std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()));
     let prefix = absolute(prefix)?;
     let library = match built {
@@ -27,7 +23,7 @@ pub fn run(prefix: &Path, built: Option<&Path>) -> Result<(), String> {
     };
     let (lib, include) = (folder("lib")?, folder("include")?);
     let name = if cfg!(target_os = "linux") {
-        format!("{DLL_PREFIX}gani{DLL_SUFFIX}.{ABI}")
+        format!("{DLL_PREFIX}gani{DLL_SUFFIX}.{}", abi_version()?)
     } else {
         format!("{DLL_PREFIX}gani{DLL_SUFFIX}")
     };
@@ -47,16 +43,25 @@ pub fn run(prefix: &Path, built: Option<&Path>) -> Result<(), String> {
     install_onnx_runtime(&lib)
 }
 
-/// ONNX Runtime beside the library, where this machine has it.
+/// The number in the library's file name: `GANI_ABI_VERSION` of `include/gani.h`.
+fn abi_version() -> Result<u32, String> {
+    let header = steps::root().join("include/gani.h");
+    let text = fs::read_to_string(&header).map_err(|e| format!("cannot read {}: {e}", header.display()))?;
+    let number = text.lines().find_map(|line| line.strip_prefix("#define GANI_ABI_VERSION "));
+    number
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| format!("{} does not define GANI_ABI_VERSION", header.display()))
+}
+
+/// Copies ONNX Runtime to the folder of the library, if this machine has it.
 fn install_onnx_runtime(lib: &Path) -> Result<(), String> {
-    let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
-    match Runtime::load(&options) {
-        Ok(runtime) => {
-            let from = runtime.library();
-            copy(from, &lib.join(from.file_name().unwrap_or_default()))?;
-            println!("with ONNX Runtime {}", runtime.version());
+    match steps::find_onnx_runtime() {
+        Ok(library) => {
+            copy(&library, &lib.join(library.file_name().unwrap_or_default()))?;
+            let version = steps::onnx_runtime_version(&library);
+            println!("with ONNX Runtime {}", version.unwrap_or_else(|| library.display().to_string()));
         }
-        Err(error) => println!("without ONNX Runtime, which each user then needs: {error}"),
+        Err(error) => println!("without ONNX Runtime, which every user must install: {error}"),
     }
     Ok(())
 }
@@ -67,14 +72,14 @@ libdir=${prefix}/lib
 includedir=${prefix}/include
 
 Name: gani
-Description: Put a photographed face inside a generator and edit it there
+Description: Invert portraits into StyleGAN2 generators and edit them
 Version: @VERSION@
 Libs: -L${libdir} -lgani
 Cflags: -I${includedir}
 ";
 
 const CMAKE: &str = "\
-# find_package(gani) gives the target gani::gani.
+# find_package(gani) defines the target gani::gani.
 get_filename_component(gani_prefix \"${CMAKE_CURRENT_LIST_DIR}/../../..\" ABSOLUTE)
 if(NOT TARGET gani::gani)
   add_library(gani::gani SHARED IMPORTED)
@@ -86,7 +91,7 @@ endif()
 ";
 
 const CMAKE_VERSION: &str = "\
-# Versions 0.x agree in their second number.
+# Versions 0.x are compatible if their second numbers are equal.
 set(PACKAGE_VERSION \"@VERSION@\")
 string(REGEX MATCH \"^[0-9]+\\\\.[0-9]+\" gani_series \"${PACKAGE_VERSION}\")
 string(REGEX MATCH \"^[0-9]+\\\\.[0-9]+\" gani_wanted \"${PACKAGE_FIND_VERSION}\")
@@ -102,7 +107,7 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
-/// Replaces the file, so that programs that have the old one loaded keep it.
+/// Copies a file. An existing target is removed first, so programs that have loaded it are not affected.
 pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let _ = fs::remove_file(to);
     fs::copy(from, to)
@@ -110,7 +115,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
         .map_err(|e| format!("cannot copy {} to {}: {e}", from.display(), to.display()))
 }
 
-/// Copies all that is in a folder, as `copy` does.
+/// Copies the contents of a folder recursively with [`copy`].
 pub fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     let reading = |e: std::io::Error| format!("cannot read {}: {e}", from.display());
     fs::create_dir_all(to).map_err(|e| format!("cannot create {}: {e}", to.display()))?;

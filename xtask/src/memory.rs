@@ -1,14 +1,14 @@
-//! `cargo xtask test-memory`: the C ABI under AddressSanitizer, with its leak check, and under valgrind.
+//! `cargo xtask test-memory`: tests the C ABI under AddressSanitizer, with its leak check, and under valgrind.
 //!
-//! AddressSanitizer sees the Rust side: the contract through the functions that C calls, with all crates of the workspace
-//! compiled for it. Valgrind sees a C program with the library as it is installed; what it finds inside ONNX Runtime is
-//! listed in `xtask/memory/onnxruntime.supp`.
+//! AddressSanitizer runs the contract test on the functions that C calls, with all crates of the workspace instrumented.
+//! Valgrind runs a C program with the installed library. Its findings inside ONNX Runtime are suppressed by
+//! `xtask/memory/onnxruntime.supp`.
 
 use crate::{install, steps};
 use std::process::Command;
 
-/// What finds errors of memory.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+/// A tool that detects memory errors.
+#[derive(Clone, Copy, PartialEq)]
 pub enum Tool {
     /// AddressSanitizer.
     Asan,
@@ -16,7 +16,21 @@ pub enum Tool {
     Valgrind,
 }
 
-/// Runs both, or one.
+impl Tool {
+    /// The names on the command line.
+    pub const NAMES: [&str; 2] = ["asan", "valgrind"];
+
+    /// The tool with this name.
+    pub fn from_name(name: &str) -> Option<Tool> {
+        match name {
+            "asan" => Some(Tool::Asan),
+            "valgrind" => Some(Tool::Valgrind),
+            _ => None,
+        }
+    }
+}
+
+/// Runs both tools, or only the given one.
 pub fn run(only: Option<Tool>) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     steps::need_programs(&[("cc", "gcc"), ("valgrind", "valgrind")])?;
@@ -40,7 +54,7 @@ fn address_sanitizer() -> Result<(), String> {
 fn valgrind() -> Result<(), String> {
     let (root, work) = (steps::root(), steps::target().join("memory"));
     let (prefix, program, empty) = (work.join("installed"), work.join("misuse"), work.join("empty"));
-    // With line numbers, and what the tests have built already.
+    // The debug build: it has line numbers, and the tests have built it already.
     steps::cargo(&["build", "--package", "gani-ffi"], &[])?;
     install::run(&prefix, Some(&steps::target().join("debug/libgani.so")))?;
     let _ = std::fs::remove_dir_all(&empty);
@@ -55,11 +69,11 @@ fn valgrind() -> Result<(), String> {
             .arg(format!("-Wl,-rpath,{}", lib.display())),
     )?;
     let photo = root.join("tests/data/astronaut.png");
-    // Inverting takes valgrind an hour: the program does it by itself, and again with what it has left.
+    // An inversion under valgrind takes an hour. This run writes face.safetensors; the one under valgrind opens it instead.
     steps::run(Command::new(&program).arg(&photo).arg(&empty))?;
     steps::run(
-        // On one core, for which ONNX Runtime starts no threads: valgrind lets one thread run at a time, and theirs wait for
-        // work by spinning.
+        // On one core ONNX Runtime starts no worker threads. They would spin while they wait, and valgrind runs only one
+        // thread at a time.
         Command::new("taskset")
             .args(["--cpu-list", "0", "valgrind"])
             .args(["--error-exitcode=1", "--leak-check=full", "--show-leak-kinds=definite"])

@@ -1,13 +1,13 @@
-//! `gani bench`: what this machine needs for the parts of an inversion, and what whole ones will take.
+//! `gani bench`: measures the parts of an inversion on this machine and estimates the time of whole inversions.
 
 use crate::context::{Context, Outcome};
-use gani_core::bench::{Expected, Figures, bench};
+use gani_core::report::bench::{Expected, Figures, bench};
 
-/// Measures and prints.
+/// Runs the benchmark and prints the results.
 pub fn run(context: &Context) -> Outcome {
     let model = context.model(None)?;
     context.say(
-        "this takes from seconds at 64 px to a minute at 1024 px; let the machine do nothing else meanwhile",
+        "this takes from a few seconds at 64 px to a minute at 1024 px; do not run other programs meanwhile",
     );
     let figures = bench(&model, context.common.seed, &context.cancel, |part| {
         context.say(&format!("measuring: {part}"));
@@ -19,34 +19,34 @@ fn lines(f: &Figures) -> Vec<String> {
     let threads = if f.threads == 1 { "thread" } else { "threads" };
     let mut lines = vec![
         format!("{} on {}, {} {threads}, ONNX Runtime {}", f.model, f.device, f.threads, f.onnx_runtime),
-        format!("an image               {}", short(f.generator_seconds)),
-        format!("loss and its gradient  {}", short(f.loss_gradient_seconds)),
+        format!("an image               {}", precise(f.generator_seconds)),
+        format!("loss and its gradient  {}", precise(f.loss_gradient_seconds)),
     ];
     for e in &f.inversions {
-        lines.push(format!("tuning step, {:9} {}", e.preset, short(e.seconds_per_step)));
+        lines.push(format!("tuning step, {:9} {}", e.preset, precise(e.seconds_per_step)));
     }
     lines.extend(f.peak_memory_mb.map(|mb| format!("peak memory            {mb} MB")));
-    lines.extend(f.inversions.iter().map(expected));
+    lines.extend(f.inversions.iter().map(estimate));
     lines
 }
 
 /// `gani invert --preset fast: about 1 min 40 s (direct: 110 latent steps of 600 ms, 60 steps of 1.2 s)`.
-fn expected(e: &Expected) -> String {
-    let tuning = format!("{} steps of {}", e.steps, short(e.seconds_per_step));
+fn estimate(e: &Expected) -> String {
+    let tuning = format!("{} steps of {}", e.steps, precise(e.seconds_per_step));
     let work = match e.latent_steps {
         0 => tuning,
-        n => format!("{n} latent steps of {}, {tuning}", short(e.seconds_per_latent_step)),
+        n => format!("{n} latent steps of {}, {tuning}", precise(e.seconds_per_latent_step)),
     };
-    format!("gani invert --preset {}: about {} ({}: {work})", e.preset, long(e.seconds), e.method)
+    format!("gani invert --preset {}: about {} ({}: {work})", e.preset, rounded(e.seconds), e.method)
 }
 
-/// `45 ms`, `1.25 s`.
-fn short(seconds: f64) -> String {
+/// A duration with its digits: `45.0 ms`, `1.25 s`.
+fn precise(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.1} ms", 1e3 * seconds) } else { format!("{seconds:.2} s") }
 }
 
-/// `8 s`, `3 min 20 s`.
-fn long(seconds: f64) -> String {
+/// A duration in whole seconds: `8 s`, `3 min 20 s`.
+fn rounded(seconds: f64) -> String {
     let whole = seconds.ceil() as u64;
     match (whole / 60, whole % 60) {
         (0, s) => format!("{s} s"),
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_inversion_will_take_is_said_with_its_parts() {
+    fn the_estimate_lists_its_parts() {
         let e = Expected {
             preset: "fast".into(),
             method: "direct".into(),
@@ -69,10 +69,10 @@ mod tests {
             seconds_per_step: 1.25,
             seconds: 150.2,
         };
-        let text = expected(&e);
+        let text = estimate(&e);
         let with = "about 2 min 31 s (direct: 110 latent steps of 600.0 ms, 60 steps of 1.25 s)";
         assert_eq!(text, format!("gani invert --preset fast: {with}"));
-        let without = expected(&Expected { latent_steps: 0, seconds: 8.0, ..e });
+        let without = estimate(&Expected { latent_steps: 0, seconds: 8.0, ..e });
         assert_eq!(without, "gani invert --preset fast: about 8 s (direct: 60 steps of 1.25 s)");
     }
 }

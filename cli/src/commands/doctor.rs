@@ -1,18 +1,18 @@
-//! `gani doctor`: what works here, and how to mend what does not.
+//! `gani doctor`: checks this installation and suggests fixes.
 
 use crate::context::{Context, Failure, Outcome};
 use gani_core::bundle::{self, Bundle};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use serde_json::json;
 
-/// A line of the report.
+/// The result of one check.
 struct Check {
     name: String,
     good: bool,
     text: String,
 }
 
-/// Checks the library, the devices, the models and the folders.
+/// Checks ONNX Runtime, the devices, the models and the models folder.
 pub fn run(context: &Context) -> Outcome {
     let mut checks = Vec::new();
     let mut check = |name: &str, result: Result<String, String>| {
@@ -29,9 +29,9 @@ pub fn run(context: &Context) -> Outcome {
             .map_err(ToString::to_string),
     );
     if let Ok(runtime) = &cpu {
-        check("processor", Ok(format!("{} threads", runtime.threads())));
-        // No CUDA is no fault: most machines have none.
-        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::proved);
+        check("CPU", Ok(format!("{} threads", runtime.threads())));
+        // A machine without CUDA passes the check.
+        let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::self_test);
         check(
             "CUDA",
             Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))),
@@ -39,7 +39,7 @@ pub fn run(context: &Context) -> Outcome {
     }
     let bundles = Bundle::list();
     if bundles.is_empty() {
-        check("models", Err("none is installed; run `gani models fetch ffhq-1024`".into()));
+        check("models", Err("no model is installed; run `gani models fetch ffhq-1024`".into()));
     }
     for (name, opened) in bundles {
         let result = opened.and_then(|b| b.verify(|_| {}).map(|()| b));
@@ -48,12 +48,13 @@ pub fn run(context: &Context) -> Outcome {
             result.map(|b| b.folder().display().to_string()).map_err(|e| e.to_string()),
         );
     }
-    let writable = bundle::user_folder()
-        .ok_or_else(|| "this system has no data folder for the user; set HOME".to_string());
+    let writable =
+        bundle::user_folder().ok_or_else(|| "cannot determine the user's data folder; set HOME".to_string());
     let writable = writable.and_then(|folder| {
-        let made = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
-        made.map(|_| folder.display().to_string())
-            .map_err(|e| format!("{} cannot be written: {e}; mend its permissions", folder.display()))
+        let created = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        created
+            .map(|_| folder.display().to_string())
+            .map_err(|e| format!("cannot write to {}: {e}; fix its permissions", folder.display()))
     });
     check("models folder", writable);
 

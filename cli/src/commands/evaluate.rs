@@ -1,29 +1,30 @@
-//! `gani evaluate DIR`: inversion methods compared over the faces of a folder, as one page, JSON and CSV.
+//! `gani evaluate DIR`: compares inversion methods on the faces of a folder. Writes an HTML page, JSON and CSV.
 
-use crate::args::{Contender, EvaluateArgs};
-use crate::commands::invert::{Face, faces};
+use crate::args::{EvaluateArgs, MethodSpec};
 use crate::context::{Context, Failure, Outcome};
+use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
-use crate::report::{Case, Pictures, Report, Unmeasured, figures};
-use gani_core::cache::Cache;
+use crate::report::{self, Case, FailedCase, Images, Report};
+use gani_core::inversion::Cache;
 use gani_core::edit::Edit;
-use gani_core::editor::Editor;
-use gani_core::evaluate::{Probe, peak_memory_mb, reset_peak_memory};
+use gani_core::edit::generator::Generator;
+use gani_core::report::evaluation::{GeneratorProbe, peak_memory_mb, reset_peak_memory};
 use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
+use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
 use gani_core::model::Model;
-use gani_core::photo::{FaceChoice, Photo};
+use gani_core::face::FaceChoice;
+use gani_core::photo::Photo;
 use gani_core::{Error, Result, figure, files, metrics};
 use ndarray::ArrayView4;
 use std::path::PathBuf;
 
-/// Strengths in the edit strips, in σ.
+/// Strengths of the edit strips in σ.
 const STRIP: [f32; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
-/// Directions in the edit strips, of those that the model has.
+/// Directions of the edit strips. Those that the model lacks are omitted.
 const SHOWN: [&str; 3] = ["smile", "age", "yaw"];
 
-/// Inverts every face by every method, or takes what an earlier run left; one that fails does not end the others.
+/// Inverts every face with every method, or reads the result of an earlier run. A failure does not stop the others.
 pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
     let mut photos = photos::in_folder(&args.folder)?;
     photos.truncate(args.n.unwrap_or(usize::MAX));
@@ -35,10 +36,10 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
             Error::Cancelled => Err(e),
             e => {
                 eprintln!("error: {e}");
-                Ok(Unmeasured { photo: path.clone(), method, error: e.to_string() })
+                Ok(FailedCase { photo: path.clone(), method, error: e.to_string() })
             }
         };
-        let photo = Photo::load(path);
+        let photo = Photo::open(path);
         let found = photo.and_then(|photo| {
             let faces = faces(context, &bench.model, &photo, args.aligned, &FaceChoice::All)?;
             Ok((photo, faces))
@@ -50,27 +51,27 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
                 continue;
             }
         };
-        for (face, contender) in faces.iter().flat_map(|f| args.methods.iter().map(move |m| (f, m))) {
-            match bench.case(&photo, face, contender) {
+        for (face, spec) in faces.iter().flat_map(|f| args.methods.iter().map(move |m| (f, m))) {
+            match bench.case(&photo, face, spec) {
                 Ok(case) => report.cases.push(case),
-                Err(e) => report.failed.push(failed(e, contender.label.clone())?),
+                Err(e) => report.failed.push(failed(e, spec.label.clone())?),
             }
         }
     }
-    report.summarise(args.methods.iter().map(|m| m.label.clone()));
+    report.compute_means(args.methods.iter().map(|m| m.label.clone()));
     report.write(&args.output)?;
-    context.print(&report.figures_alone(), &report.text(&args.output))?;
+    context.print(&report.numbers_only(), &report.text(&args.output))?;
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
 }
 
-/// What every case is measured with.
+/// State that all cases share.
 struct Bench<'c> {
     context: &'c Context,
     args: &'c EvaluateArgs,
     model: Model,
-    /// None where the model cannot sample latents, and where only fidelity is asked for.
-    probe: Option<Probe>,
-    /// Where cases are kept.
+    /// `None` with --fidelity, or if the model cannot sample latent codes.
+    probe: Option<GeneratorProbe>,
+    /// The folder of the finished cases.
     folder: PathBuf,
 }
 
@@ -83,10 +84,10 @@ impl<'c> Bench<'c> {
         if args.fidelity {
             return Ok(bench);
         }
-        bench.probe = match Probe::new(&bench.model, &context.cancel) {
+        bench.probe = match GeneratorProbe::new(&bench.model, &context.cancel) {
             Ok(probe) => Some(probe),
             Err(Error::Unsupported(why)) => {
-                context.say(&format!("drift and edits are not measured: {why}"));
+                context.say(&format!("drift and editability are not measured: {why}"));
                 None
             }
             Err(e) => return Err(e),
@@ -94,30 +95,49 @@ impl<'c> Bench<'c> {
         Ok(bench)
     }
 
-    /// One face by one method: from an earlier run where nothing has changed since, else measured now.
-    fn case(&self, photo: &Photo, face: &Face, contender: &Contender) -> Result<Case> {
-        let Bench { context, model, .. } = self;
-        let cancel = &context.cancel;
-        let options = self.options(contender)?;
-        let key = Cache::key(model, face.crop.view(), &options)?;
-        let name = photo.path.extension().unwrap_or_default().to_string_lossy();
-        let base = format!("{}.{name}.{}", face.name, contender.label.replace([':', '/'], "-"));
-        let kept = self.folder.join(format!("{base}.json"));
-        let enough = |case: &Case| case.key == key && (case.drift.is_some() || self.probe.is_none());
-        if let Some(case) = Case::open(&kept).filter(enough) {
-            context.say(&format!("  {}, {}: kept from before", face.name, contender.label));
+    /// The case of one face and one method: read from an earlier run if nothing has changed, otherwise measured.
+    fn case(&self, photo: &Photo, face: &Face, spec: &MethodSpec) -> Result<Case> {
+        let options = self.options(spec)?;
+        let key = Cache::key(&self.model, face.crop.view(), &options)?;
+        let extension = photo.path.extension().unwrap_or_default().to_string_lossy();
+        let base = format!("{}.{extension}.{}", face.name, spec.label.replace([':', '/'], "-"));
+        let file = self.folder.join(format!("{base}.json"));
+        let is_complete = |case: &Case| case.key == key && (case.drift.is_some() || self.probe.is_none());
+        if let Some(case) = Case::open(&file).filter(is_complete) {
+            self.context.say(&format!("  {}, {}: result of an earlier run", face.name, spec.label));
             return Ok(case);
         }
+        let (case, inversion) = self.measure(photo, face, spec, &options, key)?;
+        inversion.save(&self.folder.join(format!("{base}.safetensors")))?;
+        let json = serde_json::to_vec(&case)
+            .map_err(|e| Error::Runtime(format!("the case cannot be written as JSON: {e}")))?;
+        files::write_whole(&file, |w| w.write_all(&json))?;
+        self.context.say(&format!("  {}, {}: {}", face.name, case.method, report::summary(&case)));
+        Ok(case)
+    }
+
+    /// Inverts the face and measures the result.
+    fn measure(
+        &self,
+        photo: &Photo,
+        face: &Face,
+        spec: &MethodSpec,
+        options: &InvertOptions,
+        key: String,
+    ) -> Result<(Case, Inversion)> {
+        let Bench { context, model, .. } = self;
+        let cancel = &context.cancel;
         reset_peak_memory();
         let mut bar = Bar::new(context.common.quiet);
-        let origin = Origin::of(photo, face.alignment);
-        let inverted = invert(model, face.crop.view(), origin, &options, cancel, |p| bar.show(p));
+        let origin = CropSource::new(photo, face.alignment);
+        let inverted =
+            invert(model, face.crop.view(), origin, options, cancel, |event| bar.on_progress(event));
         bar.finish();
-        let Inverted { inversion, image, seconds, seconds_per_step, .. } = inverted?;
+        let InversionResult { inversion, image, seconds, seconds_per_step, .. } = inverted?;
         let peak_memory_mb = peak_memory_mb();
-        let [height, width] = model.bundle.image_size();
-        let target = metrics::resize(face.crop.view(), height, width);
-        let tuned = Editor::tuned(model, &inversion)?;
+        let [height, width] = model.bundle.image_shape();
+        let target = photo::resize(face.crop.view(), height, width);
+        let tuned = Generator::tuned(model, &inversion)?;
         let (drift, edits) = match &self.probe {
             Some(p) => (Some(p.drift(&tuned, cancel)?), p.editability(&tuned, &inversion, cancel)?),
             None => (None, vec![]),
@@ -127,9 +147,9 @@ impl<'c> Bench<'c> {
             key,
             photo: photo.path.clone(),
             face: face.name.clone(),
-            method: contender.label.clone(),
+            method: spec.label.clone(),
             metrics: inversion.info.metrics,
-            full_size: model.measure_at_full_size(image.view(), target.view(), cancel)?,
+            full_size: model.measure_at_full_resolution(image.view(), target.view(), cancel)?,
             drift,
             edits,
             steps: inversion.info.history.len(),
@@ -138,41 +158,36 @@ impl<'c> Bench<'c> {
             seconds_per_step,
             peak_memory_mb,
             losses: inversion.info.history.iter().map(|step| step.total).collect(),
-            pictures: Pictures::new(target.view(), image.view(), strip.as_ref())?,
+            pictures: Images::new(target.view(), image.view(), strip.as_ref())?,
         };
-        inversion.save(&self.folder.join(format!("{base}.safetensors")))?;
-        let json =
-            serde_json::to_vec(&case).map_err(|e| Error::Runtime(format!("the case is no JSON: {e}")))?;
-        files::write_whole(&kept, |w| w.write_all(&json))?;
-        context.say(&format!("  {}, {}: {}", face.name, case.method, figures(&case)));
-        Ok(case)
+        Ok((case, inversion))
     }
 
-    fn options(&self, contender: &Contender) -> Result<InvertOptions> {
-        let mut options = InvertOptions::of(&self.model, contender.method, contender.preset)?;
+    fn options(&self, spec: &MethodSpec) -> Result<InvertOptions> {
+        let mut options = InvertOptions::with_method(&self.model, spec.method, spec.preset)?;
         options.seed = self.context.common.seed;
         if let Some(n) = self.args.iterations {
-            options.settings.set_iterations(contender.method, n as usize);
+            options.settings.set_iterations(spec.method, n as usize);
         }
-        contender.with.iter().try_for_each(|s| options.settings.set(&s.path, &s.value))?;
+        spec.overrides.iter().try_for_each(|s| options.settings.set(&s.path, &s.value))?;
         Ok(options)
     }
 }
 
-/// A row of edits for each direction shown; none for a model that has none of them.
+/// A contact sheet with a row of edits for each direction of [`SHOWN`]. `None` if the model has none of them.
 fn strip(
     context: &Context,
     model: &Model,
-    tuned: &Editor,
+    tuned: &Generator,
     inversion: &Inversion,
 ) -> Result<Option<image::RgbImage>> {
     let named = &model.directions()?.named;
     let shown = SHOWN.into_iter().filter(|s| named.iter().any(|d| d.name == *s));
     let mut cells = Vec::new();
     for (name, strength) in shown.flat_map(|name| STRIP.map(|strength| (name, strength))) {
-        let ws = tuned.moved(&inversion.ws, &[Edit { direction: name.into(), strength }], None)?;
+        let ws = tuned.apply_edits(&inversion.ws, &[Edit { direction: name.into(), strength }], None)?;
         cells.push((format!("{name} {strength:+}"), tuned.image(ws.view(), &context.cancel)?));
     }
     let views: Vec<(&str, ArrayView4<'_, f32>)> = cells.iter().map(|(l, i)| (l.as_str(), i.view())).collect();
-    Ok((!views.is_empty()).then(|| figure::sheet(&views, STRIP.len(), 160)))
+    Ok((!views.is_empty()).then(|| plot::contact_sheet(&views, STRIP.len(), 160)))
 }

@@ -2,7 +2,8 @@
 
 use crate::args::GenerateArgs;
 use crate::context::{Context, Outcome};
-use gani_core::editor::Editor;
+use crate::hints::{self, Hint};
+use gani_core::edit::generator::Generator;
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::runtime::Cancel;
@@ -13,16 +14,19 @@ use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use serde_json::json;
 use std::path::Path;
 
-/// Makes one image, of a given or of a sampled latent.
+/// Generates an image from a given or a sampled latent code.
 pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     context.may_write(&args.output)?;
     args.dump.as_deref().map_or(Ok(()), |dump| context.may_write(dump))?;
     let model = context.model(None)?;
     let ws = match &args.latent {
         Some(path) => read_latent(&model, path)?,
-        None => model.sample(context.common.seed, args.psi, &context.cancel)?,
+        None => model.sample(context.common.seed, args.psi, &context.cancel).hint(
+            hints::unsupported,
+            "give a latent code with --latent, or import the model again with --mapping",
+        )?,
     };
-    let image = Editor::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
+    let image = Generator::untuned(&model)?.image(ws.view(), &Cancel::clone(&context.cancel))?;
     Photo::from_pixels(&args.output, DynamicImage::ImageRgb8(image_from_crop(image.view())))
         .save(&args.output)?;
     if let Some(dump) = &args.dump {
@@ -34,11 +38,11 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     )
 }
 
-/// w `[512]`, `[1,512]` or w+ `[n,512]`, `[1,n,512]`.
+/// Reads w `[512]` or `[1,512]`, or w+ `[n,512]` or `[1,n,512]`, and returns w+ `[n,512]`.
 fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
     let file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
     let latent = ArrayD::<f32>::read_npy(std::io::BufReader::new(file))
-        .map_err(|e| Error::Input(format!("{}: not an .npy file of f32 ({e})", path.display())))?;
+        .map_err(|e| Error::Input(format!("{}: not an .npy file with f32 values ({e})", path.display())))?;
     let [layers, dims] = model.latent_shape()?;
     match latent.len() {
         n if n == dims => model.broadcast(&latent),
@@ -48,7 +52,7 @@ fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
                 .map_err(|e| Error::Input(format!("{}: {e}", path.display())))
         }
         _ => Err(Error::Input(format!(
-            "{}: a latent of shape {:?}; this model takes [{dims}] or [{layers},{dims}]",
+            "{}: the latent code has shape {:?}; this model requires [{dims}] or [{layers},{dims}]",
             path.display(),
             latent.shape()
         ))),

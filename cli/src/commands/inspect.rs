@@ -1,12 +1,12 @@
-//! `gani inspect FILE`: what a checkpoint, network, bundle or inversion holds, as text or JSON.
+//! `gani inspect FILE`: shows the contents of a checkpoint, network, bundle or inversion, as text or JSON.
 
 use crate::args::InspectArgs;
 use crate::context::{Context, Outcome};
-use gani_core::inspect::{
+use gani_core::report::inspect::{
     self, BundleContents, Checkpoint, Contents, Cost, InversionContents, Network, Tensor,
 };
 
-/// Prints what the file holds.
+/// Prints the contents of the file.
 pub fn run(context: &Context, args: &InspectArgs) -> Outcome {
     let contents = inspect::inspect(&args.file, args.cost)?;
     let lines = match &contents {
@@ -21,8 +21,8 @@ pub fn run(context: &Context, args: &InspectArgs) -> Outcome {
 
 fn checkpoint(c: &Checkpoint) -> Vec<String> {
     let format = match c.format {
-        "pickle" => "a pickle with tensors inside, as NVlabs publishes",
-        "legacy" => "a checkpoint of PyTorch before 1.6",
+        "pickle" => "a pickle with tensors, as NVlabs publishes them",
+        "legacy" => "a PyTorch checkpoint in the format before 1.6",
         _ => "a PyTorch checkpoint",
     };
     let mut lines = vec![
@@ -30,10 +30,10 @@ fn checkpoint(c: &Checkpoint) -> Vec<String> {
         format!("{} tensors, {} parameters", c.tensors.len(), thousands(c.parameters)),
     ];
     match c.recognised.is_empty() {
-        true => lines.push("no network that gani builds was recognised".into()),
+        true => lines.push("recognized: no supported network".into()),
         false => lines.extend(c.recognised.iter().map(|r| match r.prefix.is_empty() {
-            true => format!("recognised: {}", r.network),
-            false => format!("recognised: {} (under `{}`)", r.network, r.prefix),
+            true => format!("recognized: {}", r.network),
+            false => format!("recognized: {} (under `{}`)", r.network, r.prefix),
         })),
     }
     lines.push(String::new());
@@ -61,18 +61,18 @@ fn network(n: &Network, kind: &str) -> Vec<String> {
 
 /// `ws [1, 10, 512] → image [1, 3, 64, 64]; 120 nodes, 6,163,456 parameters`.
 fn summary(n: &Network) -> String {
-    let ports = |ports: &[inspect::Port]| {
-        let each: Vec<_> = ports.iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    let tensors = |tensors: &[inspect::TensorInfo]| {
+        let each: Vec<_> = tensors.iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
         each.join(", ")
     };
-    let (inputs, outputs) = (ports(&n.inputs), ports(&n.outputs));
+    let (inputs, outputs) = (tensors(&n.inputs), tensors(&n.outputs));
     format!("{inputs} → {outputs}; {} nodes, {} parameters", n.nodes, thousands(n.parameters))
 }
 
 fn cost(c: &Cost) -> Vec<String> {
-    let (moved, held) = (size(c.bytes), size(c.activations));
+    let (moved, activations) = (size(c.bytes), size(c.activations));
     let mut lines =
-        vec![format!("run once: {} FLOPs, {moved} moved, {held} of intermediate results", giga(c.flops))];
+        vec![format!("one run: {} FLOPs, {moved} moved, {activations} of activations", giga(c.flops))];
     for o in c.ops.iter().filter(|o| o.flops > 0 || o.bytes > 0) {
         lines.push(format!("  {:22} {:5} × {:>10} {:>12}", o.op, o.nodes, giga(o.flops), size(o.bytes)));
     }
@@ -82,9 +82,9 @@ fn cost(c: &Cost) -> Vec<String> {
 fn bundle(b: &BundleContents) -> Vec<String> {
     let [height, width] = b.image;
     let mut lines = vec![
-        format!("{}: the bundle {}, {}", b.folder, b.name, b.title),
+        format!("{}: bundle {}, {}", b.folder, b.name, b.title),
         format!("image:      {width} × {height} px, domain {}", b.domain),
-        format!("licence:    {}", b.licence),
+        format!("license:    {}", b.licence),
         format!("provenance: {}", b.provenance),
         format!(
             "tunable:    {} weights, {} to {}",
@@ -92,13 +92,16 @@ fn bundle(b: &BundleContents) -> Vec<String> {
             end(b.tunable.first()),
             end(b.tunable.last())
         ),
-        format!("encoder:    {}", if b.encoder { "yes" } else { "none: latents are found by optimisation" }),
+        format!(
+            "encoder:    {}",
+            if b.encoder { "yes" } else { "none (latent codes are found by optimization)" }
+        ),
         format!("losses:     {}", b.losses.join(", ")),
         format!("directions: {}; {} principal components", b.directions.join(", "), b.components),
         String::new(),
     ];
     lines
-        .extend(b.sources.iter().map(|s| format!("made from   {} {} (sha256 {})", s.role, s.file, s.sha256)));
+        .extend(b.sources.iter().map(|s| format!("source      {} {} (sha256 {})", s.role, s.file, s.sha256)));
     lines.extend(b.files.iter().map(|f| format!("{:>10}  {} (sha256 {})", size(f.bytes), f.path, f.sha256)));
     for n in &b.networks {
         lines.push(String::new());
@@ -114,29 +117,30 @@ fn end(name: Option<&String>) -> &str {
 
 fn inversion(i: &InversionContents) -> Vec<String> {
     let (info, tune) = (&i.info, &i.info.settings.tune);
-    let [layers, width] = i.ws;
+    let [layers, w_dim] = i.ws;
     let [photo_width, photo_height] = info.photo_size;
-    let place = match info.alignment {
+    let face = match info.alignment {
         Some(a) => format!(", face at {:?}", a.quad.map(|corner| corner.map(|v| v.round()))),
-        None => ", aligned as it came".into(),
+        None => ", aligned by the user".into(),
     };
     let losses = info.history.first().zip(info.history.last());
-    let losses =
-        losses.map_or("none".into(), |(a, b)| format!("{:.4} at first, {:.4} at last", a.total, b.total));
+    let losses = losses.map_or("none".into(), |(a, b)| {
+        format!("{:.4} at the first step, {:.4} at the last", a.total, b.total)
+    });
     let mut lines = vec![
-        format!("{}: an inversion, {}, made by gani {}", i.file, size(i.bytes), info.made_by),
-        format!("photo:    {} ({photo_width} × {photo_height} px){place}", info.photo),
+        format!("{}: inversion, {}, written by gani {}", i.file, size(i.bytes), info.made_by),
+        format!("photo:    {} ({photo_width} × {photo_height} px){face}", info.photo),
         format!("bundle:   {} (generator sha256 {})", info.bundle, info.generator_sha256),
         format!("method:   {}, preset {}, seed {}", info.method, info.preset, info.seed),
         format!(
-            "settings: {} steps at {}, {} refining steps in W and {} in W+, {:?} localisation",
+            "settings: {} steps with learning rate {}, {} refinement steps in W and {} in W+, {:?} localization",
             tune.iterations,
             tune.learning_rate,
             info.settings.refine.steps_w,
             info.settings.refine.steps_w_plus,
             tune.localisation
         ),
-        format!("latent:   w+ [{layers}, {width}], {} trained parameters", thousands(info.parameters as u64)),
+        format!("latent:   w+ [{layers}, {w_dim}], {} tuned parameters", thousands(info.parameters as u64)),
         format!("losses:   {losses} ({})", info.terms.join(", ")),
         format!("result:   {}", info.metrics),
         format!("encoder:  {}", info.metrics_encoder),
@@ -146,7 +150,7 @@ fn inversion(i: &InversionContents) -> Vec<String> {
     lines
 }
 
-/// A line for each tensor, in columns.
+/// A line for each tensor, with aligned columns.
 fn tensors(tensors: &[Tensor]) -> Vec<String> {
     let width = tensors.iter().map(|t| t.name.chars().count()).max().unwrap_or(0).min(60);
     tensors.iter().map(|t| format!("{:width$}  {:4}  {:?}", t.name, t.dtype, t.shape)).collect()

@@ -1,28 +1,30 @@
-//! `gani invert PHOTO… -o DIR`: each face becomes an inversion file, a photo, a sheet and a loss curve.
+//! `gani invert PHOTO… -o DIR`: writes an inversion file, the result, a contact sheet and a loss curve for each face.
+
+mod outputs;
 
 use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome};
+use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
-use gani_core::cache::Cache;
-use gani_core::evaluate::peak_memory_mb;
+use gani_core::inversion::Cache;
+use gani_core::report::evaluation::peak_memory_mb;
 use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, Inverted, Origin, invert};
-use gani_core::method::Method;
+use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
+use gani_core::settings::Method;
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
-use gani_core::photo::{Alignment, FaceChoice, PasteOptions, Photo, image_from_crop, paste};
-use gani_core::preset::Settings;
-use gani_core::{Error, Result, figure};
-use image::DynamicImage;
-use ndarray::Array4;
+use gani_core::photo::Photo;
+use gani_core::settings::preset::Settings;
+use gani_core::{Error, Result};
+use outputs::Outputs;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// A finished face, as `--json` prints it.
+/// A finished face in the output of `--json`.
 #[derive(Serialize)]
 struct Done {
     photo: PathBuf,
@@ -41,7 +43,7 @@ struct Done {
     metrics_encoder: Metrics,
 }
 
-/// A photo that failed.
+/// A photo that failed, in the output of `--json`.
 #[derive(Serialize)]
 struct Failed {
     photo: PathBuf,
@@ -54,17 +56,7 @@ struct Report {
     failed: Vec<Failed>,
 }
 
-/// A face to invert.
-pub struct Face {
-    /// Its crop, `[1,3,S,S]`.
-    pub crop: Array4<f32>,
-    /// Where it lies in the photo, unless that is the crop.
-    pub alignment: Option<Alignment>,
-    /// The base name of its results.
-    pub name: String,
-}
-
-/// Inverts every photo; one that fails does not end the others.
+/// Inverts every photo. A failure does not stop the others.
 pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     let model = context.model(None)?;
     let method = args.method.unwrap_or(args.preset.method());
@@ -73,14 +65,14 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         preset: args.preset,
         settings: settings(&model, method, args)?,
         seed: context.common.seed,
-        preview_every: 0,
+        preview_interval: 0,
     };
     let mut photos = photos::expand(&args.photos)?;
     if let Some(shard) = args.shard {
-        photos = shard.of(photos);
+        photos = shard.select(photos);
     }
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
-    // A folder that cannot be written to is better known now than after minutes of work.
+    // Fails now rather than after minutes of work if the folder is not writable.
     tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
     let run = Run { context, args, model, options, names: Mutex::default() };
     let report = run.all(&photos)?;
@@ -90,7 +82,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     if report.failed.is_empty() { Ok(()) } else { Err(Failure::Some) }
 }
 
-/// The preset's settings, with what the command line changes.
+/// The preset's settings with the changes of the command line.
 fn settings(model: &Model, method: Method, args: &InvertArgs) -> Result<Settings> {
     let mut settings = model.settings(method, args.preset, args.domain.as_deref())?;
     if let Some(n) = args.iterations {
@@ -102,52 +94,46 @@ fn settings(model: &Model, method: Method, args: &InvertArgs) -> Result<Settings
             settings.project.steps = n as usize;
         }
     }
-    args.with.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
+    args.overrides.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
     Ok(settings)
 }
 
-/// The work on many photos, with one model in memory.
+/// The inversion of many photos with one loaded model.
 struct Run<'c> {
     context: &'c Context,
     args: &'c InvertArgs,
     model: Model,
     options: InvertOptions,
-    /// Base names of the results so far.
+    /// Base names of the results so far, to detect collisions.
     names: Mutex<HashSet<String>>,
 }
 
+/// The outcome of a photo: its finished faces, and the error that ended it.
+type PhotoOutcome = (Vec<Done>, Option<Error>);
+
 impl Run<'_> {
-    /// Inverts `photos`, `--jobs` at a time; the report is in their order.
+    /// Inverts `photos`, `--jobs` at a time. The report is in the order of the photos.
     fn all(&self, photos: &[PathBuf]) -> Result<Report> {
         let next = AtomicUsize::new(0);
-        let done: Vec<OnceLock<(Vec<Done>, Option<Error>)>> =
-            photos.iter().map(|_| OnceLock::new()).collect();
+        let outcomes: Vec<OnceLock<PhotoOutcome>> = photos.iter().map(|_| OnceLock::new()).collect();
         std::thread::scope(|scope| {
             for _ in 0..self.args.jobs.min(photos.len()) {
                 scope.spawn(|| {
-                    loop {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(path) = photos.get(i) else { break };
+                    while let i = next.fetch_add(1, Ordering::Relaxed)
+                        && let Some(path) = photos.get(i)
+                    {
                         if photos.len() > 1 {
-                            self.context.say(&format!(
-                                "file {} of {}: {}",
-                                i + 1,
-                                photos.len(),
-                                path.display()
-                            ));
+                            let (n, path) = (photos.len(), path.display());
+                            self.context.say(&format!("file {} of {n}: {path}", i + 1));
                         }
-                        let mut faces = Vec::new();
-                        let error = self.photo(path, &mut faces).err();
-                        if let Some(e) = error.as_ref().filter(|e| !matches!(e, Error::Cancelled)) {
-                            eprintln!("error: {e}");
-                        }
-                        let _ = done[i].set((faces, error)); // each is taken once
+                        let _ = outcomes[i].set(self.photo(path)); // each index occurs once
                     }
                 });
             }
         });
         let mut report = Report { files: Vec::new(), failed: Vec::new() };
-        for (path, (faces, error)) in photos.iter().zip(done.into_iter().filter_map(OnceLock::into_inner)) {
+        let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
+        for (path, (faces, error)) in photos.iter().zip(outcomes) {
             report.files.extend(faces);
             match error {
                 Some(Error::Cancelled) => return Err(Error::Cancelled),
@@ -158,173 +144,89 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// Inverts the chosen faces of one photo, one after the other.
-    fn photo(&self, path: &Path, done: &mut Vec<Done>) -> Result<()> {
+    /// Inverts the selected faces of one photo and prints the error, if any.
+    fn photo(&self, path: &Path) -> PhotoOutcome {
+        let mut done = Vec::new();
+        let result = Photo::open(path).and_then(|photo| {
+            for face in faces(self.context, &self.model, &photo, self.args.aligned, &self.args.face)? {
+                done.push(self.face(&photo, &face)?);
+            }
+            Ok(())
+        });
+        if let Err(error) = &result
+            && !matches!(error, Error::Cancelled)
+        {
+            eprintln!("error: {error}");
+        }
+        (done, result.err())
+    }
+
+    /// Inverts one face and writes its files, or resumes an earlier run.
+    fn face(&self, photo: &Photo, face: &Face) -> Result<Done> {
         let Run { context, args, model, options, names } = self;
-        let photo = Photo::load(path)?;
-        for face in faces(context, model, &photo, args.aligned, &args.face)? {
-            let files = Files::new(&args.output, &face.name);
-            let is_new = names.lock().is_ok_and(|mut names| names.insert(face.name.clone()));
-            if !is_new {
-                let text = format!(
-                    "{}: an earlier photo has the same name, its results would be overwritten; rename one",
-                    path.display()
-                );
-                return Err(Error::Input(text));
-            }
-            if args.resume && files.inversion.exists() {
-                let kept = Inversion::open(&files.inversion)?;
-                if kept.info.key != Cache::key(model, face.crop.view(), options)? {
-                    let text = format!(
-                        "{} is of another photo, model or settings; give another folder, or leave --resume and --force it",
-                        files.inversion.display()
-                    );
-                    return Err(Error::Input(text));
-                }
-                context.say(&format!("  {} is there already, kept", files.inversion.display()));
-                done.push(report(context, model, path, &files, &kept, 0.0, 0.0)?);
-                continue;
-            }
-            files.all().into_iter().try_for_each(|f| context.may_write(f))?;
-            let origin = Origin::of(&photo, face.alignment);
-            // Several bars would write over one another.
-            let mut bar = Bar::new(context.common.quiet || args.jobs > 1);
-            let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |p| bar.show(p));
-            bar.finish();
-            let inverted = inverted?;
-            write(model, &photo, &face, &inverted, &files)
-                .map_err(|e| rescued(&inverted.inversion, &files, e))?;
-            let Inverted { inversion, seconds, seconds_per_step, .. } = &inverted;
-            done.push(report(context, model, path, &files, inversion, *seconds, *seconds_per_step)?);
+        let files = Outputs::new(&args.output, &face.name);
+        let is_new = names.lock().is_ok_and(|mut names| names.insert(face.name.clone()));
+        if !is_new {
+            return Err(Error::Input(format!(
+                "{}: an earlier photo has the same name, so its results would be overwritten; rename one of them",
+                photo.path.display()
+            )));
         }
-        Ok(())
-    }
-}
-
-/// The faces of a photo that the command line asks for; the photo itself where it is `aligned`.
-pub fn faces(
-    context: &Context,
-    model: &Model,
-    photo: &Photo,
-    aligned: bool,
-    which: &FaceChoice,
-) -> Result<Vec<Face>> {
-    let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if aligned {
-        return Ok(vec![Face { crop: photo.as_crop(model.crop_shape())?, alignment: None, name: stem }]);
-    }
-    let size = model.crop_size();
-    let found = model.faces(photo, &context.cancel)?;
-    let chosen = which.pick(photo, &found)?;
-    if found.len() > 1 {
-        let which: Vec<String> = chosen.iter().map(|(n, _)| n.to_string()).collect();
-        context.say(&format!(
-            "  {} faces found, counted from the left; taking {}",
-            found.len(),
-            which.join(", ")
-        ));
-    }
-    let several = chosen.len() > 1;
-    let face = |(n, face): &(usize, &gani_core::photo::Face)| {
-        let name = if several { format!("{stem}-face{n}") } else { stem.clone() };
-        Ok(Face { crop: face.alignment.crop(photo, size)?, alignment: Some(face.alignment), name })
-    };
-    chosen.iter().map(face).collect()
-}
-
-/// The results of a face.
-struct Files {
-    inversion: PathBuf,
-    image: PathBuf,
-    sheet: PathBuf,
-    curve: PathBuf,
-}
-
-impl Files {
-    fn new(folder: &Path, name: &str) -> Files {
-        let file = |end: &str| folder.join(format!("{name}{end}"));
-        Files {
-            inversion: file(".safetensors"),
-            image: file(".png"),
-            sheet: file("-sheet.png"),
-            curve: file("-loss.png"),
+        if args.resume && files.inversion.exists() {
+            let earlier = self.earlier_result(&files.inversion, face)?;
+            context.say(&format!("  {} already exists, skipped", files.inversion.display()));
+            return self.report(&photo.path, &files, &earlier, [0.0, 0.0]);
         }
+        files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+        let origin = CropSource::new(photo, face.alignment);
+        // Several bars would overwrite each other.
+        let mut bar = Bar::new(context.common.quiet || args.jobs > 1);
+        let inverted = invert(model, face.crop.view(), origin, options, &context.cancel, |event| {
+            bar.on_progress(event);
+        });
+        bar.finish();
+        let inverted = inverted?;
+        files.write(model, photo, face, &inverted)?;
+        let InversionResult { inversion, seconds, seconds_per_step, .. } = &inverted;
+        self.report(&photo.path, &files, inversion, [*seconds, *seconds_per_step])
     }
 
-    fn all(&self) -> [&Path; 4] {
-        [&self.inversion, &self.image, &self.sheet, &self.curve]
-    }
-}
-
-/// Pictures first, the inversion last: where it is, everything is.
-fn write(model: &Model, photo: &Photo, face: &Face, inverted: &Inverted, files: &Files) -> Result<()> {
-    let result = match &face.alignment {
-        Some(alignment) => {
-            let mut photo = photo.clone();
-            paste(&mut photo, inverted.image.view(), alignment, &PasteOptions::default())?;
-            photo
+    /// Opens the inversion of an earlier run and checks that it belongs to the same photo, model and settings.
+    fn earlier_result(&self, path: &Path, face: &Face) -> Result<Inversion> {
+        let inversion = Inversion::open(path)?;
+        if inversion.info.key != Cache::key(&self.model, face.crop.view(), &self.options)? {
+            return Err(Error::Input(format!(
+                "{} was made with another photo, model or settings; choose another folder, or replace --resume by --force to \
+                 overwrite it",
+                path.display()
+            )));
         }
-        None => picture(&files.image, image_from_crop(inverted.image.view())),
-    };
-    result.save(&files.image)?;
-    let encoder = model.bundle.encoder()?.map_or("mean latent", |_| "encoder");
-    let cells = [
-        ("photo", face.crop.view()),
-        (encoder, inverted.encoder_image.view()),
-        ("inversion", inverted.image.view()),
-    ];
-    picture(&files.sheet, figure::sheet(&cells, cells.len(), 512)).save(&files.sheet)?;
-    let info = &inverted.inversion.info;
-    let columns: Vec<Vec<f64>> =
-        (0..info.terms.len()).map(|t| info.history.iter().map(|s| s.edit[t].into()).collect()).collect();
-    let lines: Vec<(&str, &[f64])> =
-        info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
-    let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);
-    picture(&files.curve, figure::loss_curve(&title, &lines)).save(&files.curve)?;
-    inverted.inversion.save(&files.inversion)
-}
-
-/// Minutes of work are not lost to a disk that is full: the inversion goes to the temporary folder instead.
-fn rescued(inversion: &Inversion, files: &Files, error: Error) -> Error {
-    let Some(name) = files.inversion.file_name() else { return error };
-    let kept = std::env::temp_dir().join(name);
-    match (!kept.exists()).then(|| inversion.save(&kept)) {
-        Some(Ok(())) => Error::Input(format!(
-            "{error}\n  the inversion is kept: {}; `gani edit` takes it there",
-            kept.display()
-        )),
-        _ => error,
+        Ok(inversion)
     }
-}
 
-fn picture(path: &Path, image: image::RgbImage) -> Photo {
-    Photo::from_pixels(path, DynamicImage::ImageRgb8(image))
-}
-
-fn report(
-    context: &Context,
-    model: &Model,
-    photo: &Path,
-    files: &Files,
-    inversion: &Inversion,
-    seconds: f64,
-    seconds_per_step: f64,
-) -> Result<Done> {
-    let info = &inversion.info;
-    Ok(Done {
-        photo: photo.into(),
-        inversion: files.inversion.clone(),
-        image: files.image.clone(),
-        model: model.bundle.name().into(),
-        method: info.method.clone(),
-        preset: info.preset.clone(),
-        iterations: info.history.len(),
-        parameters: info.parameters,
-        seconds,
-        seconds_per_step,
-        peak_memory_mb: peak_memory_mb(),
-        device: context.runtime()?.device().to_string(),
-        metrics: info.metrics,
-        metrics_encoder: info.metrics_encoder,
-    })
+    fn report(
+        &self,
+        photo: &Path,
+        files: &Outputs,
+        inversion: &Inversion,
+        [seconds, seconds_per_step]: [f64; 2],
+    ) -> Result<Done> {
+        let info = &inversion.info;
+        Ok(Done {
+            photo: photo.into(),
+            inversion: files.inversion.clone(),
+            image: files.image.clone(),
+            model: self.model.bundle.name().into(),
+            method: info.method.clone(),
+            preset: info.preset.clone(),
+            iterations: info.history.len(),
+            parameters: info.parameters,
+            seconds,
+            seconds_per_step,
+            peak_memory_mb: peak_memory_mb(),
+            device: self.context.runtime()?.device().to_string(),
+            metrics: info.metrics,
+            metrics_encoder: info.metrics_encoder,
+        })
+    }
 }

@@ -1,13 +1,14 @@
 //! `gani models list|fetch|verify`.
 
 use crate::args::{ModelsAction, ModelsArgs};
-use crate::context::{Context, Failure, Outcome};
-use gani_cli::fetch;
+use crate::context::{Context, Failure, Outcome, repair};
+use crate::hints::{self, Hint};
 use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
+use gani_fetch as fetch;
 use serde_json::json;
 
-/// Lists, fetches or verifies bundles.
+/// Lists, downloads or verifies bundles.
 pub fn run(context: &Context, args: &ModelsArgs) -> Outcome {
     match &args.action {
         ModelsAction::List => list(context),
@@ -24,7 +25,7 @@ fn list(context: &Context) -> Outcome {
             Ok(b) => {
                 let m = b.manifest();
                 lines.push(format!(
-                    "{name:12} {} px  {}\n{:12} {}\n{:12} licence: {}",
+                    "{name:12} {} px  {}\n{:12} {}\n{:12} license: {}",
                     b.size(),
                     m.title,
                     "",
@@ -41,34 +42,34 @@ fn list(context: &Context) -> Outcome {
         }
     }
     if lines.is_empty() {
-        lines.push("no model is installed; `gani models fetch ffhq-1024` gets one".into());
+        lines.push("no model is installed; run `gani models fetch ffhq-1024`".into());
     }
     context.print(&json!({ "models": rows }), &lines.join("\n"))
 }
 
 fn fetch(context: &Context, name: &str) -> Outcome {
     let no_folder =
-        || Error::Input("this system has no data folder for the user; set HOME or XDG_DATA_HOME".into());
+        || Error::Input("cannot determine the user's data folder; set HOME or XDG_DATA_HOME".into());
     let folder = bundle::user_folder().ok_or_else(no_folder)?;
     let target = folder.join(name);
     if target.join("bundle.toml").is_file() && !context.common.force && Bundle::open_folder(&target).is_ok() {
         return context.print(
             &json!({ "model": name, "folder": target, "fetched": false }),
-            &format!("{name} is already in {}", target.display()),
+            &format!("{name} is already installed in {}", target.display()),
         );
     }
-    context.say(&format!("fetching {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
+    context.say(&format!("downloading {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     let work = tempfile::Builder::new()
         .prefix(".fetch-")
         .tempdir_in(&folder)
         .map_err(Error::io("creating a folder in", &folder))?;
     fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
-    let made = bundle::make_ffhq_1024(work.path(), &folder)?;
-    let licence = made.manifest().licence.clone();
+    let installed = bundle::make_ffhq_1024(work.path(), &folder)?;
+    let licence = installed.manifest().licence.clone();
     context.print(
-        &json!({ "model": name, "folder": made.folder(), "fetched": true, "licence": licence }),
-        &format!("{name} is in {}\nlicence: {licence}", made.folder().display()),
+        &json!({ "model": name, "folder": installed.folder(), "fetched": true, "licence": licence }),
+        &format!("installed {name} in {}\nlicense: {licence}", installed.folder().display()),
     )
 }
 
@@ -79,7 +80,9 @@ fn verify(context: &Context, name: Option<&str>) -> Outcome {
     };
     let (mut rows, mut lines, mut failed) = (Vec::new(), Vec::new(), false);
     for (name, opened) in bundles {
-        let outcome = opened.and_then(|b| b.verify(|file| log::info!("{name}: {file}")));
+        let outcome = opened
+            .and_then(|b| b.verify(|file| log::info!("{name}: {file}")))
+            .hint(hints::model, &repair(&name));
         failed |= outcome.is_err();
         let text = outcome.map_or_else(|e| e.to_string(), |()| "ok".into());
         lines.push(format!("{name:12} {text}"));

@@ -1,4 +1,4 @@
-//! `gani plugin install|check|uninstall gimp|krita`: puts the plug-ins where the editors look for them.
+//! `gani plugin install|check|uninstall gimp|krita`: manages the plug-ins in the editors' plug-in folders.
 
 mod hosts;
 
@@ -13,37 +13,35 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Does one of the three in every folder of the host that this user has.
+/// Performs the action in every plug-in folder of the editor that this user has.
 pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
     let host = match args.host {
         PluginHost::Gimp => &hosts::GIMP,
         PluginHost::Krita => &hosts::KRITA,
     };
     let places = match &args.to {
-        Some(folder) => vec![Place {
-            what: format!("{} (as given)", host.title),
-            folder: folder.clone(),
-            sandboxed: false,
-        }],
+        Some(folder) => {
+            vec![Place { what: format!("{} (--to)", host.title), folder: folder.clone(), sandboxed: false }]
+        }
         None => host.places(),
     };
     if places.is_empty() {
         return Err(Failure::Error(Error::Input(format!(
-            "{} has no folder for this user yet (searched {}): start it once and then run this again, or name its folder for \
-             plug-ins with --to",
+            "{} has no plug-in folder for this user yet (searched {}); start it once and run this command again, or set its \
+             plug-in folder with --to",
             host.title,
             host.searched().join(", ")
         ))));
     }
     let (mut rows, mut lines, mut failed) = (Vec::new(), Vec::new(), false);
     for place in &places {
-        let done = match args.action {
+        let outcome = match args.action {
             PluginAction::Install => install(host, place),
             PluginAction::Check => check(host, place),
             PluginAction::Uninstall => uninstall(host, place),
         };
-        failed |= done.is_err();
-        let (good, text) = match done {
+        failed |= outcome.is_err();
+        let (good, text) = match outcome {
             Ok(text) => (true, text),
             Err(error) => (false, error.to_string()),
         };
@@ -51,14 +49,14 @@ pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
         rows.push(json!({ "host": host.title, "place": place.what, "folder": place.folder, "ok": good, "text": text }));
     }
     if matches!(args.action, PluginAction::Install) && !failed {
-        lines.push(host.afterwards.to_string());
+        lines.push(host.next_steps.to_string());
     }
     context.print(&json!({ "ok": !failed, "places": rows }), &lines.join("\n"))?;
     if failed { Err(Failure::Some) } else { Ok(()) }
 }
 
 fn install(host: &Host, place: &Place) -> Result<String> {
-    // Everything is looked up before anything is written.
+    // All sources are located before the first file is written.
     let sources: Vec<PathBuf> = host.parts.iter().map(Part::source).collect::<Result<_>>()?;
     let support = support(place)?;
     for (part, source) in host.parts.iter().zip(&sources) {
@@ -80,17 +78,14 @@ fn check(host: &Host, place: &Place) -> Result<String> {
         let source = part.source()?;
         if source.is_file() && read(&source)? != read(&target)? {
             return Err(Error::Input(format!(
-                "{} is of another version than this gani; {fix}",
+                "{} belongs to a different version of gani; {fix}",
                 target.display()
             )));
         }
     }
     for (name, source) in support(place)? {
         if !place.folder.join(host.own_folder).join(&name).exists() {
-            return Err(Error::Input(format!(
-                "{} cannot be reached from the plug-in; {fix}",
-                source.display()
-            )));
+            return Err(Error::Input(format!("the plug-in has no access to {}; {fix}", source.display())));
         }
     }
     Ok(format!("works in {}", place.folder.join(host.own_folder).display()))
@@ -100,8 +95,8 @@ fn uninstall(host: &Host, place: &Place) -> Result<String> {
     let mut removed = 0;
     for part in host.parts.iter().map(|p| p.target).chain([host.own_folder]) {
         let path = place.folder.join(part);
-        let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match gone {
+        let result = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match result {
             Ok(()) => removed += 1,
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io("removing", &path)(e)),
@@ -109,29 +104,29 @@ fn uninstall(host: &Host, place: &Place) -> Result<String> {
     }
     let folder = place.folder.join(host.own_folder);
     Ok(match removed {
-        0 => format!("was not installed in {}", folder.display()),
-        _ => format!("removed from {}; models and inversions stay", folder.display()),
+        0 => format!("not installed in {}", folder.display()),
+        _ => format!("removed from {}; models and inversions are kept", folder.display()),
     })
 }
 
-/// What the plug-in would not find by itself, with the name that it gets beside the plug-in: ONNX Runtime and models
-/// outside of the user's data folder, and all of it where the host is a Flatpak, which has a data folder of its own.
+/// Files that the plug-in would not find itself, with the names of their links in the plug-in's folder: ONNX Runtime and the
+/// models, if they are outside of the user's data folder or if the editor is sandboxed and has its own data folder.
 fn support(place: &Place) -> Result<Vec<(String, PathBuf)>> {
     let mut support = Vec::new();
     let options = RuntimeOptions { device: DeviceChoice::Cpu, ..RuntimeOptions::default() };
     let runtime = Runtime::load(&options)?;
     let user = bundle::user_folder();
     let data = user.as_deref().and_then(Path::parent);
-    let own = |path: &Path| !place.sandboxed && data.is_some_and(|data| path.starts_with(data));
+    let is_visible = |path: &Path| !place.sandboxed && data.is_some_and(|data| path.starts_with(data));
     let library = runtime.library();
-    if !own(library)
+    if !is_visible(library)
         && let Some(name) = library.file_name()
     {
         support.push((name.to_string_lossy().into_owned(), absolute(library)?));
     }
-    let best = Bundle::open(bundle::preferred())?;
-    if !own(best.folder())
-        && let Some(models) = best.folder().parent()
+    let preferred = Bundle::open(bundle::preferred())?;
+    if !is_visible(preferred.folder())
+        && let Some(models) = preferred.folder().parent()
     {
         support.push(("models".into(), absolute(models)?));
     }
@@ -146,7 +141,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::io("reading", path))
 }
 
-/// Copies a file or folder; a file that is being executed is replaced, not written into.
+/// Copies a file or folder. An existing file is replaced by a rename, because it may be in use.
 fn copy(source: &Path, target: &Path) -> Result<()> {
     if source.is_dir() {
         fs::create_dir_all(target).map_err(Error::io("writing", target))?;
@@ -162,15 +157,15 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     fs::rename(&part, target).map_err(Error::io("writing", target))
 }
 
-/// A link from `target` to `source`; a copy where links cannot be made.
+/// Creates a symbolic link to `source` at `target`, or copies `source` if links are not supported.
 fn link(source: &Path, target: &Path) -> Result<()> {
     if fs::symlink_metadata(target).is_ok() {
-        let gone = if target.is_dir() && !target.is_symlink() {
+        let result = if target.is_dir() && !target.is_symlink() {
             fs::remove_dir_all(target)
         } else {
             fs::remove_file(target)
         };
-        gone.map_err(Error::io("replacing", target))?;
+        result.map_err(Error::io("replacing", target))?;
     }
     #[cfg(unix)]
     if std::os::unix::fs::symlink(source, target).is_ok() {

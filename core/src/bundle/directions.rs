@@ -1,10 +1,12 @@
-//! Editing directions of a bundle: named attributes and principal components of W.
+//! Editing directions of a bundle: named attributes, and principal components of W.
 
+use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::{Builder, Graph};
 use ndarray::{Array0, Array1, Array2, arr0, aview1};
 use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
+use std::io::Cursor;
 use std::path::Path;
 
 /// A direction in W: a unit vector, and the standard deviation of w along it.
@@ -51,7 +53,7 @@ impl Directions {
                 npz.by_name("pca_components").map_err(|e| bad("pca_components", &e))?;
             let std: Array1<f32> = npz.by_name("pca_std").map_err(|e| bad("pca_std", &e))?;
             if std.len() != components.nrows() {
-                return Err(bad("pca_std", &"its length is not the number of components"));
+                return Err(bad("pca_std", &"its length differs from the number of components"));
             }
             let component = |(k, (unit, &sigma)): (usize, (ndarray::ArrayView1<'_, f32>, &f32))| Direction {
                 name: format!("pca.{k}"),
@@ -75,15 +77,14 @@ impl Directions {
         })
     }
 
-    /// Writes the `.npz` that [`Directions::read`] reads.
+    /// Writes an `.npz` for [`Directions::read`], completely or not at all.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
         let failed =
             |e: &dyn std::fmt::Display| Error::io("writing", path)(std::io::Error::other(e.to_string()));
-        let file = File::create(path).map_err(Error::io("writing", path))?;
-        let mut npz = NpzWriter::new(file);
+        let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
         for d in &self.named {
             npz.add_array(format!("dir_{}", d.name), &aview1(&d.unit)).map_err(|e| failed(&e))?;
             npz.add_array(format!("std_{}", d.name), &arr0(d.sigma)).map_err(|e| failed(&e))?;
@@ -96,10 +97,11 @@ impl Directions {
             npz.add_array("pca_components", &units).map_err(|e| failed(&e))?;
             npz.add_array("pca_std", &sigmas).map_err(|e| failed(&e))?;
         }
-        npz.finish().map(drop).map_err(|e| failed(&e))
+        let bytes = npz.finish().map_err(|e| failed(&e))?.into_inner();
+        write_whole(path, |w| w.write_all(&bytes))
     }
 
-    /// A substitute for a mapping network: `z` `[1, k]` → `w` = w̄ + Σ z_k σ_k c_k, which has the distribution of w if that is
+    /// A substitute for a mapping network: `z` `[1, k]` → `w` = w̄ + Σ z_k σ_k c_k. It reproduces the distribution of w if that is
     /// normal. `None` without principal components.
     pub(super) fn sampler(&self, w_avg: &Array1<f32>) -> Result<Option<Graph>> {
         if self.pca.is_empty() {

@@ -1,64 +1,64 @@
-//! Makes the bundle `ffhq-1024` from MobileStyleGAN as published: PyPI `random-face`, unpacked.
+//! Converts the published MobileStyleGAN (PyPI package `random-face`, unpacked) to the bundle `ffhq-1024`.
 
-use super::make::replace;
+use super::make::{WeightPrecision, replace, write_manifest, write_npy};
 use super::manifest::{Generator, Manifest, Mapping};
-use super::{Bundle, Store, describe, search};
+use super::{Bundle, search};
 use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::networks::mobilestylegan;
 use gani_onnx::{Builder, Graph, openvino};
 use ndarray::Array1;
-use ndarray_npy::{NpzReader, write_npy};
+use ndarray_npy::NpzReader;
 use std::fs;
 use std::path::Path;
 
 const NAME: &str = "ffhq-1024";
 
-/// Makes `models/ffhq-1024` from the folder `published`, which holds `MappingNetwork` and `SynthesisNetwork`, each as `.xml`
-/// and `.bin`. Networks that bundles of faces share are copied to `models/common` from the installed bundles.
+/// Creates `models/ffhq-1024` from the folder `published`, which contains `MappingNetwork` and `SynthesisNetwork`, each as `.xml`
+/// and `.bin`. Networks that bundles of faces share are copied from installed bundles to `models/common`.
 ///
-/// The bundle is made in a temporary folder and renamed: it is there whole, or not at all. One that was there is replaced.
+/// The bundle is written completely or not at all, and replaces an existing one.
 ///
 /// # Errors
-/// [`Error::Model`] where the published files are not what they should be; [`Error::Input`] where no installed bundle has
-/// the shared networks; [`Error::Io`] where something cannot be written.
+/// [`Error::Model`] if the published files have unexpected content; [`Error::Input`] if no installed bundle has the shared networks;
+/// [`Error::Io`] if a file cannot be written.
 pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     let common = models.join("common");
     fs::create_dir_all(&common).map_err(Error::io("creating", &common))?;
-    let manifest = Manifest::of_faces(NAME);
+    let manifest = Manifest::for_faces(NAME);
     for file in manifest.named_files().iter().filter_map(|f| f.strip_prefix("../common/")) {
         copy_shared(file, &common)?;
     }
     let work = tempfile::Builder::new().prefix(".ffhq-1024-").tempdir_in(models);
     let work = work.map_err(Error::io("creating a folder in", models))?;
     let mapping = renamed(&openvino::read(&published.join("MappingNetwork.xml"))?)?;
-    Store::Full.write(&mapping, &work.path().join("mapping.onnx"))?;
+    WeightPrecision::Full.write(&mapping, &work.path().join("mapping.onnx"))?;
     let synthesis = openvino::read(&published.join("SynthesisNetwork.xml"))?;
-    let made = mobilestylegan::build(&synthesis)?;
-    Store::Full.write(&made.generator, &work.path().join("generator.onnx"))?;
-    mean_of_w(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
+    let built = mobilestylegan::build(&synthesis)?;
+    WeightPrecision::Full.write(&built.generator, &work.path().join("generator.onnx"))?;
+    extract_w_avg(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
     let manifest = Manifest {
         title: "Faces, 1024 px: MobileStyleGAN".into(),
-        resolution: made.resolution,
-        licence: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
+        resolution: built.size,
+        license: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
         provenance: "PyPI random-face 2021.7.21.1, converted by gani".into(),
-        generator: Generator { file: "generator.onnx".into(), tunable: made.tunable },
+        generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..manifest
     };
-    describe(work.path(), manifest)?;
+    write_manifest(work.path(), manifest)?;
     let target = models.join(NAME);
     replace(work.path(), &target)?;
     Bundle::open_folder(&target)
 }
 
-/// Copies a shared network into the folder `common`, from the first installed bundles that have it.
+/// Copies the shared network `file` into the folder `common` from the first models folder that has it.
 fn copy_shared(file: &str, common: &Path) -> Result<()> {
     let target = common.join(file);
-    let found = search::shared(file).into_iter().find(|s| !same(s, &target));
+    let found = search::shared_networks(file).into_iter().find(|s| !same(s, &target));
     let source = found.or(target.is_file().then(|| target.clone())).ok_or_else(|| {
         Error::Input(format!(
-            "`{NAME}` shares {file} with the models that come with gani, which are not here; install gani again, \
+            "`{NAME}` needs {file} of the models that come with gani, which is not installed; install gani again, \
              with its models folder"
         ))
     })?;
@@ -73,10 +73,10 @@ fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The same network with its input and output called as bundles call them: `z` and `w`.
+/// Renames input and output to `z` and `w`.
 fn renamed(mapping: &Graph) -> Result<Graph> {
     let [input] = mapping.inputs() else {
-        return Err(Error::Model("MappingNetwork: one input was expected".into()));
+        return Err(Error::Model("MappingNetwork: expected one input".into()));
     };
     let info = mapping.info(*input);
     let b = Builder::new();
@@ -86,11 +86,11 @@ fn renamed(mapping: &Graph) -> Result<Graph> {
     Ok(b.finish()?)
 }
 
-/// The mean of w, measured on this generator's samples, stands beside the directions.
-fn mean_of_w(directions: &Path, to: &Path) -> Result<()> {
+/// Copies the mean of w, which was measured on samples of this generator, from the file of directions.
+fn extract_w_avg(directions: &Path, to: &Path) -> Result<()> {
     let bad = |e: &dyn std::fmt::Display| Error::Model(format!("{}: `w_mean`: {e}", directions.display()));
     let file = fs::File::open(directions).map_err(Error::io("reading", directions))?;
     let mean: Array1<f32> =
         NpzReader::new(file).map_err(|e| bad(&e))?.by_name("w_mean").map_err(|e| bad(&e))?;
-    write_npy(to, &mean).map_err(|e| Error::Model(format!("{}: cannot be written: {e}", to.display())))
+    write_npy(to, &mean)
 }

@@ -1,39 +1,42 @@
-//! Writing bundles: networks, hashes, the description.
+//! Writes the files of a bundle: networks, arrays, the manifest.
 
-use super::manifest::{FileEntry, Manifest};
-use super::{Bundle, DESCRIPTION, sha256};
+use super::manifest::{FileEntry, MANIFEST_FILE, Manifest};
+use super::{Bundle, sha256};
 use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use gani_onnx::write::{WriteOptions, to_file};
+use ndarray::Array1;
+use ndarray_npy::WriteNpyExt;
 use std::fs;
 use std::path::Path;
 
-/// How a network's weights are stored.
+/// Precision of a stored network's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// As they are.
+pub enum WeightPrecision {
+    /// The graph's own.
     Full,
-    /// As f16: half the size, where parity allows.
+    /// f16: half the size, for networks whose results stay within tolerance.
     Half,
 }
 
-impl Store {
-    /// Writes `graph` to `path`, whole or not at all.
+impl WeightPrecision {
+    /// Writes `graph` to `path`, completely or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written.
+    /// [`Error::Io`] if the file cannot be written.
     pub fn write(self, graph: &Graph, path: &Path) -> Result<()> {
-        Ok(to_file(graph, path, &WriteOptions { half: self == Store::Half, ..WriteOptions::default() })?)
+        let half = self == WeightPrecision::Half;
+        Ok(to_file(graph, path, &WriteOptions { half, ..WriteOptions::default() })?)
     }
 }
 
-/// Fills `manifest.files` with the size and hash of every file that it names, and writes it to `folder`'s
-/// `bundle.toml`: the last file of a bundle, which makes it one. Returns the bundle as opened.
+/// Writes `manifest` to `bundle.toml` in `folder`, with the size and hash of every file that it names. All other files of the
+/// bundle must exist already. Returns the opened bundle.
 ///
 /// # Errors
-/// [`Error::Io`] where a file is missing or the description cannot be written.
-pub fn describe(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
+/// [`Error::Io`] if a file is missing or the manifest cannot be written.
+pub fn write_manifest(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
     let entry = |name: &str| {
         let path = folder.join(name);
         let bytes = std::fs::metadata(&path).map_err(Error::io("reading", &path))?.len();
@@ -41,13 +44,18 @@ pub fn describe(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
     };
     manifest.files = manifest.named_files().into_iter().map(entry).collect::<Result<_>>()?;
     let text = toml::to_string(&manifest).map_err(|e| {
-        Error::Model(format!("the description of `{}` cannot be written: {e}", manifest.name))
+        Error::Model(format!("the manifest of `{}` cannot be written as TOML: {e}", manifest.name))
     })?;
-    write_whole(&folder.join(DESCRIPTION), |w| w.write_all(text.as_bytes()))?;
+    write_whole(&folder.join(MANIFEST_FILE), |w| w.write_all(text.as_bytes()))?;
     Bundle::open_folder(folder)
 }
 
-/// Puts the folder `new` in the place of `target`.
+/// Writes a vector as `.npy`.
+pub(super) fn write_npy(path: &Path, values: &Array1<f32>) -> Result<()> {
+    write_whole(path, |w| values.write_npy(w).map_err(std::io::Error::other))
+}
+
+/// Moves the folder `new` to `target`. An existing `target` is removed; if the move fails, it is restored.
 pub(super) fn replace(new: &Path, target: &Path) -> Result<()> {
     let old = new.with_extension("old");
     if target.exists() {

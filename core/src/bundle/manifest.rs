@@ -1,33 +1,37 @@
-//! `bundle.toml`: what a model bundle says of itself.
+//! `bundle.toml`, the manifest of a model bundle.
 
 use crate::loss::similarity::Distance;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
 
-/// The version of the format that this program reads and writes.
+/// Name of the manifest's file.
+pub(super) const MANIFEST_FILE: &str = "bundle.toml";
+
+/// Version of the format that this program reads and writes.
 pub const VERSION: u32 = 1;
 
-/// A whole `bundle.toml`.
+/// The content of a `bundle.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of the format.
     pub version: u32,
-    /// Name, as in `--model NAME`.
+    /// Name by which the bundle is opened.
     pub name: String,
-    /// One line for people.
+    /// Title for display, one line.
     pub title: String,
     /// Row of Table 1, see [`crate::settings::domain`].
     pub domain: String,
     /// Resolution of the generator's image: its width in pixels.
     #[serde(alias = "size")]
     pub resolution: usize,
-    /// Height of the generator's image where that is not its width (cars: 384 of 512).
+    /// Height of the generator's image if it differs from the width (cars: 384 of 512).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
-    /// Licence of the weights, and what it allows.
-    pub licence: String,
+    /// License of the weights, and the use that it permits.
+    #[serde(rename = "licence", alias = "license")]
+    pub license: String,
     /// Where the weights come from.
     pub provenance: String,
     /// ws → image.
@@ -39,14 +43,14 @@ pub struct Manifest {
     /// Loss networks.
     #[serde(default, rename = "loss")]
     pub losses: Vec<Loss>,
-    /// `.npz` of editing directions: `dir_NAME`, `std_NAME`, `pca_components`, `pca_std`.
+    /// Editing directions, an `.npz` with `dir_NAME`, `std_NAME`, `pca_components`, `pca_std`.
     pub directions: Option<String>,
-    /// Networks that find faces.
+    /// Face networks.
     pub face: Option<Face>,
-    /// The files that an imported bundle was made from.
+    /// The files that an imported bundle was converted from.
     #[serde(default, rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
-    /// Size and hash of every file above.
+    /// Size and hash of every file named above.
     pub files: Vec<FileEntry>,
 }
 
@@ -56,7 +60,7 @@ pub struct Manifest {
 pub struct Generator {
     /// `.onnx`: `ws` `[1, n, 512]` → image `[1, 3, R, R]`.
     pub file: String,
-    /// Initialisers that tuning changes, in forward order.
+    /// Initializers that tuning changes, in forward order.
     pub tunable: Vec<String>,
 }
 
@@ -64,20 +68,20 @@ pub struct Generator {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// `.onnx`: `z` `[1, 512]` → w `[1, 512]`. Without it w is sampled from the principal components of the directions.
+    /// `.onnx`: `z` `[1, 512]` → w `[1, 512]`. Without it, w is sampled from the principal components of the directions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// `.npy`: the mean of w, `[512]`.
     pub w_avg: String,
 }
 
-/// A network, or one output of one.
+/// A network or one of its outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// `.onnx`.
     pub file: String,
-    /// Output to take; the first where absent.
+    /// Name of the output to use; `None` for the first.
     pub output: Option<String>,
 }
 
@@ -89,37 +93,37 @@ pub struct Loss {
     pub kind: String,
     /// `.onnx`.
     pub file: String,
-    /// Output to take; all where absent.
+    /// Name of the output to use; `None` for all.
     pub output: Option<String>,
     /// `squared`: Σ over channels of the mean over positions of (a − b)²; `cosine`: Σ over outputs of 1 − cos.
     pub distance: Distance,
-    /// Resolution that the network requires; networks without one accept any.
+    /// Resolution that the network requires; `None` if it accepts any.
     #[serde(alias = "size")]
     pub resolution: Option<usize>,
-    /// λ of this term, for terms that Table 1 does not have.
+    /// λ of this term, for terms that are not in Table 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f32>,
 }
 
-/// Networks that find faces, and one that recognises them for evaluation.
+/// Networks that detect faces, and one that recognizes them for evaluation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Face {
-    /// BlazeFace.
+    /// Face detector: BlazeFace.
     pub detector: String,
-    /// FaceMesh.
+    /// Landmark network: FaceMesh.
     pub landmarks: String,
-    /// Identity features for evaluation only; never optimised.
+    /// Identity features for evaluation. No loss uses them.
     pub evaluation: String,
 }
 
-/// A file that was imported.
+/// An imported file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// What was taken from it: `generator`, `lpips`, `direction smile`.
+    /// What was read from it: `generator`, `lpips`, `direction smile`.
     pub role: String,
-    /// Its name, without folders.
+    /// File name without folders.
     pub file: String,
     /// sha256 in hexadecimal.
     pub sha256: String,
@@ -129,30 +133,30 @@ pub struct Source {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Relative to the bundle's folder; `../SIBLING/…` for a file of a sibling folder.
+    /// Path relative to the bundle's folder; `../SIBLING/…` for a file of a sibling folder.
     pub path: String,
-    /// Size.
+    /// Size in bytes.
     pub bytes: u64,
     /// sha256 in hexadecimal.
     pub sha256: String,
 }
 
 impl Manifest {
-    /// Reads the text of a `bundle.toml`; `path` is for messages.
+    /// Parses the text of a `bundle.toml`. `path` appears in messages.
     ///
     /// # Errors
-    /// [`Error::Model`] for text that is no manifest; [`Error::Unsupported`] for a version from the future.
+    /// [`Error::Model`] for text that is not a manifest; [`Error::Unsupported`] for another version of the format.
     pub fn parse(text: &str, path: &Path) -> Result<Manifest> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
         }
         let bad =
-            |e: toml::de::Error| Error::Model(format!("{}: not a bundle description: {e}", path.display()));
+            |e: toml::de::Error| Error::Model(format!("{}: not a bundle manifest: {e}", path.display()));
         let Versioned { version } = toml::from_str(text).map_err(bad)?;
         if version != VERSION {
             return Err(Error::Unsupported(format!(
-                "{}: version {version} of the bundle format, this program reads version {VERSION}; \
+                "{}: version {version} of the bundle format, but this program reads version {VERSION}; \
                  install a newer gani, or fetch the bundle again",
                 path.display()
             )));
@@ -164,16 +168,16 @@ impl Manifest {
         }
         if let Some(name) = named.iter().find(|name| !manifest.files.iter().any(|f| f.path == **name)) {
             return Err(Error::Model(format!(
-                "{}: `{name}` is used, but [[files]] does not hold its size and hash; fetch the bundle again",
+                "{}: `{name}` is used, but its size and hash are missing from [[files]]; fetch the bundle again",
                 path.display()
             )));
         }
         Ok(manifest)
     }
 
-    /// A description with what all bundles of FFHQ-aligned faces in this W space share: encoder, losses, directions and
-    /// face networks of `../common`. Generator, mapping, size, title and provenance are still to be filled in.
-    pub fn of_faces(name: &str) -> Manifest {
+    /// A template for bundles of FFHQ-aligned faces that share a W space: encoder, losses, directions and face networks are those of
+    /// `../common`. The caller fills in generator, mapping, resolution, title and provenance.
+    pub fn for_faces(name: &str) -> Manifest {
         let common = |file: &str| format!("../common/{file}");
         let loss = |kind: &str, file: &str, distance| Loss {
             kind: kind.into(),
@@ -190,7 +194,7 @@ impl Manifest {
             domain: "celeba-hq".into(),
             resolution: 0,
             height: None,
-            licence: "non-commercial: derived from NVIDIA's StyleGAN2-FFHQ".into(),
+            license: "non-commercial: derived from NVIDIA's StyleGAN2-FFHQ".into(),
             provenance: String::new(),
             generator: Generator { file: String::new(), tunable: vec![] },
             mapping: Mapping { file: None, w_avg: String::new() },
@@ -216,7 +220,7 @@ impl Manifest {
         }
     }
 
-    /// Every file that the manifest names outside `[[files]]`.
+    /// All files that the manifest names outside `[[files]]`, sorted.
     pub fn named_files(&self) -> Vec<&str> {
         let mut names = vec![&*self.generator.file, &*self.mapping.w_avg];
         names.extend(self.mapping.file.as_deref());
@@ -230,19 +234,19 @@ impl Manifest {
     }
 }
 
-/// A path of the manifest, refused where it would leave the folder that holds the bundles.
+/// A path in the manifest. Fails if it is outside the folder that contains the bundles.
 pub fn relative(name: &str) -> Result<PathBuf, String> {
     let path = Path::new(name);
     let inside = match path.strip_prefix("..") {
-        // A sibling's file: its folder and its name.
+        // A file of a sibling folder has at least two components: folder and name.
         Ok(rest) if rest.components().count() >= 2 => rest,
-        Ok(_) => return Err(format!("`{name}` is no file of a bundle")),
+        Ok(_) => return Err(format!("`{name}` is not a file of a bundle")),
         Err(_) => path,
     };
     let plain = |c| matches!(c, Component::Normal(_));
     if inside.as_os_str().is_empty() || !inside.components().all(plain) {
         return Err(format!(
-            "`{name}` leads out of the models folder; only its own and sibling folders are read"
+            "`{name}` is outside the models folder; a bundle uses files of its own and sibling folders only"
         ));
     }
     Ok(path.to_path_buf())

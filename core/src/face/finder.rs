@@ -1,85 +1,85 @@
-//! Finding the faces of a photo, and choosing among them.
+//! Finding the faces of a photo, and selecting among them.
 
-use super::align::Alignment;
-use super::detector::{self, Detection};
-use super::landmarks::{self, Landmarks};
-use crate::photo::Photo;
 use std::str::FromStr;
 
+use super::align::Alignment;
+use super::detector::{Detection, Detector};
+use super::landmarks::{FaceMesh, Landmarks};
+use crate::photo::Photo;
 use crate::runtime::{Cancel, Runtime};
 use crate::{Error, Result};
 
-/// A face of a photo: where it is, its landmarks, and the square that the generator's faces are aligned to.
+/// A face in a photo.
 #[derive(Debug, Clone)]
 pub struct Face {
     /// Box, key points and score.
     pub detection: Detection,
-    /// The 468 points of the face mesh.
+    /// The 468 points of FaceMesh.
     pub landmarks: Landmarks,
-    /// FFHQ's alignment of this face.
+    /// FFHQ alignment.
     pub alignment: Alignment,
 }
 
-/// Finds faces, with BlazeFace and FaceMesh.
+/// Finds faces with BlazeFace and FaceMesh.
 #[derive(Debug)]
 pub struct FaceFinder {
-    detector: detector::Detector,
-    mesh: landmarks::Mesh,
+    detector: Detector,
+    mesh: FaceMesh,
 }
 
 impl FaceFinder {
-    /// Loads the two networks from their ONNX bytes.
+    /// Loads the two networks from ONNX bytes.
     ///
     /// # Errors
-    /// [`Error::Model`] where either is not the network it should be.
+    /// [`Error::Model`] if a network has unexpected inputs or outputs; [`Error::Runtime`] if it cannot be loaded.
     pub fn new(runtime: &Runtime, blazeface: &[u8], facemesh: &[u8]) -> Result<FaceFinder> {
         Ok(FaceFinder {
-            detector: detector::Detector::new(runtime, blazeface)?,
-            mesh: landmarks::Mesh::new(runtime, facemesh)?,
+            detector: Detector::new(runtime, blazeface)?,
+            mesh: FaceMesh::new(runtime, facemesh)?,
         })
     }
 
-    /// All faces of the photo, from left to right; none is not an error here.
+    /// All faces of the photo, from left to right. A photo without faces is not an error.
     ///
-    /// A detection counts as a face when FaceMesh sees one there too.
+    /// A detection is a face only if FaceMesh confirms it.
     pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
         let mut faces: Vec<Face> = Vec::new();
         for detection in self.detector.detect(photo, cancel)? {
             let Some(landmarks) = self.mesh.landmarks(photo, &detection, cancel)? else { continue };
             let alignment = Alignment::from_landmarks(&landmarks);
-            // Two detections may have been drawn to the same face: the better one came first.
-            if faces.iter().all(|known| !known.alignment.is_same_face(&alignment)) {
+            // The landmarks of two detections may converge to the same face. The one with the higher score comes first.
+            if faces.iter().all(|known| !known.alignment.is_duplicate_of(&alignment)) {
                 faces.push(Face { detection, landmarks, alignment });
             }
         }
-        faces.sort_by(|a, b| a.detection.center()[0].total_cmp(&b.detection.center()[0]));
+        faces.sort_by(|a, b| a.detection.box_center()[0].total_cmp(&b.detection.box_center()[0]));
         Ok(faces)
     }
 }
 
-/// Which faces of a photo to work on.
+/// Which faces of a photo to invert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FaceChoice {
-    /// The one that takes the most room.
+    /// The largest face.
     #[default]
     Largest,
-    /// The Nth from the left, from 1.
+    /// The Nth face from the left, starting at 1.
     Nth(usize),
-    /// Every one, from left to right.
+    /// All faces, from left to right.
     All,
 }
 
 impl FromStr for FaceChoice {
     type Err = Error;
 
-    /// Reads `largest`, `all` or a number from 1; anything else is [`Error::Input`].
+    /// Parses `largest`, `all` or a number from 1; anything else is [`Error::Input`].
     fn from_str(text: &str) -> Result<FaceChoice> {
         match (text, text.parse::<usize>()) {
             ("largest", _) => Ok(FaceChoice::Largest),
             ("all", _) => Ok(FaceChoice::All),
             (_, Ok(n)) if n > 0 => Ok(FaceChoice::Nth(n)),
             _ => Err(Error::Input(format!(
-                "no face is called \"{text}\": use largest, all, or a number (1 is the leftmost face)"
+                "\"{text}\" does not select a face; use largest, all, or a number (1 is the leftmost face)"
             ))),
         }
     }
@@ -96,32 +96,32 @@ impl std::fmt::Display for FaceChoice {
 }
 
 impl FaceChoice {
-    /// The chosen ones of `faces` (all of `photo`'s, left to right), each with its number from 1.
+    /// The selected faces, each with its number from 1. `faces` are all faces of `photo`, from left to right.
     ///
     /// # Errors
-    /// [`Error::Input`] where the photo shows no face, or fewer than the number asked for.
-    pub fn pick<'f>(&self, photo: &Photo, faces: &'f [Face]) -> Result<Vec<(usize, &'f Face)>> {
+    /// [`Error::Input`] if there are no faces, or fewer than the selected number.
+    pub fn select<'f>(&self, photo: &Photo, faces: &'f [Face]) -> Result<Vec<(usize, &'f Face)>> {
         let numbered = faces.iter().enumerate().map(|(i, face)| (i + 1, face));
-        let chosen: Vec<_> = match *self {
+        let selected: Vec<_> = match *self {
             FaceChoice::All => numbered.collect(),
             FaceChoice::Nth(n) => numbered.filter(|(number, _)| *number == n).collect(),
             FaceChoice::Largest => numbered
-                .max_by(|(_, a), (_, b)| a.alignment.size().total_cmp(&b.alignment.size()))
+                .max_by(|(_, a), (_, b)| a.alignment.side_length().total_cmp(&b.alignment.side_length()))
                 .into_iter()
                 .collect(),
         };
         let path = photo.path.display();
-        match (chosen.is_empty(), faces.len(), self) {
-            (false, ..) => Ok(chosen),
+        match (selected.is_empty(), faces.len(), self) {
+            (false, ..) => Ok(selected),
             (true, 0, _) => Err(Error::Input(format!(
-                "no face was found in {path}. Faces seen from the side, covered, upside down or smaller than about 40 \
-                 pixels are missed: turn or crop the photo"
+                "no face was found in {path}. Faces in profile, covered, upside down or smaller than about 40 pixels are not \
+                 detected; rotate or crop the photo"
             ))),
             (true, 1, choice) => Err(Error::Input(format!(
-                "face {choice} was asked for, but {path} shows only one face: choose 1 or largest"
+                "face {choice} was requested, but {path} shows only one face; choose 1 or largest"
             ))),
             (true, n, choice) => Err(Error::Input(format!(
-                "face {choice} was asked for, but {path} shows {n} faces: choose 1 (leftmost) to {n}, largest or all"
+                "face {choice} was requested, but {path} shows {n} faces; choose 1 (leftmost) to {n}, largest or all"
             ))),
         }
     }

@@ -1,25 +1,24 @@
-//! Putting an edited crop back into its photo: inverse warp, feathered edge, same depth; nothing else changes.
+//! Pasting an edited crop back into its photo: inverse warp, color correction at the border, feathered blending.
 
 use ndarray::{ArrayView2, ArrayView4};
 
 use super::align::Alignment;
-use crate::photo::Photo;
 use crate::photo::pixels::ImageMut;
-use crate::photo::warp::{Affine, Border, Raster, Sampler};
+use crate::photo::{Affine, Border, FloatImage, Photo, Sampler};
 use crate::{Error, Result};
 
-/// The edge's colour difference is kept in so many cells along each side of the crop.
-const CELLS: usize = 32;
+/// Width and height of the color correction, in cells.
+const CORRECTION_CELLS: usize = 32;
 
-/// How an edited crop meets the photo.
+/// How an edited crop is blended into the photo.
 #[derive(Debug, Clone)]
 pub struct PasteOptions<'m> {
-    /// The part of the crop's side over which it fades in from each edge, 0 to 0.5.
+    /// Width of the blended border as a fraction of the crop's side, 0 to 0.5.
     pub feather: f64,
-    /// Whether slow differences of colour and brightness along the edge are taken out of the crop near the edge.
+    /// Whether low-frequency differences of color and brightness at the border are removed from the crop near the border.
     pub match_border: bool,
-    /// How much of the crop to take at each pixel of the photo, `[height, width]`, 0 to 255; everything if absent.
-    /// Pixels where it is 0 stay as they are, bit for bit. [`crate::photo::pixels::selection`] makes one of a host's slice.
+    /// Opacity of the crop at each pixel of the photo, `[height, width]`, 0 to 255. Pixels with 0 stay bit-exact. Without a
+    /// mask, the crop is opaque. [`crate::photo::pixels::selection`] makes a mask from a host's slice.
     pub mask: Option<ArrayView2<'m, u8>>,
 }
 
@@ -29,40 +28,40 @@ impl Default for PasteOptions<'_> {
     }
 }
 
-/// A rectangle of a photo's pixels.
+/// A rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// Its first column.
+    /// First column.
     pub x: u32,
-    /// Its first row.
+    /// First row.
     pub y: u32,
-    /// Columns.
+    /// Number of columns.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
 }
 
-/// Puts `crop` (`[1,3,R,R]` in `[-1,1]`) where `alignment` says.
+/// Pastes `crop` (`[1,3,R,R]` in `[-1,1]`) into the square `alignment` of the photo.
 ///
-/// Pixels outside the square, alpha, depth and greyness (a colour crop turns to its luma) stay as they are, bit for bit.
-/// Returns the rectangle outside which nothing changed.
+/// Alpha and pixels outside the square stay bit-exact. Bit depth and color type do not change; in a gray photo, the crop's luma
+/// is pasted. Returns a rectangle that contains all changed pixels.
 ///
 /// # Errors
-/// [`Error::Input`] where the crop is not `[1,3,R,R]`, an option is out of range, or the square is not on this photo.
+/// [`Error::Input`] if the crop is not `[1,3,R,R]`, an option is out of range, or the square is not on this photo.
 pub fn paste(
     photo: &mut Photo,
     crop: ArrayView4<'_, f32>,
     alignment: &Alignment,
     options: &PasteOptions<'_>,
 ) -> Result<Region> {
-    let patch = Patch::new(photo, crop, alignment, options)?;
-    Ok(patch.blend(&mut ImageMut::from_photo(photo)?))
+    let crop = WarpedCrop::new(photo, crop, alignment, options)?;
+    Ok(crop.blend_into(&mut ImageMut::from_photo(photo)?))
 }
 
-/// As [`paste`], into a host's pixels where they lie.
+/// [`paste`] into pixels of a host.
 ///
 /// # Errors
-/// As [`paste`]; and [`Error::Limits`] for images that a [`Photo`] cannot hold.
+/// Those of [`paste`]; [`Error::Limits`] for images larger than a [`Photo`] may be.
 pub fn paste_into(
     image: &mut ImageMut<'_>,
     crop: ArrayView4<'_, f32>,
@@ -70,11 +69,89 @@ pub fn paste_into(
     options: &PasteOptions<'_>,
 ) -> Result<Region> {
     let photo = image.as_image().to_photo("the picture")?;
-    Ok(Patch::new(&photo, crop, alignment, options)?.blend(image))
+    Ok(WarpedCrop::new(&photo, crop, alignment, options)?.blend_into(image))
 }
 
-/// Left, top, right, bottom of the photo's pixels that the quad touches; right and bottom are one past.
-fn bounds(quad: &[[f64; 2]; 4], (height, width): (usize, usize)) -> [u32; 4] {
+/// A crop with everything needed to evaluate it at pixels of the photo.
+struct WarpedCrop<'m> {
+    image: FloatImage,
+    /// See [`border_correction`].
+    correction: Option<FloatImage>,
+    photo_to_crop: Affine,
+    feather: f64,
+    mask: Option<ArrayView2<'m, u8>>,
+    /// Left, top, right, bottom of the affected pixels of the photo, right and bottom excluded.
+    bounds: [u32; 4],
+}
+
+impl<'m> WarpedCrop<'m> {
+    fn new(
+        photo: &Photo,
+        crop: ArrayView4<'_, f32>,
+        alignment: &Alignment,
+        options: &PasteOptions<'m>,
+    ) -> Result<WarpedCrop<'m>> {
+        let (batch, channels, side, width) = crop.dim();
+        if (batch, channels) != (1, 3) || side != width || side == 0 {
+            return Err(Error::Input(format!(
+                "the crop to paste has the shape {:?}, but [1, 3, R, R] is needed",
+                crop.shape()
+            )));
+        }
+        if !(0.0..=0.5).contains(&options.feather) {
+            return Err(Error::Input(format!("the feather must be 0 to 0.5, but is {}", options.feather)));
+        }
+        let photo_dim = (photo.height() as usize, photo.width() as usize);
+        if let Some(mask) = &options.mask
+            && mask.dim() != photo_dim
+        {
+            return Err(Error::Input(format!(
+                "the mask has the size {:?}, but the photo has {photo_dim:?} (height, width)",
+                mask.dim()
+            )));
+        }
+        let Some(photo_to_crop) = alignment.crop_to_photo(photo, side)?.inverse() else {
+            return Err(Error::Input(format!("the face alignment {:?} is not a square", alignment.quad)));
+        };
+        let image = FloatImage::from_nchw(crop);
+        let correction = options
+            .match_border
+            .then(|| border_correction(photo, &image, alignment, options.feather))
+            .transpose()?;
+        let bounds = bounding_rect(&alignment.quad, photo_dim);
+        let (feather, mask) = (options.feather, options.mask);
+        Ok(WarpedCrop { image, correction, photo_to_crop, feather, mask, bounds })
+    }
+
+    /// Blends the crop into the pixels of `bounds`, which it returns.
+    fn blend_into(&self, image: &mut ImageMut<'_>) -> Region {
+        let side = self.image.width as f64;
+        let mut crop = Sampler::new(&self.image, self.photo_to_crop.scale());
+        let mut correction = self.correction.as_ref().map(|image| Sampler::new(image, [1.0; 2]));
+        image.blend(self.bounds, |x, y| {
+            let point = self.photo_to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
+            let position = point.map(|v| v / side);
+            let mask = self.mask.map_or(1.0, |mask| f32::from(mask[[y, x]]) / 255.0);
+            let weight = mask * feather_weight(position, self.feather) as f32;
+            if weight <= 0.0 || weight.is_nan() {
+                return None;
+            }
+            let mut color = crop.sample(point);
+            if let Some(correction) = &mut correction {
+                let strength = 1.0 - feather_weight(position, (2.5 * self.feather).min(0.5)) as f32;
+                let difference = correction.sample(position.map(|v| v * CORRECTION_CELLS as f64));
+                // The factor 2 undoes the halving in `border_correction`.
+                color = [0, 1, 2].map(|c| color[c] + 2.0 * difference[c] * strength);
+            }
+            Some((color, weight))
+        });
+        let [x, y, right, bottom] = self.bounds;
+        Region { x, y, width: right - x, height: bottom - y }
+    }
+}
+
+/// Left, top, right, bottom of the pixels that the quad touches, right and bottom excluded.
+fn bounding_rect(quad: &[[f64; 2]; 4], (height, width): (usize, usize)) -> [u32; 4] {
     let range = |axis: usize, length: usize| {
         let values = quad.iter().map(|p| p[axis]);
         let low = values.clone().fold(f64::MAX, f64::min).floor().clamp(0.0, length as f64);
@@ -85,101 +162,35 @@ fn bounds(quad: &[[f64; 2]; 4], (height, width): (usize, usize)) -> [u32; 4] {
     [left, top, right, bottom]
 }
 
-/// A crop made ready for its place.
-struct Patch<'m> {
-    raster: Raster,
-    correction: Option<Raster>,
-    /// From photo pixels to crop pixels.
-    to_crop: Affine,
-    feather: f64,
-    mask: Option<ArrayView2<'m, u8>>,
-    bounds: [u32; 4],
-}
-
-impl<'m> Patch<'m> {
-    fn new(
-        photo: &Photo,
-        crop: ArrayView4<'_, f32>,
-        alignment: &Alignment,
-        options: &PasteOptions<'m>,
-    ) -> Result<Patch<'m>> {
-        let (batch, channels, side, width) = crop.dim();
-        if (batch, channels) != (1, 3) || side != width || side == 0 {
-            return Err(Error::Input(format!("a crop to paste is [1, 3, R, R], not {:?}", crop.shape())));
-        }
-        if !(0.0..=0.5).contains(&options.feather) {
-            return Err(Error::Input(format!("the feather {} is not between 0 and 0.5", options.feather)));
-        }
-        let photo_dim = (photo.height() as usize, photo.width() as usize);
-        if let Some(mask) = &options.mask
-            && mask.dim() != photo_dim
-        {
-            let (mask, photo) = (mask.dim(), photo_dim);
-            return Err(Error::Input(format!("the mask is {mask:?}, the photo {photo:?} (height, width)")));
-        }
-        let to_photo = alignment.map(photo, side)?;
-        let Some(to_crop) = to_photo.inverse() else {
-            return Err(Error::Input(format!("the face's place {:?} is no square", alignment.quad)));
-        };
-        let raster = Raster::from_crop(crop);
-        let correction = options
-            .match_border
-            .then(|| border_difference(photo, &raster, alignment, options.feather))
-            .transpose()?;
-        let (feather, mask) = (options.feather, options.mask);
-        Ok(Patch { raster, correction, to_crop, feather, mask, bounds: bounds(&alignment.quad, photo_dim) })
-    }
-
-    /// Mixes the crop into the pixels within bounds; says which they are.
-    fn blend(&self, image: &mut ImageMut<'_>) -> Region {
-        let side = self.raster.width as f64;
-        let mut crop = Sampler::new(&self.raster, self.to_crop.stretch());
-        let mut correction = self.correction.as_ref().map(|raster| Sampler::new(raster, [1.0; 2]));
-        image.mix(self.bounds, |x, y| {
-            let at = self.to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
-            let place = at.map(|v| v / side);
-            let mask = self.mask.map_or(1.0, |mask| f32::from(mask[[y, x]]) / 255.0);
-            let weight = mask * fade_in(place, self.feather) as f32;
-            if weight <= 0.0 || weight.is_nan() {
-                return None;
-            }
-            let mut color = crop.at(at);
-            if let Some(correction) = &mut correction {
-                let fading = 1.0 - fade_in(place, (2.5 * self.feather).min(0.5)) as f32;
-                let difference = correction.at(place.map(|v| v * CELLS as f64));
-                // Differences are stored halved, because samplers hold to [-1,1].
-                color = [0, 1, 2].map(|c| color[c] + 2.0 * difference[c] * fading);
-            }
-            Some((color, weight))
-        });
-        let [x, y, right, bottom] = self.bounds;
-        Region { x, y, width: right - x, height: bottom - y }
-    }
-}
-
-/// 0 on and outside the crop's edge, 1 from `feather` on, without a kink. `place` is in `[0,1]`² inside the crop.
-fn fade_in(place: [f64; 2], feather: f64) -> f64 {
-    place
+/// Opacity at `position`, which is in `[0,1]²` inside the crop: 0 at the edge and outside, 1 at distance `feather` or more from
+/// the edge, with a smoothstep in between.
+fn feather_weight(position: [f64; 2], feather: f64) -> f64 {
+    position
         .map(|v| {
-            let inside = v.min(1.0 - v);
-            if inside <= 0.0 {
+            let distance = v.min(1.0 - v);
+            if distance <= 0.0 {
                 return 0.0;
             }
-            let t = (inside / feather).min(1.0);
+            let t = (distance / feather).min(1.0);
             t * t * (3.0 - 2.0 * t)
         })
         .iter()
         .product()
 }
 
-/// Half of (photo − crop), small and blurred: what keeps the crop's edge from matching the photo's colour there.
-fn border_difference(photo: &Photo, crop: &Raster, alignment: &Alignment, feather: f64) -> Result<Raster> {
-    let original = photo.warped(&alignment.map(photo, CELLS)?, CELLS, Border::Reflect);
-    let step = crop.width as f64 / CELLS as f64;
-    let edited = crop.resample(&Affine::from_axes([0.0; 2], [step, 0.0], [0.0, step]), CELLS, CELLS);
-    let mut difference = Raster::new(CELLS, CELLS);
+/// (photo − crop) / 2 at low resolution, blurred. Halved because samplers clamp to `[-1,1]`.
+fn border_correction(
+    photo: &Photo,
+    crop: &FloatImage,
+    alignment: &Alignment,
+    feather: f64,
+) -> Result<FloatImage> {
+    const N: usize = CORRECTION_CELLS;
+    let original = photo.warp(&alignment.crop_to_photo(photo, N)?, N, Border::Reflect);
+    let edited = crop.resample(&Affine::from_scale(crop.width as f64 / N as f64), N, N);
+    let mut difference = FloatImage::new(N, N);
     for ((d, o), e) in difference.data.iter_mut().zip(&original.data).zip(&edited.data) {
         *d = [0, 1, 2].map(|c| (o[c] - e[c]) / 2.0);
     }
-    Ok(difference.blurred(((feather * CELLS as f64) / 2.0).round() as usize))
+    Ok(difference.box_blur(((feather * N as f64) / 2.0).round() as usize))
 }

@@ -72,6 +72,14 @@ impl<'a> Inverter<'a> {
         self
     }
 
+    /// Sets preset, method, settings, seed and preview interval at once.
+    pub fn options(mut self, options: InvertOptions) -> Self {
+        let InvertOptions { method, preset, settings, seed, preview_interval } = options;
+        (self.preset, self.method, self.settings) = (preset, Some(method), Some(settings));
+        (self.seed, self.preview_interval) = (seed, preview_interval);
+        self
+    }
+
     /// The face to invert.
     pub fn face(mut self, face: FaceSelection<'a>) -> Self {
         self.face = face;
@@ -104,7 +112,7 @@ impl<'a> Inverter<'a> {
     pub fn invert(mut self, photo: &Photo) -> Result<FaceSession> {
         (self.on_progress)(Progress::Begin(Stage::Find));
         let face = AlignedFace::find(self.model, photo, &self.face, &self.cancel)?;
-        let options = self.options()?;
+        let options = self.resolved_options()?;
         if let Some(cache) = &self.cache
             && let Some(session) = face.cached(self.model, &options, cache)?
         {
@@ -113,11 +121,7 @@ impl<'a> Inverter<'a> {
         face.invert(self.model, &options, self.cache.as_ref(), &self.cancel, self.on_progress)
     }
 
-    /// The options that [`Inverter::invert`] uses.
-    ///
-    /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if the bundle names an unknown domain.
-    pub fn options(&self) -> Result<InvertOptions> {
+    fn resolved_options(&self) -> Result<InvertOptions> {
         let method = self.method.unwrap_or(self.preset.method());
         let mut options = InvertOptions::with_method(self.model, method, self.preset)?;
         if let Some(settings) = &self.settings {

@@ -1,25 +1,25 @@
-//! Ranger (v20.4.11): RAdam with Lookahead and gradient centralisation, the optimiser of the paper's field.
+//! Ranger (v20.4.11): RAdam with Lookahead and gradient centralization. pSp, e4e and HyperStyle use it too.
 //!
-//! Source: lessw2020/Ranger-Deep-Learning-Optimizer `ranger.py`, as shipped with pSp, e4e and HyperStyle.
+//! Source: lessw2020/Ranger-Deep-Learning-Optimizer `ranger.py`, as bundled with these projects.
 
 use ndarray::{ArrayD, Axis};
 
-/// Constants of Ranger; the defaults are those of the source.
+/// Hyperparameters. The defaults are those of the source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RangerOptions {
-    /// Step size.
+    /// Learning rate.
     pub learning_rate: f64,
-    /// Lookahead: how far the slow weights follow, 0…1.
+    /// Lookahead: interpolation factor of the slow weights, 0…1.
     pub alpha: f64,
     /// Lookahead: fast steps per slow step.
     pub k: u32,
-    /// Decay of the first moment.
+    /// β₁: decay of the first moment.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// β₂: decay of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// ε: added to the root of the second moment.
     pub epsilon: f64,
-    /// Length of the moving average below which the step is plain momentum.
+    /// ρₜ up to which RAdam uses momentum steps without the second moment.
     pub sma_threshold: f64,
 }
 
@@ -37,7 +37,7 @@ impl Default for RangerOptions {
     }
 }
 
-/// The optimiser's state over a list of parameters.
+/// The optimizer's state for a list of parameters.
 #[derive(Debug)]
 pub struct Ranger {
     options: RangerOptions,
@@ -53,7 +53,7 @@ struct Moments {
 }
 
 impl Ranger {
-    /// An optimiser for `parameters`, which also are the first slow weights.
+    /// The initial state. `parameters` are also the initial slow weights.
     pub fn new(parameters: &[ArrayD<f32>], options: RangerOptions) -> Ranger {
         let moments = |p: &ArrayD<f32>| {
             let zero = ArrayD::zeros(p.raw_dim());
@@ -62,12 +62,12 @@ impl Ranger {
         Ranger { options, step: 0, state: parameters.iter().map(moments).collect() }
     }
 
-    /// Changes the step size from the next step on.
+    /// Changes the learning rate from the next step on.
     pub fn set_learning_rate(&mut self, learning_rate: f64) {
         self.options.learning_rate = learning_rate;
     }
 
-    /// One update of every parameter. `gradients` are in the order and the shapes of `parameters`.
+    /// Updates all parameters. `gradients` have the order and shapes of `parameters`.
     pub fn step(&mut self, parameters: &mut [ArrayD<f32>], gradients: Vec<ArrayD<f32>>) {
         self.step += 1;
         let o = self.options;
@@ -76,7 +76,7 @@ impl Ranger {
         let rate = (o.learning_rate * scale) as f32;
         for ((p, mut g), Moments { m, v, slow }) in parameters.iter_mut().zip(gradients).zip(&mut self.state)
         {
-            centralise(&mut g);
+            centralize(&mut g);
             v.zip_mut_with(&g, |v, &g| *v = b2 * *v + (1.0 - b2) * g * g);
             m.zip_mut_with(&g, |m, &g| *m = b1 * *m + (1.0 - b1) * g);
             if rectified {
@@ -94,7 +94,7 @@ impl Ranger {
         }
     }
 
-    /// Step-size factor at this step, and whether the adaptive step is on (RAdam's rectification).
+    /// RAdam's factor of the learning rate at this step, and whether the step divides by the root of the second moment.
     fn scale(&self) -> (f64, bool) {
         let RangerOptions { beta1, beta2, sma_threshold, .. } = self.options;
         let t = f64::from(self.step);
@@ -112,8 +112,8 @@ impl Ranger {
     }
 }
 
-/// g ← g − mean(g) per row (over all axes but the first), for parameters of more than one axis.
-fn centralise(g: &mut ArrayD<f32>) {
+/// Gradient centralization: g ← g − mean(g) over all axes but the first. Gradients with one axis do not change.
+fn centralize(g: &mut ArrayD<f32>) {
     if g.ndim() < 2 {
         return;
     }
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
     use ndarray::arr1;
 
-    /// FACTS §5: steps 1–5 are momentum steps, and s(6) = .0075, s(100) = .0668, s(300) = .191.
+    /// Reference values of the published code: steps 1 to 5 are momentum steps, s(6) = .0075, s(100) = .0668, s(300) = .191.
     #[test]
-    fn the_rectified_step_size_follows_the_published_numbers() {
+    fn the_rectification_factor_matches_the_published_code() {
         let mut ranger = Ranger::new(&[], RangerOptions::default());
         for (step, expected) in
             [(6, 0.0075), (10, 0.0122), (50, 0.0354), (100, 0.0668), (300, 0.191), (800, 0.436)]
@@ -143,17 +143,17 @@ mod tests {
             );
         }
         ranger.step = 5;
-        assert!(!ranger.scale().1, "step 5 is still plain momentum");
+        assert!(!ranger.scale().1, "step 5 is a momentum step");
     }
 
-    /// A constant gradient moves a coordinate at most .074 in 300 steps of 1e-3.
+    /// With a constant gradient, 300 steps at a learning rate of 1e-3 move a parameter by at most .074.
     #[test]
-    fn three_hundred_steps_travel_at_most_0_074() {
+    fn three_hundred_steps_move_at_most_0_074() {
         let mut p = vec![arr1(&[0.0f32]).into_dyn()];
         let mut ranger = Ranger::new(&p, RangerOptions { k: 1000, ..Default::default() });
         for _ in 0..300 {
             ranger.step(&mut p, vec![arr1(&[-1.0f32]).into_dyn()]);
         }
-        assert!((0.03..0.08).contains(&p[0][0]), "travelled {}", p[0][0]);
+        assert!((0.03..0.08).contains(&p[0][0]), "moved by {}", p[0][0]);
     }
 }

@@ -1,14 +1,14 @@
-//! Reading and writing of photos.
+//! Reading and writing picture files.
 
 use std::fs;
 use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
-use ndarray::{Array2, Array4};
 
 use super::*;
+use crate::Error;
 
-/// A smooth coloured picture.
+/// A smooth color image.
 fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let wave = |a: f32, b: f32| (128.0 + 80.0 * (x as f32 / a).sin() + 40.0 * (y as f32 / b).cos()) as u8;
@@ -21,14 +21,14 @@ fn photo(pixels: impl Into<DynamicImage>) -> Photo {
 }
 
 #[test]
-fn unreadable_files_are_named_with_their_cause() {
+fn errors_name_the_unreadable_file_and_the_cause() {
     let dir = tempfile::tempdir().unwrap();
     let good = dir.path().join("good.png");
     photo(picture(64, 48)).save(&good).unwrap();
     let png = fs::read(&good).unwrap();
-    photo(picture(64, 48)).save(&dir.path().join("good.jpg")).unwrap();
+    photo(picture(64, 48)).save(dir.path().join("good.jpg")).unwrap();
     let jpeg = fs::read(dir.path().join("good.jpg")).unwrap();
-    // A header that promises 30,000 × 30,000 pixels, checksum and all, but holds none.
+    // A BMP header for 30,000 × 30,000 pixels, without the pixels.
     let mut huge = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
     huge.extend([30_000u32.to_le_bytes(), 30_000u32.to_le_bytes()].concat());
     huge.extend([1, 0, 24, 0]);
@@ -36,8 +36,8 @@ fn unreadable_files_are_named_with_their_cause() {
     let mut empty = huge.clone();
     empty[18..26].fill(0);
     for (name, bytes, word) in [
-        ("text.png", &b"hello, this is no picture at all"[..], "no known format"),
-        ("empty.jpg", b"", "no known format"),
+        ("text.png", &b"hello, this is not an image"[..], "format is unknown"),
+        ("empty.jpg", b"", "format is unknown"),
         ("cut.png", &png[..png.len() / 2], "cannot be read"),
         ("cut.jpg", &jpeg[..jpeg.len() / 2], "truncated"),
         ("cut2.jpg", &jpeg[..jpeg.len() - 1], "truncated"),
@@ -49,14 +49,14 @@ fn unreadable_files_are_named_with_their_cause() {
         let text = Photo::open(&path).map(|p| p.pixels.color()).unwrap_err().to_string();
         assert!(text.contains(name) && text.contains(word), "{name}: {text}");
     }
-    assert!(matches!(Photo::open(&dir.path().join("huge.bmp")), Err(Error::Limits(_))));
-    assert!(matches!(Photo::open(&dir.path().join("absent.png")), Err(Error::Io { .. })));
+    assert!(matches!(Photo::open(dir.path().join("huge.bmp")), Err(Error::Limits(_))));
+    assert!(matches!(Photo::open(dir.path().join("absent.png")), Err(Error::Io { .. })));
     assert!(Photo::open(dir.path()).unwrap_err().to_string().contains("folder"));
-    assert!(photo(picture(4, 4)).save(&dir.path().join("x.gani")).unwrap_err().to_string().contains(".png"));
+    assert!(photo(picture(4, 4)).save(dir.path().join("x.gani")).unwrap_err().to_string().contains(".png"));
 }
 
 #[test]
-fn every_depth_survives_a_round_trip() {
+fn a_round_trip_preserves_every_bit_depth() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deep.png");
     let kinds: [DynamicImage; 5] = [
@@ -68,7 +68,7 @@ fn every_depth_survives_a_round_trip() {
     ];
     for pixels in kinds {
         let mut written = photo(pixels);
-        written.icc_profile = Some(b"not a real profile, kept as it is".to_vec());
+        written.icc_profile = Some(b"not a real profile, but preserved".to_vec());
         written.save(&path).unwrap();
         let read = Photo::open(&path).unwrap();
         assert_eq!(read.pixels, written.pixels);
@@ -81,7 +81,7 @@ fn orientation_is_applied_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("turned.jpg");
     let mut turned = photo(picture(40, 20));
-    // A minimal EXIF block: orientation 6, "turn by 90° clockwise to see it upright".
+    // A minimal EXIF block with orientation 6: rotate by 90° clockwise for display.
     turned.exif =
         Some([&b"II*\0\x08\0\0\0\x01\0"[..], &[0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0], &[0; 4]].concat());
     turned.save(&path).unwrap();

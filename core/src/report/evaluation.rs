@@ -1,5 +1,5 @@
-//! What tuning does to the rest of the generator: how far it drifts on other latents, and whether directions still edit
-//! as they did before.
+//! Effects of tuning on the generator: how much its images of other latents change (drift), and whether directions edit as before
+//! (editability).
 
 use crate::edit::{Direction, Edit, Generator};
 use crate::inversion::Inversion;
@@ -11,9 +11,9 @@ use crate::{Error, Result};
 use ndarray::{Array2, Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-/// Latents on which drift is measured, from seeds 0, 1, …
+/// Number of latents for drift, sampled from the seeds 0, 1, …
 pub const LATENTS: u64 = 32;
-/// Strength of the edits that are measured, in σ, to either side.
+/// Strength of the measured edits in σ, in both directions.
 pub const STRENGTH: f32 = 2.0;
 
 /// Mean distance of G(w, θ') from G(w, θ) over [`LATENTS`] latents w = f(z), at 256 px.
@@ -21,19 +21,20 @@ pub const STRENGTH: f32 = 2.0;
 pub struct Drift {
     /// Mean squared error of values in `[-1,1]`.
     pub mse: f64,
-    /// LPIPS, where the bundle has it.
+    /// LPIPS, if the bundle has it.
     pub lpips: Option<f64>,
 }
 
-/// What a direction does at the inversion's latent with the generator as it was, and with its tuned weights.
+/// The effect of a direction at the inversion's latent, with the untuned and with the tuned generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Editability {
     /// Name of the direction.
     pub direction: String,
-    /// How far the edited images' own attribute moves for each σ, before and after tuning. The attribute is what the
-    /// encoder sees of the direction, ⟨E(x) − w̄, d⟩/σ: 1 for an edit that shows in full.
-    pub moved: Option<[f64; 2]>,
-    /// Identity kept by an edit of [`STRENGTH`] σ: mean ID to the unedited image, before and after tuning.
+    /// Change of the attribute in the image for each σ of the edit, before and after tuning. The attribute is measured with the
+    /// encoder E as ⟨E(x) − w̄, d⟩/σ, so 1 means that the edit has its full effect. `None` without an encoder.
+    #[serde(rename = "moved")]
+    pub attribute_change: Option<[f64; 2]>,
+    /// Preservation of identity by an edit of ±[`STRENGTH`] σ: mean ID to the unedited image, before and after tuning.
     pub identity: [Option<f64>; 2],
 }
 
@@ -41,40 +42,40 @@ pub struct Editability {
 pub struct GeneratorProbe {
     model: Model,
     untuned: Generator,
-    /// Latents and the untuned generator's images of them, at 256 px.
+    /// Latents, and their images from the untuned generator at 256 px.
     references: Vec<(Array2<f32>, Array4<f32>)>,
 }
 
 impl GeneratorProbe {
-    /// Renders the references: [`LATENTS`] generator runs.
+    /// Renders the reference images: [`LATENTS`] generator runs.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the model cannot sample latents.
+    /// [`Error::Unsupported`] if the model cannot sample latents.
     pub fn new(model: &Model, cancel: &Cancel) -> Result<GeneratorProbe> {
         let untuned = Generator::untuned(model)?;
         let reference = |seed| {
             let ws = model.sample(seed, 1.0, cancel)?;
-            let image = small(untuned.image(ws.view(), cancel)?.view());
+            let image = downsample(untuned.image(ws.view(), cancel)?.view());
             Ok((ws, image))
         };
         let references = (0..LATENTS).map(reference).collect::<Result<_>>()?;
         Ok(GeneratorProbe { model: model.clone(), untuned, references })
     }
 
-    /// How far `tuned` has drifted.
+    /// The drift of `tuned`.
     pub fn drift(&self, tuned: &Generator, cancel: &Cancel) -> Result<Drift> {
         let (mut mse, mut lpips) = (0.0, Some(0.0));
         for (ws, reference) in &self.references {
             let image = tuned.image(ws.view(), cancel)?;
             let networks = metrics::Networks { lpips: self.model.lpips()?, identity: None };
-            let found = metrics::measure(image.view(), reference.view(), &networks, cancel)?;
-            mse += found.mse / LATENTS as f64;
-            lpips = lpips.zip(found.lpips).map(|(sum, d)| sum + d / LATENTS as f64);
+            let measured = metrics::measure(image.view(), reference.view(), &networks, cancel)?;
+            mse += measured.mse / LATENTS as f64;
+            lpips = lpips.zip(measured.lpips).map(|(sum, d)| sum + d / LATENTS as f64);
         }
         Ok(Drift { mse, lpips })
     }
 
-    /// What the model's named directions do to `inversion`, with `tuned` made of it.
+    /// The effects of the model's named directions on `inversion`. `tuned` is the generator with the weights of `inversion`.
     pub fn editability(
         &self,
         tuned: &Generator,
@@ -83,22 +84,25 @@ impl GeneratorProbe {
     ) -> Result<Vec<Editability>> {
         let directions = &self.model.directions()?.named;
         let before = self.effects(&self.untuned, inversion, directions, cancel)?;
-        // Methods that leave the weights alone leave the edits alone.
+        // Without weight changes, both generators are the same.
         let after = match inversion.changes.is_empty() {
             true => before.clone(),
             false => self.effects(tuned, inversion, directions, cancel)?,
         };
-        let both = directions.iter().zip(before.into_iter().zip(after));
-        Ok(both
+        let effects = directions.iter().zip(before.into_iter().zip(after));
+        Ok(effects
             .map(|(direction, (before, after))| Editability {
                 direction: direction.name.clone(),
-                moved: before.moved.zip(after.moved).map(|(before, after)| [before, after]),
+                attribute_change: before
+                    .attribute_change
+                    .zip(after.attribute_change)
+                    .map(|(before, after)| [before, after]),
                 identity: [before.identity, after.identity],
             })
             .collect())
     }
 
-    /// What every direction does with one generator.
+    /// The effects of all directions with one generator.
     fn effects(
         &self,
         generator: &Generator,
@@ -118,45 +122,46 @@ impl GeneratorProbe {
                 generator.image(ws.view(), cancel)
             };
             let (less, more) = (edited(-STRENGTH)?, edited(STRENGTH)?);
-            let seen = |image: &Array4<f32>| attribute(&self.model, image.view(), direction, cancel);
-            let ends = seen(&less)?.zip(seen(&more)?);
-            let kept = |image: &Array4<f32>| -> Result<Option<f64>> {
+            let attribute = |image: &Array4<f32>| attribute(&self.model, image.view(), direction, cancel);
+            let attributes = attribute(&less)?.zip(attribute(&more)?);
+            let similarity = |image: &Array4<f32>| -> Result<Option<f64>> {
                 Ok(features(image)?.zip(unedited.as_ref()).map(|(a, b)| metrics::cosine(&a, b)))
             };
             Ok(Effect {
-                moved: ends.map(|(less, more)| (more - less) / f64::from(2.0 * STRENGTH)),
-                identity: kept(&less)?.zip(kept(&more)?).map(|(a, b)| (a + b) / 2.0),
+                attribute_change: attributes.map(|(less, more)| (more - less) / f64::from(2.0 * STRENGTH)),
+                identity: similarity(&less)?.zip(similarity(&more)?).map(|(a, b)| (a + b) / 2.0),
             })
         };
         directions.iter().map(effect).collect()
     }
 }
 
-/// What a direction does with one generator, see [`Editability`].
+/// The effect of a direction with one generator, see [`Editability`].
 #[derive(Clone, Copy)]
 struct Effect {
-    moved: Option<f64>,
+    attribute_change: Option<f64>,
     identity: Option<f64>,
 }
 
-fn small(image: ArrayView4<'_, f32>) -> Array4<f32> {
+/// Resizes an image to the resolution of the metrics, 256 px.
+fn downsample(image: ArrayView4<'_, f32>) -> Array4<f32> {
     resize(image, metrics::RESOLUTION, metrics::RESOLUTION)
 }
 
-/// Mean and standard error of the mean; nothing of nothing, and no error of one.
+/// Mean of a sample, and the standard error of the mean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     /// Mean.
     pub mean: f64,
-    /// s/√n, s with n − 1.
+    /// s/√n, where s² = Σ (x − mean)²/(n − 1). `None` for a single value.
     pub standard_error: Option<f64>,
-    /// n.
+    /// Number of values.
     pub n: usize,
 }
 
 impl Mean {
-    /// Of those values that there are.
-    pub fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Mean> {
+    /// Mean of the finite values; `None` if there are none.
+    pub fn from_values(values: impl IntoIterator<Item = Option<f64>>) -> Option<Mean> {
         let values: Vec<f64> = values.into_iter().flatten().filter(|v| v.is_finite()).collect();
         let n = values.len();
         if n == 0 {
@@ -177,21 +182,21 @@ impl std::fmt::Display for Mean {
     }
 }
 
-/// The most memory that this process has held since [`reset_peak_memory`], in MB, where the system tells (Linux).
+/// Peak memory of this process in MB since [`reset_peak_memory`]. Linux only.
 pub fn peak_memory_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
 }
 
-/// Lets [`peak_memory_mb`] count from now on, where the system can (Linux).
+/// Resets the counter of [`peak_memory_mb`]. Linux only.
 pub fn reset_peak_memory() {
     if let Err(e) = std::fs::write("/proc/self/clear_refs", "5") {
-        log::debug!("peak memory counts from the start of the program: {e}");
+        log::debug!("peak memory could not be reset and counts from the start of the program: {e}");
     }
 }
 
-/// What the encoder sees of `direction` in an image `[1,3,H,W]`: ⟨E(x) − w̄, d⟩/σ. `None` without an encoder.
+/// The attribute of `direction` in an image `[1,3,H,W]`, measured with the encoder: ⟨E(x) − w̄, d⟩/σ. `None` without an encoder.
 fn attribute(
     model: &Model,
     image: ArrayView4<'_, f32>,
@@ -203,7 +208,9 @@ fn attribute(
     }
     let ws = model.encode(image, cancel)?;
     let w_avg = model.bundle.w_avg()?;
-    let mean = ws.mean_axis(ndarray::Axis(0)).ok_or_else(|| Error::Model("ws has no layer".into()))?;
+    let mean = ws
+        .mean_axis(ndarray::Axis(0))
+        .ok_or_else(|| Error::Model("the encoder's output ws has no style layer".into()))?;
     let along = mean.iter().zip(&w_avg).zip(&direction.unit).map(|((w, m), d)| f64::from((w - m) * d));
     Ok(Some(along.sum::<f64>() / f64::from(direction.sigma)))
 }
@@ -214,11 +221,11 @@ mod tests {
 
     #[test]
     fn means_have_the_standard_error_of_the_sample() {
-        let mean = Mean::of([Some(1.0), None, Some(2.0), Some(f64::NAN), Some(6.0)]).unwrap();
+        let mean = Mean::from_values([Some(1.0), None, Some(2.0), Some(f64::NAN), Some(6.0)]).unwrap();
         // s² = ((−2)² + (−1)² + 3²)/2 = 7
         assert_eq!((mean.mean, mean.n), (3.0, 3));
         assert!((mean.standard_error.unwrap() - (7.0f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Mean::of([Some(4.0)]).unwrap().standard_error, None);
-        assert_eq!(Mean::of([None]), None);
+        assert_eq!(Mean::from_values([Some(4.0)]).unwrap().standard_error, None);
+        assert_eq!(Mean::from_values([None]), None);
     }
 }

@@ -1,12 +1,12 @@
-//! What a file holds: a checkpoint, a network, a model bundle, an inversion.
+//! Describes the content of a file: a checkpoint, a network, a model bundle, an inversion.
 //!
-//! [`inspect`] recognises the file by its content and reads descriptions only: a checkpoint's tensors stay in the file, a
-//! bundle's networks are opened where their cost is asked for.
+//! [`inspect`] recognizes the file by its content. It reads metadata only: no tensors of a checkpoint, and networks of a bundle only
+//! if their cost is requested.
 
 mod checkpoint;
 mod network;
 
-pub use checkpoint::{Checkpoint, Recognised};
+pub use checkpoint::{Checkpoint, RecognizedNetwork};
 pub use network::{Cost, Network, OpShare, TensorInfo};
 
 use crate::bundle::{Bundle, FileEntry, Manifest, Source};
@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::io::Read;
 use std::path::Path;
 
-/// What [`inspect`] found. Written to JSON as it stands, with `kind` first.
+/// The content of a file, as found by [`inspect`]. In JSON, the field `kind` comes first.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Contents {
@@ -33,49 +33,50 @@ pub enum Contents {
     Inversion(Box<InversionContents>),
 }
 
-/// A tensor of a file.
+/// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its shape.
+    /// Shape.
     pub shape: Vec<usize>,
-    /// The type of its elements in the file: `f32`, `f16`, `i64`, …
+    /// Element type in the file: `f32`, `f16`, `i64`, …
     pub dtype: String,
 }
 
 /// A bundle.
 #[derive(Clone, Debug, Serialize)]
 pub struct BundleContents {
-    /// Its folder.
+    /// Folder.
     pub folder: String,
-    /// Name, as in `--model NAME`.
+    /// Name by which the bundle is opened.
     pub name: String,
-    /// One line for people.
+    /// Title for display, one line.
     pub title: String,
     /// Row of Table 1.
     pub domain: String,
     /// Height and width of the generator's image.
     pub image: [usize; 2],
-    /// Licence of the weights.
-    pub licence: String,
+    /// License of the weights.
+    #[serde(rename = "licence")]
+    pub license: String,
     /// Where the weights come from.
     pub provenance: String,
-    /// The checkpoints that it was imported from.
+    /// The files that it was imported from.
     pub sources: Vec<Source>,
     /// The generator's weights that tuning changes.
     pub tunable: Vec<String>,
     /// Kinds of the loss networks.
     pub losses: Vec<String>,
-    /// Whether it has an encoder.
+    /// Whether the bundle has an encoder.
     pub encoder: bool,
     /// Names of the editing directions, without principal components.
     pub directions: Vec<String>,
     /// Number of principal components.
     pub components: usize,
-    /// Its files.
+    /// Files of the bundle.
     pub files: Vec<FileEntry>,
-    /// Its networks by role, where their cost was asked for.
+    /// Networks by role, if their cost was requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Network>,
 }
@@ -83,29 +84,28 @@ pub struct BundleContents {
 /// An inversion.
 #[derive(Clone, Debug, Serialize)]
 pub struct InversionContents {
-    /// The file.
+    /// Path of the file.
     pub file: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
     /// Shape of the latent, w+.
     pub ws: [usize; 2],
-    /// The weight changes.
+    /// Changes of weights.
     pub changes: Vec<Tensor>,
-    /// Photo, settings, losses of every step, metrics.
+    /// Photo, settings, losses of each step, metrics.
     #[serde(flatten)]
     pub info: Info,
 }
 
-/// Says what `path` holds: a file, a bundle's folder, or the name of an installed bundle. With `cost`, networks are
-/// counted ([`gani_onnx::cost`]); without, that takes no more than reading descriptions.
+/// Describes `path`: a file, a bundle's folder, or the name of an installed bundle. With `cost`, also counts the operations of networks
+/// ([`gani_onnx::cost`]), which takes longer.
 ///
 /// # Errors
-/// [`Error::Input`] for a file of no kind that gani reads; [`Error::Io`] where there is none; and the errors of the reader
-/// whose kind it is.
+/// [`Error::Input`] for a file in an unknown format; [`Error::Io`] if it does not exist; and the errors of the format's reader.
 pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        // No file: perhaps a bundle's name.
+        // Not a file, but perhaps the name of a bundle.
         Err(missing) => {
             return match path.to_str().map(Bundle::open) {
                 Some(Ok(bundle)) => self::bundle(&bundle, cost),
@@ -118,7 +118,7 @@ pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
     }
     let (file, bytes) = (path.display().to_string(), metadata.len());
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    match (extension, start(path)?) {
+    match (extension, first_bytes(path)?) {
         ("toml", _) => bundle(&Bundle::open(&file)?, cost),
         ("safetensors", _) => inversion(path, bytes),
         ("onnx", _) => Ok(Contents::Onnx(Network::new("", file, bytes, &read::from_file(path, &[])?, cost))),
@@ -128,14 +128,14 @@ pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
             Ok(Contents::Checkpoint(Checkpoint::read(path, bytes)?))
         }
         _ => Err(Error::Input(format!(
-            "{file}: not recognised; gani reads PyTorch checkpoints (.pt, .pth, .pkl), networks (.onnx, OpenVINO's .xml), \
+            "{file}: format not recognized; gani reads PyTorch checkpoints (.pt, .pth, .pkl), networks (.onnx, OpenVINO's .xml), \
              bundles (a folder with bundle.toml) and inversions (.safetensors)"
         ))),
     }
 }
 
 /// The first bytes of a file.
-fn start(path: &Path) -> Result<[u8; 4]> {
+fn first_bytes(path: &Path) -> Result<[u8; 4]> {
     let mut bytes = [0; 4];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut bytes));
     read.map_err(Error::io("reading", path))?;
@@ -153,11 +153,11 @@ fn bundle(bundle: &Bundle, cost: bool) -> Result<Contents> {
         encoder: manifest.encoder.is_some(),
         directions: directions.named.iter().map(|d| d.name.clone()).collect(),
         components: directions.pca.len(),
-        networks: if cost { network::of_bundle(bundle)? } else { vec![] },
+        networks: if cost { network::bundle_networks(bundle)? } else { vec![] },
         name: manifest.name,
         title: manifest.title,
         domain: manifest.domain,
-        licence: manifest.licence,
+        license: manifest.license,
         provenance: manifest.provenance,
         sources: manifest.sources,
         files: manifest.files,

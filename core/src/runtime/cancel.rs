@@ -1,4 +1,4 @@
-//! Stopping: a flag that also ends the network run in progress.
+//! Cancellation: a flag that also stops the network run in progress.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,12 +8,9 @@ use ort::session::RunOptions;
 
 use crate::{Error, Result};
 
-/// The id of a run that is no CUDA graph, in ONNX Runtime's words.
-pub(super) const NOT_RECORDED: i32 = -1;
-
-/// A shared "please stop". Clones are the same flag; give one to a signal handler or a button.
+/// A shared cancellation flag. Clones share the flag; give one to a signal handler or a button.
 ///
-/// Work checks it each step with [`check`](Cancel::check); a network run in progress ends within milliseconds.
+/// Work in steps tests it with [`check`](Cancel::check). A network run in progress stops within milliseconds.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -35,12 +32,12 @@ impl Cancel {
         Cancel::default()
     }
 
-    /// Sets the flag and ends every run that holds it. May be called from any thread, any number of times.
+    /// Sets the flag and stops every run that uses it. May be called from any thread, any number of times.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         for run in self.0.running.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if let Err(e) = run.terminate() {
-                log::debug!("a run could not be told to stop and will end by itself: {e}");
+                log::debug!("a run could not be stopped and continues to its end: {e}");
             }
         }
     }
@@ -50,14 +47,21 @@ impl Cancel {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// [`Error::Cancelled`] once the flag is set, for `cancel.check()?` between steps.
+    /// Fails once the flag is set: `cancel.check()?` between steps.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Does a network run that [`cancel`](Cancel::cancel) can end. Where the session records CUDA graphs, it is the one called
-    /// `cuda_graph`.
-    pub(super) fn during<T>(&self, cuda_graph: i32, run: impl FnOnce(&RunOptions) -> Result<T>) -> Result<T> {
+    /// Calls `run` with options that let [`cancel`](Cancel::cancel) stop it. `cuda_graph` is the id of the CUDA graph to capture or
+    /// replay.
+    pub(super) fn run_cancellable<T>(
+        &self,
+        cuda_graph: i32,
+        run: impl FnOnce(&RunOptions) -> Result<T>,
+    ) -> Result<T> {
         let options = RunOptions::new().and_then(|mut options| {
             options.set("gpu_graph_id", cuda_graph.to_string())?;
             Ok(Arc::new(options))
@@ -65,10 +69,10 @@ impl Cancel {
         let options = options.map_err(|e| Error::Runtime(e.to_string()))?;
         let running = || self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         running().push(Arc::clone(&options));
-        // Looked at after the push: a cancel() before it is seen here, one after it finds the run in the list.
+        // The check comes after the push: it sees an earlier cancel(), and a later cancel() finds the run in the list.
         let result = self.check().and_then(|()| run(&options));
         running().retain(|other| !Arc::ptr_eq(other, &options));
-        // ONNX Runtime reports a stopped run as a general failure; the flag says what it was.
+        // ONNX Runtime reports a stopped run as a general failure. The flag tells the two apart.
         if self.is_cancelled() { Err(Error::Cancelled) } else { result }
     }
 }

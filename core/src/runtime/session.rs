@@ -1,4 +1,4 @@
-//! A network ready to run: names and shapes checked, arrays in and out.
+//! A network that is ready to run. Checks names and shapes.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,21 +8,21 @@ use ndarray::{ArrayD, ArrayViewD};
 use ort::session::RunOptions;
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
-use super::cancel::NOT_RECORDED;
-use super::{Binding, Cancel, Device, shared};
+use super::capture::{NOT_CAPTURED, gpu_access};
+use super::{Cancel, Device};
 use crate::{Error, Result};
 
-/// One input or output of a network: f32, of this fixed shape.
+/// An input or output of a network: f32, with a fixed shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
-    /// The name in the graph.
+    /// Name in the graph.
     pub name: String,
-    /// The sizes of its axes; empty for a scalar.
+    /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
 }
 
 impl TensorInfo {
-    /// How many numbers it holds.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -33,7 +33,7 @@ impl TensorInfo {
     }
 }
 
-/// A network loaded for the runtime's device. Clones share it; runs of one session take turns.
+/// A network loaded on the runtime's device. Clones share it. Runs of one session exclude each other.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -43,7 +43,7 @@ struct Inner {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     session: Mutex<ort::session::Session>,
-    /// Whether a binding may record its run as a CUDA graph.
+    /// Whether bindings capture their run as a CUDA graph.
     cuda_graph: bool,
     memory: Option<Session>,
 }
@@ -58,11 +58,11 @@ impl fmt::Debug for Session {
 }
 
 impl Drop for Inner {
-    /// Gives back what the arena on a processor holds and nobody uses.
+    /// Returns the unused memory of the CPU arena to the system.
     fn drop(&mut self) {
         let memory = self.memory.as_ref().filter(|_| self.device == Device::Cpu);
         if let Some(Err(cause)) = memory.map(Session::shrink) {
-            log::debug!("{}: its memory stays with the process: {cause}", self.name);
+            log::debug!("{}: its memory could not be returned to the system: {cause}", self.name);
         }
     }
 }
@@ -76,18 +76,18 @@ impl Session {
         cuda_graph: bool,
         memory: Option<Session>,
     ) -> Result<Session> {
-        let ports = |outlets: &[ort::value::Outlet]| -> Result<Vec<TensorInfo>> {
-            outlets.iter().map(|outlet| port(name, outlet)).collect()
+        let infos = |outlets: &[ort::value::Outlet]| -> Result<Vec<TensorInfo>> {
+            outlets.iter().map(|outlet| tensor_info(name, outlet)).collect()
         };
-        // Of a graph of ours, ONNX Runtime does not know the sizes of the inputs.
+        // A model from `write::to_bytes_dynamic` does not contain the sizes of its inputs.
         let inputs = match graph {
             Some(graph) => {
-                let infos = graph.inputs().iter().map(|&v| graph.info(v));
-                infos.map(|i| TensorInfo { name: i.name.clone(), shape: i.shape.clone() }).collect()
+                let values = graph.inputs().iter().map(|&v| graph.info(v));
+                values.map(|i| TensorInfo { name: i.name.clone(), shape: i.shape.clone() }).collect()
             }
-            None => ports(session.inputs())?,
+            None => infos(session.inputs())?,
         };
-        let outputs = ports(session.outputs())?;
+        let outputs = infos(session.outputs())?;
         Ok(Session(Arc::new(Inner {
             name: name.into(),
             device,
@@ -99,7 +99,7 @@ impl Session {
         })))
     }
 
-    /// The name given when it was made.
+    /// Name for messages.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -114,36 +114,36 @@ impl Session {
         &self.0.outputs
     }
 
-    /// Runs once and copies every output out, in the graph's order. Every input must be given, by name.
+    /// Runs once and returns copies of all outputs in the graph's order. `inputs` must contain every input, by name.
     ///
     /// # Errors
-    /// [`Error::Input`] for a missing or unknown input or a wrong shape, [`Error::Runtime`] where the run fails,
+    /// [`Error::Input`] for a missing or unknown input or a wrong shape, [`Error::Runtime`] if the run fails,
     /// [`Error::Cancelled`].
     pub fn run(&self, inputs: &[(&str, ArrayViewD<'_, f32>)], cancel: &Cancel) -> Result<Vec<ArrayD<f32>>> {
-        for port in self.inputs() {
-            if !inputs.iter().any(|(name, _)| *name == port.name) {
+        for info in self.inputs() {
+            if !inputs.iter().any(|(name, _)| *name == info.name) {
                 return Err(Error::Input(format!(
                     "{}: input {} {:?} was not given",
                     self.name(),
-                    port.name,
-                    port.shape
+                    info.name,
+                    info.shape
                 )));
             }
         }
         for (name, array) in inputs {
-            let port = self.find(self.inputs(), "input", name)?;
-            self.check_shape(&self.inputs()[port], array.shape())?;
+            let index = self.input_index(name)?;
+            self.check_shape(&self.inputs()[index], array.shape())?;
         }
         let contiguous: Vec<_> =
             inputs.iter().map(|(name, array)| (*name, array.as_standard_layout())).collect();
-        // A TensorRef only lends memory to this one run: rc.15 dead-locks where one is cloned or bound.
+        // A TensorRef borrows memory for this run only. Cloning or binding one deadlocks in ort 2.0.0-rc.15.
         let tensors = contiguous
             .iter()
             .map(|(name, array)| Ok((*name, TensorRef::from_array_view(array)?)))
             .collect::<ort::Result<Vec<_>>>()
             .map_err(|e| self.failed(&e))?;
-        let _shared = shared();
-        cancel.during(NOT_RECORDED, |options| {
+        let _access = gpu_access();
+        cancel.run_cancellable(NOT_CAPTURED, |options| {
             let mut session = self.lock();
             let outputs = session.run_with_options(tensors, options).map_err(|e| self.failed(&e))?;
             outputs
@@ -154,11 +154,6 @@ impl Session {
         })
     }
 
-    /// Inputs and outputs that stay on the device between runs. Several bindings of one session may exist.
-    pub fn bind(&self) -> Result<Binding> {
-        Binding::new(self)
-    }
-
     pub(super) fn device(&self) -> Device {
         self.0.device
     }
@@ -167,12 +162,12 @@ impl Session {
         self.0.cuda_graph
     }
 
-    /// The session that device memory for bindings comes from, on a GPU.
+    /// The session that owns the GPU memory of bindings.
     pub(super) fn memory(&self) -> &Session {
         self.0.memory.as_ref().unwrap_or(self)
     }
 
-    /// Runs, and shrinks the arena that it shares.
+    /// Runs once on a single number, and shrinks the shared CPU arena after the run. For the identity model only.
     pub(super) fn shrink(&self) -> ort::Result<()> {
         let mut options = RunOptions::new()?;
         options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
@@ -188,27 +183,41 @@ impl Session {
         Error::Runtime(format!("{} on {}: {error}", self.name(), self.0.device))
     }
 
-    /// The index of the port called `name`.
-    pub(super) fn find(&self, ports: &[TensorInfo], kind: &str, name: &str) -> Result<usize> {
-        ports.iter().position(|port| port.name == name).ok_or_else(|| {
-            let known: Vec<_> = ports.iter().take(20).map(|port| port.name.as_str()).collect();
-            Error::Input(format!("{} has no {kind} \"{name}\", it has {}", self.name(), known.join(", ")))
+    /// Index of the input `name`.
+    pub(super) fn input_index(&self, name: &str) -> Result<usize> {
+        self.index(self.inputs(), "input", name)
+    }
+
+    /// Index of the output `name`.
+    pub(super) fn output_index(&self, name: &str) -> Result<usize> {
+        self.index(self.outputs(), "output", name)
+    }
+
+    fn index(&self, infos: &[TensorInfo], kind: &str, name: &str) -> Result<usize> {
+        infos.iter().position(|info| info.name == name).ok_or_else(|| {
+            let known: Vec<_> = infos.iter().take(20).map(|info| info.name.as_str()).collect();
+            Error::Input(format!("{} has no {kind} \"{name}\"; it has {}", self.name(), known.join(", ")))
         })
     }
 
-    pub(super) fn check_shape(&self, port: &TensorInfo, shape: &[usize]) -> Result<()> {
-        if port.shape == shape {
+    pub(super) fn check_shape(&self, info: &TensorInfo, shape: &[usize]) -> Result<()> {
+        if info.shape == shape {
             return Ok(());
         }
-        Err(Error::Input(format!("{}: {} is {:?}, {shape:?} was given", self.name(), port.name, port.shape)))
+        Err(Error::Input(format!(
+            "{}: {} has the shape {:?}, but {shape:?} was given",
+            self.name(),
+            info.name,
+            info.shape
+        )))
     }
 }
 
-fn port(network: &str, outlet: &ort::value::Outlet) -> Result<TensorInfo> {
+fn tensor_info(network: &str, outlet: &ort::value::Outlet) -> Result<TensorInfo> {
     let name = outlet.name().to_owned();
     let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
         return Err(Error::Unsupported(format!(
-            "{network}: {name} is {}, gani runs networks with f32 inputs and outputs",
+            "{network}: {name} is {}; gani runs networks with f32 inputs and outputs",
             outlet.dtype()
         )));
     };

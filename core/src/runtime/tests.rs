@@ -1,4 +1,4 @@
-//! The runtime on three small networks: `testdata/double.onnx` (y = x + x, sum = Σ y), `affine.onnx`
+//! Tests of the runtime on three small networks: `testdata/double.onnx` (y = x + x, sum = Σ y), `affine.onnx`
 //! (z = a·b + b) and `slow.onnx` (400 products of 512 × 512 matrices).
 
 use std::thread;
@@ -37,14 +37,14 @@ fn runs_arrays_by_name() {
     assert_eq!(out[0], &x * 2.0);
     assert_eq!(out[1].shape(), [0usize; 0]);
     assert_eq!(out[1].sum(), 42.0);
-    // A transposed view is made contiguous, not refused.
+    // A transposed view is copied to contiguous memory.
     let flipped = ArrayD::from_shape_fn(IxDyn(&[3, 2]), |i| (i[0] + 10 * i[1]) as f32);
     let out = session.run(&[("x", flipped.t())], &Cancel::new()).unwrap();
     assert_eq!(out[0], &flipped.t() * 2.0);
 }
 
 #[test]
-fn wrong_inputs_name_the_port() {
+fn wrong_inputs_name_the_tensor() {
     let session = runtime().session("double", DOUBLE).unwrap();
     let x = ArrayD::<f32>::zeros(IxDyn(&[3, 3]));
     for (inputs, word) in [(vec![("x", x.view())], "[2, 3]"), (vec![], "not given")] {
@@ -66,7 +66,7 @@ fn bad_models_are_model_errors() {
 }
 
 #[test]
-fn bindings_share_without_a_copy() {
+fn bindings_share_tensors_without_a_copy() {
     let runtime = runtime();
     let cancel = Cancel::new();
     let mut double = runtime.session("double", DOUBLE).unwrap().bind().unwrap();
@@ -85,7 +85,7 @@ fn bindings_share_without_a_copy() {
         let address = |binding: &Binding, name: &str| binding.with_data(name, |v| v.as_ptr().addr()).unwrap();
         assert_eq!(address(&affine, "a"), address(&double, "y"));
     }
-    // Set again, the input is its own and the other binding's output is left alone.
+    // set() ends the alias: the other binding's output does not change.
     let y = double.get("y").unwrap();
     affine.set("a", &[0.0; 6]).unwrap();
     affine.run(&cancel).unwrap();
@@ -96,7 +96,7 @@ fn bindings_share_without_a_copy() {
 }
 
 #[test]
-fn a_run_can_be_cancelled_and_the_session_lives_on() {
+fn a_session_works_after_a_cancelled_run() {
     let session = runtime().session("slow", SLOW).unwrap();
     let mut binding = session.bind().unwrap();
     binding.set("x", &vec![0.0; 512 * 512]).unwrap();
@@ -116,14 +116,14 @@ fn a_run_can_be_cancelled_and_the_session_lives_on() {
 }
 
 #[test]
-fn asking_for_what_is_not_here_is_a_clear_error() {
+fn an_unavailable_library_or_device_is_a_clear_error() {
     let runtime = runtime();
     let again = RuntimeOptions { library: Some("/nowhere/libonnxruntime.so".into()), ..Default::default() };
     assert!(matches!(Runtime::load(&again), Err(Error::Runtime(text)) if text.contains("already uses")));
-    // Whether there is CUDA depends on the machine: either it works, or the message says what to do.
+    // CUDA is not available on every machine. Either it works, or the message says what to do.
     match Runtime::load(&RuntimeOptions { device: DeviceChoice::Cuda(0), ..Default::default() }) {
         Ok(on_cuda) => assert_eq!(on_cuda.device(), Device::Cuda(0)),
-        Err(e) => assert!(e.to_string().contains("--device cpu"), "{e}"),
+        Err(e) => assert!(e.to_string().contains("use the device cpu"), "{e}"),
     }
     let auto = Runtime::load(&RuntimeOptions::default()).unwrap();
     assert_eq!(auto.library(), runtime.library());

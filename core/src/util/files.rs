@@ -1,14 +1,15 @@
-//! Writing files whole or not at all.
+//! Atomic writes, and hashes of files.
 
 use crate::{Error, Result};
-use std::io::Write;
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
 use std::path::Path;
 
-/// Writes `path` through a temporary file in the same folder, which is renamed at the end: a full disk, a crash or
-/// a kill leaves what was there before.
+/// Writes `path` completely or not at all: writes a temporary file in the same folder and renames it. If the disk is full, or the
+/// process crashes or is killed, an existing file stays as it was.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file and what the system said.
+/// [`Error::Io`] with the path and the system's message.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let attempt = || {
@@ -25,18 +26,35 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::R
     attempt().map_err(Error::io("writing", path))
 }
 
-/// Temporary files are private to the user; a result gets the permissions that any new file has.
+/// Temporary files are readable by the user only. The result gets the permissions of an ordinary new file.
 #[cfg(unix)]
 fn share_permissions(file: &std::fs::File) {
     use std::os::unix::fs::PermissionsExt;
-    // There is no way to read the umask without changing it; 0644 is what nearly every one gives.
+    // The umask cannot be read without changing it; 0644 is the result of the usual umask.
     if let Err(e) = file.set_permissions(std::fs::Permissions::from_mode(0o644)) {
-        log::debug!("the permissions of a new file could not be widened: {e}");
+        log::debug!("the permissions of a new file could not be set: {e}");
     }
 }
 
 #[cfg(not(unix))]
 fn share_permissions(_: &std::fs::File) {}
+
+/// sha256 of a file in hexadecimal.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block).map_err(Error::io("reading", path))? {
+            0 => break,
+            n => hash.update(&block[..n]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,16 @@
-//! Where gani itself is installed. ONNX Runtime and models are searched for next to it.
+//! The location of gani itself. ONNX Runtime and models are searched for beside it.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 static OWN_FILE: OnceLock<PathBuf> = OnceLock::new();
 
-/// Declares that gani is the shared library `file` and not the executable of the process, which then belongs to a host
-/// program. Only the first call has an effect.
+/// Declares that gani is the shared library `file` in the process of a host program. Only the first call has an effect.
 pub fn set_own_file(file: PathBuf) {
     OWN_FILE.get_or_init(|| file);
 }
 
-/// The executable of this process, or the shared library that [`set_own_file`] named.
+/// The shared library set by [`set_own_file`], else the executable of this process.
 pub fn own_file() -> Option<PathBuf> {
     OWN_FILE.get().cloned().or_else(|| std::env::current_exe().ok())
 }

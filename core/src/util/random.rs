@@ -1,10 +1,10 @@
-//! Standard normal samples from a seed. The same seed gives the same numbers on every machine.
+//! Standard normal samples from a seed. A seed gives the same numbers on every machine.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// The generator of `seed`. Streams of one seed are independent of each other.
+/// The random number generator of `seed`. Streams of a seed are independent of each other.
 pub(crate) fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);

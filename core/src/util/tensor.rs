@@ -1,4 +1,4 @@
-//! Shapes of what networks return.
+//! Shapes of network outputs.
 
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayD, Ix4};

@@ -223,6 +223,8 @@ fn address(tensor: &Tensor) -> *const u8 {
         F64(v) => v.as_ptr().cast(),
         I64(v) => v.as_ptr().cast(),
         I32(v) => v.as_ptr().cast(),
+        U8(v) => v.as_ptr().cast(),
+        I8(v) => v.as_ptr().cast(),
         Bool(v) => v.as_ptr().cast(),
     }
 }

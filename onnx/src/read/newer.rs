@@ -3,15 +3,77 @@
 use super::OldNode;
 use crate::graph::Attrs;
 use crate::ops::Geometry;
-use crate::{Builder, Error, Expr, Result};
+use crate::{Builder, DType, Error, Expr, Result, Tensor};
 
 /// The outputs of the node, if it has no equivalent single node in opset 18.
 pub(super) fn decompose<'g>(b: &'g Builder, node: &OldNode<'g>) -> Result<Option<Vec<Expr<'g>>>> {
     let Some(x) = node.inputs.first().copied().flatten() else { return Ok(None) };
+    let other = |i: usize| node.inputs.get(i).copied().flatten();
     Ok(match node.op.as_str() {
+        "CastLike" => {
+            let like = other(1).ok_or_else(|| Error::Model("CastLike: input 1 is missing".into()))?;
+            Some(vec![cast(x, like.dtype())])
+        }
+        "Size" => Tensor::ints(&[x.size() as i64]).reshaped(&[]).map(|t| vec![b.constant(t)]),
+        "OneHot" => match (other(1), other(2)) {
+            (Some(depth), Some(values)) => Some(vec![one_hot(b, x, depth, values, &node.attrs)?]),
+            _ => return Err(Error::Model("OneHot: an input is missing".into())),
+        },
+        "EyeLike" => Some(vec![eye(b, x, &node.attrs)?]),
+
         "AveragePool" if node.opset >= 19 => average_pool(b, x, &node.attrs)?.map(|y| vec![y]),
         _ => None,
     })
+}
+
+/// `values[1]` where the new axis has the index, `values[0]` elsewhere.
+fn one_hot<'g>(
+    b: &'g Builder,
+    indices: Expr<'g>,
+    depth: Expr<'g>,
+    values: Expr<'g>,
+    attrs: &Attrs,
+) -> Result<Expr<'g>> {
+    let known = depth.known().and_then(|t| t.to_f64().first().copied());
+    let depth = known.filter(|d| (0.0..1e9).contains(d)).ok_or_else(|| {
+        Error::Unsupported("OneHot with a depth that is not constant; give it as a constant".into())
+    })?;
+    let mut shape = indices.shape();
+    let rank = shape.len() + 1;
+    let at = crate::ops::axis(attrs.get_int("axis", -1), rank);
+    let at = at.map_err(|e| Error::Model(format!("OneHot: {e}")))?;
+    shape.insert(at, 1);
+    // Negative indices count from the end.
+    let indices = cast(indices, DType::I64).reshape(&shape);
+    let int = |v: i64| b.constant(Tensor::ints(&[v]).reshaped(&[]).unwrap_or_else(|| Tensor::ints(&[v])));
+    let wrapped = int(0).greater(indices).select(indices + int(depth as i64), indices);
+    let mut along = vec![1; rank];
+    along[at] = depth as usize;
+    let places = b.constant(Tensor::ints(&(0..depth as i64).collect::<Vec<_>>())).reshape(&along);
+    let value = |i: i64| values.slice(&[0], &[i], &[i + 1], &[1]).reshape(&[]);
+    Ok(wrapped.binary("Equal", places).select(value(1), value(0)))
+}
+
+/// Ones on the `k`-th diagonal of a matrix.
+fn eye<'g>(b: &'g Builder, x: Expr<'g>, attrs: &Attrs) -> Result<Expr<'g>> {
+    let [rows, columns] = x.shape()[..] else {
+        return Err(Error::Model(format!("EyeLike: the input {:?} is not a matrix", x.shape())));
+    };
+    let code = attrs.get_int("dtype", x.dtype().onnx_code());
+    let dtype = DType::from_onnx_code(code)
+        .ok_or_else(|| Error::Unsupported(format!("EyeLike with the element type {code}")))?;
+    if rows.saturating_mul(columns) > 1 << 24 {
+        return Err(Error::Limits(format!("EyeLike of shape {:?}", x.shape())));
+    }
+    let k = attrs.get_int("k", 0);
+    let one = |at: usize| f64::from((at % columns) as i64 - (at / columns) as i64 == k);
+    let values: Vec<f64> = (0..rows * columns).map(one).collect();
+    let tensor = Tensor::from_f64(&[rows, columns], &values, dtype);
+    Ok(tensor.map_or(x, |tensor| b.constant(tensor)))
+}
+
+fn cast(e: Expr<'_>, to: DType) -> Expr<'_> {
+    e.builder().op1("Cast", &[e], Attrs::new().int("to", to.onnx_code()))
 }
 
 /// AveragePool of opset 19: dilations, and `count_include_pad` that does not count what a window covers beyond
@@ -43,7 +105,7 @@ fn average_pool<'g>(b: &'g Builder, x: Expr<'g>, attrs: &Attrs) -> Result<Option
     let padded = x.reshape(&flat).pad(&before, &after);
     let ones = [&[1, 1], &kernel[..]].concat();
     let ones = b.values(&ones, &vec![1.0; kernel.iter().product()]);
-    let ones = b.op1("Cast", &[ones], Attrs::new().int("to", x.dtype().onnx_code()));
+    let ones = cast(ones, x.dtype());
     let conv = Attrs::new().ints("strides", &geometry.strides).ints("dilations", &geometry.dilations);
     let sums = b.op1("Conv", &[padded, ones], conv);
     // The number of elements that each window averages is a product over the axes.
@@ -62,7 +124,7 @@ fn average_pool<'g>(b: &'g Builder, x: Expr<'g>, attrs: &Attrs) -> Result<Option
         along[2 + i] = windows[i];
         let share: Vec<f32> = (0..windows[i]).map(|w| 1.0 / count(w)).collect();
         let share = b.values(&along, &share);
-        y = y * b.op1("Cast", &[share], Attrs::new().int("to", x.dtype().onnx_code()));
+        y = y * cast(share, x.dtype());
     }
     Ok(Some(y.reshape(&[&shape[..2], &windows[..]].concat())))
 }

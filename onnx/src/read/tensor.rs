@@ -40,6 +40,8 @@ impl TensorReader<'_> {
             (None, DType::F64) => Data::F64(t.double_data.into()),
             (None, DType::I64) => Data::I64(t.int64_data.into()),
             (None, DType::I32) => Data::I32(t.int32_data.into()),
+            (None, DType::U8) => Data::U8(t.int32_data.iter().map(|&v| v as u8).collect()),
+            (None, DType::I8) => Data::I8(t.int32_data.iter().map(|&v| v as i8).collect()),
             (None, DType::Bool) => Data::Bool(t.int32_data.iter().map(|&v| v != 0).collect()),
             (None, DType::F16) => Data::F16(t.int32_data.iter().map(|&v| f16::from_bits(v as u16)).collect()),
         };
@@ -103,6 +105,8 @@ fn from_raw(raw: &[u8], dtype: DType) -> Option<Data> {
         DType::F64 => Data::F64(all(raw, f64::from_le_bytes)?),
         DType::I64 => Data::I64(all(raw, i64::from_le_bytes)?),
         DType::I32 => Data::I32(all(raw, i32::from_le_bytes)?),
+        DType::U8 => Data::U8(raw.iter().copied().collect()),
+        DType::I8 => Data::I8(raw.iter().map(|&b| b as i8).collect()),
         DType::Bool => Data::Bool(raw.iter().map(|&b| b != 0).collect()),
     })
 }

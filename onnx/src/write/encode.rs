@@ -142,6 +142,8 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> proto::Tensor {
         Data::F64(v) => raw(v),
         Data::I64(v) => raw(v),
         Data::I32(v) => raw(v),
+        Data::U8(v) => raw(v),
+        Data::I8(v) => raw(v),
         Data::Bool(v) => raw(v),
     };
     proto::Tensor {

@@ -1,4 +1,4 @@
-// wrapper.cpp - gani.hpp: exceptions for errors, exceptions out of callbacks, handles that move and free themselves.
+// wrapper.cpp - tests gani.hpp: errors as exceptions, exceptions thrown by callbacks, handles that move and are freed.
 //
 //   wrapper PHOTO      prints "ok"
 #include <gani.hpp>
@@ -10,7 +10,7 @@
 #include <vector>
 
 static_assert(!std::is_copy_constructible_v<gani::Model> && std::is_nothrow_move_constructible_v<gani::Model>);
-static_assert(!std::is_copy_constructible_v<gani::Inversion>);
+static_assert(!std::is_copy_constructible_v<gani::FaceSession>);
 
 static void require(bool condition, const char *what) {
   if (!condition) throw std::runtime_error(what);
@@ -34,16 +34,17 @@ int main(int argc, char **argv) try {
 
   gani::Model opened("ffhq-64", "cpu");
   const gani::Model model = std::move(opened);
-  require(opened.get() == nullptr && model.describe().width == 64, "a moved handle");
+  require(opened.get() == nullptr && model.describe().width == 64, "a handle that was moved");
+  require(gani::face_directions().at(2).label == "Turn", "wrong label");
   bool smile = false;
   for (const gani::Direction &direction : model.directions()) smile |= direction.named && direction.name == "smile";
-  require(smile, "no smile");
+  require(smile, "no direction smile");
 
   gani::Image photo = gani::Image::load(argv[1]);
   gani_invert_options options{};
   options.cache = GANI_CACHE_OFF;
   options.iterations = 2;
-  options.refine = GANI_NONE;
+  options.refine_steps = GANI_COUNT_ZERO;
   const auto cancel = [](const gani_progress &progress) { return progress.stage != GANI_STAGE_TUNE; };
   require(status_of([&] { model.invert(photo, options, cancel); }, "cancelled") == GANI_CANCELLED, "not cancelled");
   std::string thrown;
@@ -52,14 +53,14 @@ int main(int argc, char **argv) try {
   } catch (const std::logic_error &error) {
     thrown = error.what();
   }
-  require(thrown == "from the callback", "an exception was lost");
+  require(thrown == "from the callback", "the exception was lost");
 
-  const gani::Inversion face = model.invert(photo, options);
-  require(face.describe().has_place == 1 && face.describe().photo_width == photo.describe().width, "its facts");
+  const gani::FaceSession face = model.invert(photo, options);
+  require(face.describe().has_alignment == 1 && face.describe().photo_width == photo.describe().width, "wrong description");
   std::vector<std::uint8_t> pixels(4 * 32 * 32);
-  gani::Image small = gani::Image::view(pixels.data(), 32, 32, 4 * 32, GANI_BGRA);
-  face.edit({{"smile", 1.5f}}, small);
-  require(pixels[3] == 255 && pixels[4 * 32 * 16 + 64] != 0, "nothing was drawn");
+  gani::Image small = gani::Image::wrap(pixels.data(), 32, 32, 4 * 32, GANI_LAYOUT_BGRA);
+  face.render({{"smile", 1.5f}}, small);
+  require(pixels[3] == 255 && pixels[4 * 32 * 16 + 64] != 0, "nothing was rendered");
   std::cout << "ok\n";
   return 0;
 } catch (const std::exception &error) {

@@ -1,6 +1,6 @@
-//! The contract through the functions that C calls.
+//! The contract tests through the C ABI.
 
-use crate::{Api, Facts, Failure, News, Picture, Slider, Wishes};
+use crate::{Api, Direction, Event, Failure, Info, Options, Picture};
 use gani::*;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::mem::size_of;
@@ -9,12 +9,12 @@ use std::ptr;
 
 pub struct CAbi;
 
-/// A handle that frees itself.
+/// A handle that is freed on drop.
 pub struct Handle<T>(*mut T, unsafe extern "C" fn(*mut T) -> gani_status);
 
 impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
-        // SAFETY: any handle may be freed, even one that is none.
+        // SAFETY: freeing accepts any value, even an invalid handle.
         assert_eq!(unsafe { (self.1)(self.0) }, gani_status::GANI_OK);
     }
 }
@@ -40,23 +40,23 @@ fn check(status: gani_status) -> Result<(), Failure> {
         gani_status::GANI_ERROR_MISUSE => "misuse",
         gani_status::GANI_ERROR_INTERNAL => "internal",
     };
-    // SAFETY: a string that is valid until this thread's next failure.
+    // SAFETY: the string is valid until the next failure on this thread.
     let text = unsafe { CStr::from_ptr(gani_last_error()) };
     Err((kind, text.to_str().unwrap().into()))
 }
 
-/// Runs `make` with a place for a handle.
-fn made<T>(
+/// Calls `create` with an output handle.
+fn create<T>(
     free: unsafe extern "C" fn(*mut T) -> gani_status,
-    make: impl FnOnce(*mut *mut T) -> gani_status,
+    create: impl FnOnce(*mut *mut T) -> gani_status,
 ) -> Result<Handle<T>, Failure> {
     let mut handle = ptr::null_mut();
-    let result = check(make(&mut handle));
-    assert_eq!(handle.is_null(), result.is_err(), "a handle and an error exclude each other");
+    let result = check(create(&mut handle));
+    assert_eq!(handle.is_null(), result.is_err(), "a handle is returned exactly on success");
     result.map(|()| Handle(handle, free))
 }
 
-fn view(pixels: *mut u8, [width, height]: [u32; 2], mask: Option<&Vec<u8>>) -> Handle<gani_image> {
+fn wrap(pixels: *mut u8, [width, height]: [u32; 2], mask: Option<&Vec<u8>>) -> Handle<gani_image> {
     let desc = gani_image_desc {
         struct_size: size_of::<gani_image_desc>(),
         pixels: pixels.cast(),
@@ -65,17 +65,17 @@ fn view(pixels: *mut u8, [width, height]: [u32; 2], mask: Option<&Vec<u8>>) -> H
         mask_stride: 0,
         width,
         height,
-        layout: gani_layout::GANI_RGB as u32,
-        sample: gani_sample::GANI_U8 as u32,
+        layout: gani_layout::GANI_LAYOUT_RGB as u32,
+        sample: gani_sample::GANI_SAMPLE_U8 as u32,
     };
     // SAFETY: the pixels outlive the handle in every use below.
-    made(gani_image_free, |to| unsafe { gani_image_view(&desc, to) }).unwrap()
+    create(gani_image_free, |to| unsafe { gani_image_wrap(&desc, to) }).unwrap()
 }
 
-/// An empty RGB picture of `side`², drawn by `draw`.
+/// An RGB image of `side` × `side` pixels that `draw` fills.
 fn drawn(side: u32, draw: impl FnOnce(*mut gani_image) -> gani_status) -> Result<Vec<u8>, Failure> {
     let mut rgb = vec![0; 3 * (side * side) as usize];
-    let image = view(rgb.as_mut_ptr(), [side, side], None);
+    let image = wrap(rgb.as_mut_ptr(), [side, side], None);
     check(draw(image.0))?;
     drop(image);
     Ok(rgb)
@@ -91,26 +91,26 @@ fn with_edits<T>(edits: &[(&str, f32)], f: impl FnOnce(*const gani_edit, usize) 
     f(edits.as_ptr(), edits.len())
 }
 
-type Watch<'w> = &'w mut dyn FnMut(News) -> bool;
+type OnProgress<'f> = &'f mut dyn FnMut(Event) -> bool;
 
-unsafe extern "C" fn on_progress(progress: *const gani_progress, user_data: *mut c_void) -> c_int {
-    // SAFETY: the library's struct, and the watch that `invert` below handed over.
-    let (progress, watch) = unsafe { (&*progress, &mut *user_data.cast::<Watch<'_>>()) };
+unsafe extern "C" fn call_on_progress(progress: *const gani_progress, user_data: *mut c_void) -> c_int {
+    // SAFETY: the library's struct, and the closure that `invert` below passes.
+    let (progress, callback) = unsafe { (&*progress, &mut *user_data.cast::<OnProgress<'_>>()) };
     assert_eq!(progress.struct_size, size_of::<gani_progress>());
     let &gani_progress { stage, step, steps, .. } = progress;
-    let news = match (progress.preview.is_null(), step) {
-        (false, _) => News::Preview([progress.preview_width, progress.preview_height]),
-        (true, 0) => News::Begin(stage),
-        (true, _) => News::Step { stage, step, steps },
+    let event = match (progress.preview.is_null(), step) {
+        (false, _) => Event::Preview([progress.preview_width, progress.preview_height]),
+        (true, 0) => Event::Begin(stage),
+        (true, _) => Event::Step { stage, step, steps },
     };
     assert!(step < 2 || progress.seconds_left >= 0.0);
-    watch(news).into()
+    callback(event).into()
 }
 
 unsafe extern "C" fn on_direction(direction: *const gani_direction, user_data: *mut c_void) -> c_int {
-    // SAFETY: the library's struct and strings, and the list that `directions` below handed over.
+    // SAFETY: the library's struct and strings, and the list that `directions` below passes.
     unsafe {
-        let list = &mut *user_data.cast::<Vec<Slider>>();
+        let list = &mut *user_data.cast::<Vec<Direction>>();
         let name = CStr::from_ptr((*direction).name).to_str().unwrap();
         list.push((name.into(), (*direction).named == 1, (*direction).sigma));
     }
@@ -119,7 +119,7 @@ unsafe extern "C" fn on_direction(direction: *const gani_direction, user_data: *
 
 impl Api for CAbi {
     type Model = Handle<gani_model>;
-    type Face = (Handle<gani_inversion>, u32);
+    type Face = (Handle<gani_face_session>, u32);
 
     fn open(model: &str, device: &str) -> Result<Self::Model, Failure> {
         let (model, device) = (string(model), string(device));
@@ -131,22 +131,23 @@ impl Api for CAbi {
             threads: 0,
         };
         // SAFETY: a struct and strings of this function.
-        made(gani_model_free, |to| unsafe { gani_model_open(&options, to) })
+        create(gani_model_free, |to| unsafe { gani_model_open(&options, to) })
     }
 
-    fn directions(model: &Self::Model) -> Vec<Slider> {
-        let mut list: Vec<Slider> = Vec::new();
+    fn directions(model: &Self::Model) -> Vec<Direction> {
+        let mut list: Vec<Direction> = Vec::new();
         // SAFETY: the list outlives the call.
-        check(unsafe { gani_model_directions(model.0, Some(on_direction), (&raw mut list).cast()) }).unwrap();
+        check(unsafe { gani_model_list_directions(model.0, Some(on_direction), (&raw mut list).cast()) })
+            .unwrap();
         list
     }
 
-    fn size(model: &Self::Model) -> u32 {
+    fn resolution(model: &Self::Model) -> u32 {
         let mut info = gani_model_info {
             struct_size: size_of::<gani_model_info>(),
             name: ptr::null(),
             title: ptr::null(),
-            licence: ptr::null(),
+            license: ptr::null(),
             device: ptr::null(),
             onnx_runtime: ptr::null(),
             width: 0,
@@ -156,70 +157,74 @@ impl Api for CAbi {
         unsafe {
             check(gani_model_describe(model.0, &mut info)).unwrap();
             assert_eq!(CStr::from_ptr(info.device), c"cpu");
-            assert!(CStr::from_ptr(info.licence).to_str().unwrap().contains("non-commercial"));
+            assert!(CStr::from_ptr(info.license).to_str().unwrap().contains("non-commercial"));
         }
         assert_eq!(info.width, info.height);
         info.width
     }
 
-    fn generate(model: &Self::Model, seed: u64, psi: f32) -> Vec<u8> {
+    fn generate(model: &Self::Model, seed: u64, truncation_psi: f32) -> Vec<u8> {
         // SAFETY: live handles.
-        drawn(Self::size(model), |into| unsafe { gani_model_generate(model.0, seed, psi, into) }).unwrap()
+        drawn(Self::resolution(model), |into| unsafe {
+            gani_model_generate(model.0, seed, truncation_psi, into)
+        })
+        .unwrap()
     }
 
     fn invert(
         model: &Self::Model,
         picture: &Picture,
-        wishes: &Wishes<'_>,
-        mut watch: &mut dyn FnMut(News) -> bool,
+        given: &Options<'_>,
+        mut on_progress: &mut dyn FnMut(Event) -> bool,
     ) -> Result<Self::Face, Failure> {
-        let folder = wishes.cache.map(path);
+        let folder = given.cache.map(path);
         let options = gani_invert_options {
             struct_size: size_of::<gani_invert_options>(),
             preset: gani_preset::GANI_PRESET_FAST as u32,
-            aligned: wishes.aligned.into(),
-            face: wishes.face,
-            iterations: wishes.iterations,
-            refine: wishes.refine,
+            aligned: given.aligned.into(),
+            face: given.face,
+            iterations: given.iterations,
+            refine_steps: given.refine_steps,
             cache: u32::from(folder.is_none()),
             cache_folder: folder.as_ref().map_or(ptr::null(), |folder| folder.as_ptr()),
             cache_limit: 0,
-            seed: wishes.seed,
-            progress: Some(on_progress),
-            user_data: (&raw mut watch).cast(),
-            preview_every: wishes.preview_every,
+            seed: given.seed,
+            progress: Some(call_on_progress),
+            user_data: (&raw mut on_progress).cast(),
+            preview_interval: given.preview_interval,
         };
         let image =
-            view(picture.rgb.as_ptr().cast_mut(), [picture.width, picture.height], picture.mask.as_ref());
-        // SAFETY: live handles; the struct, its string and the watch outlive the call.
-        let face =
-            made(gani_inversion_free, |to| unsafe { gani_model_invert(model.0, image.0, &options, to) })?;
-        Ok((face, Self::size(model)))
+            wrap(picture.rgb.as_ptr().cast_mut(), [picture.width, picture.height], picture.mask.as_ref());
+        // SAFETY: live handles; the struct, its string and the closure outlive the call.
+        let face = create(gani_face_session_free, |to| unsafe {
+            gani_model_invert(model.0, image.0, &options, to)
+        })?;
+        Ok((face, Self::resolution(model)))
     }
 
-    fn edit(face: &Self::Face, edits: &[(&str, f32)]) -> Result<Vec<u8>, Failure> {
+    fn render(face: &Self::Face, edits: &[(&str, f32)]) -> Result<Vec<u8>, Failure> {
         // SAFETY: live handles and an array of this many edits.
         drawn(face.1, |into| {
-            with_edits(edits, |edits, n| unsafe { gani_inversion_edit(face.0.0, edits, n, into) })
+            with_edits(edits, |edits, n| unsafe { gani_face_session_render(face.0.0, edits, n, into) })
         })
     }
 
     fn paste(face: &Self::Face, edits: &[(&str, f32)], into: &mut Picture) -> Result<[u32; 4], Failure> {
-        let image = view(into.rgb.as_mut_ptr(), [into.width, into.height], into.mask.as_ref());
+        let image = wrap(into.rgb.as_mut_ptr(), [into.width, into.height], into.mask.as_ref());
         let mut rect = gani_rect::default();
         // SAFETY: live handles, an array of this many edits, a struct of this function.
         check(with_edits(edits, |edits, n| unsafe {
-            gani_inversion_paste(face.0.0, edits, n, image.0, &mut rect)
+            gani_face_session_paste(face.0.0, edits, n, image.0, &mut rect)
         }))?;
         Ok([rect.x, rect.y, rect.width, rect.height])
     }
 
-    fn facts(face: &Self::Face) -> Facts {
-        let mut info = gani_inversion_info {
-            struct_size: size_of::<gani_inversion_info>(),
+    fn info(face: &Self::Face) -> Info {
+        let mut info = gani_face_session_info {
+            struct_size: size_of::<gani_face_session_info>(),
             from_cache: 9,
-            has_place: 9,
-            place: [0.0; 8],
+            has_alignment: 9,
+            alignment: [0.0; 8],
             photo_width: 0,
             photo_height: 0,
             mse: 0.0,
@@ -228,10 +233,10 @@ impl Api for CAbi {
             id: 0.0,
         };
         // SAFETY: a live handle and a struct of this function.
-        check(unsafe { gani_inversion_describe(face.0.0, &mut info) }).unwrap();
-        Facts {
+        check(unsafe { gani_face_session_describe(face.0.0, &mut info) }).unwrap();
+        Info {
             from_cache: info.from_cache == 1,
-            place: (info.has_place == 1).then_some(info.place),
+            alignment: (info.has_alignment == 1).then_some(info.alignment),
             photo: [info.photo_width, info.photo_height],
             mse: info.mse,
         }
@@ -239,14 +244,15 @@ impl Api for CAbi {
 
     fn save(face: &Self::Face, file: &Path) -> Result<(), Failure> {
         // SAFETY: a live handle and a string of this function.
-        check(unsafe { gani_inversion_save(face.0.0, path(file).as_ptr()) })
+        check(unsafe { gani_face_session_save(face.0.0, path(file).as_ptr()) })
     }
 
     fn open_face(model: &Self::Model, file: &Path) -> Result<Self::Face, Failure> {
         let file = path(file);
         // SAFETY: a live handle and a string of this function.
-        let face =
-            made(gani_inversion_free, |to| unsafe { gani_inversion_open(model.0, file.as_ptr(), to) })?;
-        Ok((face, Self::size(model)))
+        let face = create(gani_face_session_free, |to| unsafe {
+            gani_face_session_open(model.0, file.as_ptr(), to)
+        })?;
+        Ok((face, Self::resolution(model)))
     }
 }

@@ -2,7 +2,7 @@
 """gani for Krita: Tools ▸ Scripts ▸ Edit Face… and Face Variations…"""
 try:
     from krita import Krita
-except ImportError:  # outside of Krita the tests use the files that need none
+except ImportError:  # the tests import this package outside of Krita
     Krita = None
 
 if Krita is not None:

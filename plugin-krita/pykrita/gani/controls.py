@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Rows of the dialogs."""
-from . import words
+"""Rows of widgets in the dialogs."""
+from . import strings
 from .qt import QDoubleSpinBox, QFormLayout, QGroupBox, QHBoxLayout, QLineEdit, QPushButton, QSlider, Qt, QWidget
 
-STEPS = 100  # of a slider, for each σ
-RANGE = 3.0  # σ either way
+STEPS = 100  # slider steps per σ
 
 
 def group(title, rows):
-    """A titled group of rows, each (label, widget) or a widget alone."""
+    """A titled group box. Each row is (label, widget) or a widget."""
     box = QGroupBox(title)
     form = QFormLayout(box)
     for row in rows:
@@ -20,22 +19,22 @@ def group(title, rows):
 
 
 class Strength(QWidget):
-    """A slider and its number, in σ from −3 to 3; `changed()` is called when they move."""
+    """A slider with a number field, for the strength of an engine.Direction in σ. Calls `changed()` when the value changes."""
 
-    def __init__(self, tip, changed, value=0.0):
+    def __init__(self, direction, tip, changed, value=0.0):
         super().__init__()
         self.slider, self.number = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
-        self.slider.setRange(int(-RANGE * STEPS), int(RANGE * STEPS))
+        self.slider.setRange(round(direction.minimum * STEPS), round(direction.maximum * STEPS))
         self.slider.setMinimumWidth(200)
-        self.number.setRange(-RANGE, RANGE)
+        self.number.setRange(direction.minimum, direction.maximum)
         self.number.setSingleStep(0.1)
         self.number.setDecimals(2)
         for widget in (self.slider, self.number):
             widget.setToolTip(tip)
         self.number.setValue(value)
         self.slider.setValue(round(value * STEPS))
-        self.slider.valueChanged.connect(lambda at: self.number.setValue(at / STEPS))
-        self.number.valueChanged.connect(lambda at: self.slider.setValue(round(at * STEPS)))
+        self.slider.valueChanged.connect(lambda step: self.number.setValue(step / STEPS))
+        self.number.valueChanged.connect(lambda value: self.slider.setValue(round(value * STEPS)))
         self.number.valueChanged.connect(lambda _: changed())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -51,7 +50,7 @@ class Strength(QWidget):
 
 
 class Sliders(QWidget):
-    """A slider for each direction, and a row for all others."""
+    """A slider for each engine.Direction, and a text field for other directions."""
 
     def __init__(self, directions, changed):
         super().__init__()
@@ -59,28 +58,28 @@ class Sliders(QWidget):
         self.form = QFormLayout(self)
         self.form.setContentsMargins(0, 0, 0, 0)
         self.reset = QPushButton("Re&set")
-        self.reset.setToolTip("All sliders to 0, and nothing more")
+        self.reset.setToolTip("Sets all sliders to 0 and clears Further edits")
         self.reset.clicked.connect(self.clear)
         self.more = QLineEdit()
-        self.more.setToolTip(words.MORE_HELP)
+        self.more.setToolTip(strings.MORE_HELP)
         self.more.setPlaceholderText("pca.3=1.5 sefa.0=-2")
         self.more.editingFinished.connect(changed)
         self.form.addRow("&Further edits", self.more)
         self.form.addRow(self.reset)
-        self.meet(list(directions))
+        self.set_directions(directions)
 
-    def meet(self, directions):
-        """Has one for each of these from now on; those that stay keep their values."""
-        if list(self.rows) == list(directions):
+    def set_directions(self, directions):
+        """Replaces the sliders. A direction that had a slider before keeps its value."""
+        if list(self.rows) == [direction.name for direction in directions]:
             return
         values = {name: row.value() for name, row in self.rows.items()}
         for row in self.rows.values():
             self.form.removeRow(row)
         self.rows = {}
-        for i, name in enumerate(directions):
-            label, tip = words.label(name)
-            self.rows[name] = Strength(tip, self.changed, values.get(name, 0.0))
-            self.form.insertRow(i, label, self.rows[name])
+        for i, direction in enumerate(directions):
+            row = Strength(direction, direction.help, self.changed, values.get(direction.name, 0.0))
+            self.rows[direction.name] = row
+            self.form.insertRow(i, direction.label, row)
 
     def clear(self):
         self.more.clear()
@@ -89,5 +88,5 @@ class Sliders(QWidget):
         self.changed()
 
     def edits(self):
-        """What the sliders ask for, [(direction, σ)]; those at 0 ask for nothing."""
+        """The edits of all sliders that are not 0, [(direction, σ)]."""
         return [(name, row.value()) for name, row in self.rows.items() if row.value()]

@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The dialogs: the face on the left, what is edited and the settings on the right; the face follows the sliders."""
+"""The dialogs: preview of the face on the left, edits and options on the right."""
 from krita import Krita
 
-from . import engine, picture, words
+from . import engine, library as L, picture, strings
 from .controls import Sliders, group
 from .qt import (QCheckBox, QComboBox, QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QProgressBar, QPushButton,
                  QSpinBox, Qt, QVBoxLayout)
-from .studio import VIEW, Settings
-from .view import before, pixmap
+from .session import VIEW, Settings
+from .view import original, pixmap
 from .worker import Worker
 
-# Where the work is: nothing can be done with these settings; the face is looked for; it is there and was not inverted
-# yet; it is being inverted; it is ready for sliders; it is on its way into layers.
+# Stages of a dialog: an error that only other options can resolve; searching for the face; face found but not inverted;
+# inverting; inverted, with the preview following the sliders; rendering the layers.
 IDLE, FINDING, FOUND, INVERTING, READY, RENDERING = range(6)
 
 
 class FaceDialog(QDialog):
-    """What both dialogs share. Each says its TITLE, its rows for the edit, and what becomes of them."""
+    """Base class of both dialogs. Subclasses define TITLE, the rows for the edits, and the layers."""
 
     TITLE = ""
 
     def __init__(self, parent, document, layer):
-        """For a layer of a document. Raises library.Failed where it cannot be edited."""
+        """Opens the dialog for a layer of a document. Raises library.GaniError if the layer cannot be edited."""
         bundles = [b for b in engine.bundles() if not b.problem]
         pixels, space = picture.read(document, layer)
         super().__init__(parent)
-        self.document, self.layer, self.space, self.place, self.edited = document, layer, space, None, None
+        self.document, self.layer, self.space, self.alignment, self.edited = document, layer, space, None, None
         self.worker = Worker(pixels)
-        self.worker.news.connect(self.hear, Qt.ConnectionType.QueuedConnection)
+        self.worker.event.connect(self.on_event, Qt.ConnectionType.QueuedConnection)
         self.setWindowTitle(self.TITLE)
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -36,49 +36,30 @@ class FaceDialog(QDialog):
         self.worker.start()
         self.find()
 
-    # What each dialog says for itself.
+    # Defined by subclasses.
 
     def build_edits(self):
-        """The widget with the rows for the edit; each change calls self.preview."""
+        """Creates the widget with the rows for the edits. Their changes call self.preview."""
         raise NotImplementedError
 
     def preview_edits(self):
-        """What the picture shows: [(direction, σ)]. May raise library.Failed."""
+        """The edits that the preview shows, [(direction, σ)]. May raise library.GaniError."""
         raise NotImplementedError
 
     def all_edits(self):
-        """The edits of all layers to be made. May raise library.Failed."""
+        """A list of edits for each layer to create. May raise library.GaniError."""
         raise NotImplementedError
 
     def add_layers(self, patches):
-        """Puts the patches of all_edits into the picture."""
+        """Adds the patches rendered for all_edits to the image."""
         raise NotImplementedError
 
-    def meet(self, directions):
-        """The model has these directions."""
+    def set_directions(self, directions):
+        """Adapts the rows to the model's engine.Directions."""
 
-    # The widgets.
+    # Widgets.
 
     def build(self, bundles):
-        self.view, self.status, self.bar = QLabel(), QLabel(), QProgressBar()
-        self.view.setFixedSize(VIEW, VIEW)
-        self.view.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.before = QCheckBox("Show the face &before")
-        self.before.toggled.connect(self.draw)
-        self.bar.setTextVisible(False)
-        self.status.setWordWrap(True)
-        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.status.setFixedWidth(VIEW)
-        # Room for four lines, so that nothing jumps when the text changes.
-        self.status.setMinimumHeight(4 * self.status.fontMetrics().lineSpacing())
-        self.button = QPushButton("&Invert this face")
-        self.button.setToolTip(words.INVERT_HELP)
-        self.button.clicked.connect(self.press)
-        left = QVBoxLayout()
-        for widget in (self.view, self.before, self.bar, self.status, self.button):
-            left.addWidget(widget)
-        left.addStretch()
-
         self.edit_rows = self.build_edits()
         self.settings_rows = self.build_settings(bundles)
         right = QVBoxLayout()
@@ -91,21 +72,43 @@ class FaceDialog(QDialog):
         self.buttons.accepted.connect(self.render_layers)
         self.buttons.rejected.connect(self.reject)
         columns, whole = QHBoxLayout(), QVBoxLayout(self)
-        columns.addLayout(left)
+        columns.addLayout(self.build_preview())
         columns.addSpacing(12)
         columns.addLayout(right, 1)
         whole.addLayout(columns)
         whole.addWidget(self.buttons)
 
+    def build_preview(self):
+        """The left column: preview, progress and the button that inverts the face."""
+        self.view, self.status, self.bar = QLabel(), QLabel(), QProgressBar()
+        self.view.setFixedSize(VIEW, VIEW)
+        self.view.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.before = QCheckBox("Show the face &before editing")
+        self.before.toggled.connect(self.draw)
+        self.bar.setTextVisible(False)
+        self.status.setWordWrap(True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status.setFixedWidth(VIEW)
+        # Room for four lines, so that a longer text does not resize the dialog.
+        self.status.setMinimumHeight(4 * self.status.fontMetrics().lineSpacing())
+        self.button = QPushButton("&Invert this face")
+        self.button.setToolTip(strings.INVERT_HELP)
+        self.button.clicked.connect(self.on_button)
+        left = QVBoxLayout()
+        for widget in (self.view, self.before, self.bar, self.status, self.button):
+            left.addWidget(widget)
+        left.addStretch()
+        return left
+
     def build_settings(self, bundles):
         models = [("Best installed", "")] + [("{}: {} px".format(b.name, b.width), b.name) for b in bundles]
-        self.model = self.choice("model", models, words.MODEL_HELP)
-        self.preset = self.choice("preset", words.PRESETS, words.PRESET_HELP)
-        self.device = self.choice("device", words.DEVICES, words.DEVICE_HELP)
+        self.model = self.choice("model", models, strings.MODEL_HELP)
+        self.preset = self.choice("preset", strings.PRESETS, strings.PRESET_HELP)
+        self.device = self.choice("device", strings.DEVICES, strings.DEVICE_HELP)
         self.face = QSpinBox()
         self.face.setRange(0, 100)
         self.face.setSpecialValueText("Automatic")  # 0
-        self.face.setToolTip(words.FACE_HELP)
+        self.face.setToolTip(strings.FACE_HELP)
         for changed in (self.model.currentIndexChanged, self.preset.currentIndexChanged,
                         self.device.currentIndexChanged, self.face.valueChanged):
             changed.connect(lambda _: self.find())
@@ -113,65 +116,66 @@ class FaceDialog(QDialog):
                                  ("&Which face", self.face)))
 
     def choice(self, name, items, tip):
-        """A list of (text, value) that starts with what was chosen last time."""
+        """A combo box with items (text, value). The last selection is stored in Krita's settings and restored."""
         combo = QComboBox()
         combo.setToolTip(tip)
-        kept = Krita.instance().readSetting("gani", name, "")
+        stored = Krita.instance().readSetting("gani", name, "")
         for text, value in items:
             combo.addItem(text, value)
-            if str(value) == kept:
+            if str(value) == stored:
                 combo.setCurrentIndex(combo.count() - 1)
         combo.currentIndexChanged.connect(
             lambda _: Krita.instance().writeSetting("gani", name, str(combo.currentData())))
         return combo
 
-    # What is asked of the worker.
+    # Requests to the worker.
 
     def settings(self):
         return Settings(self.model.currentData(), self.preset.currentData(), self.device.currentData(),
                         self.face.value())
 
     def find(self):
-        self.worker.abandon()
-        self.place = self.edited = None
+        self.worker.cancel()
+        self.alignment = self.edited = None
         self.enter(FINDING)
         self.draw()
-        self.worker.order("find", self.settings())
+        self.worker.request("find", self.settings())
 
     def preview(self):
         if self.stage == READY:
-            self.attempt(lambda: self.worker.order("show", self.preview_edits()))
+            self.run_or_report(lambda: self.worker.request("show", self.preview_edits()))
 
     def render_layers(self):
-        def go():
+        def start():
             edits = self.all_edits()
             self.enter(RENDERING)
-            self.worker.order("render", self.settings(), edits)
-        self.attempt(go)
+            self.worker.request("render", self.settings(), edits)
+        self.run_or_report(start)
 
-    def press(self):
-        """The button under the picture: invert, or stop that."""
+    def on_button(self):
+        """Starts or stops the inversion."""
         if self.stage == FOUND:
             self.enter(INVERTING)
-            self.worker.order("invert")
+            self.worker.request("invert")
         elif self.stage == INVERTING:
-            self.worker.abandon()
+            self.worker.cancel()
             self.edited = None
             self.enter(FOUND)
             self.draw()
-            self.status.setText(words.STOPPED)
+            self.status.setText(strings.STOPPED)
 
-    def attempt(self, act):
+    def run_or_report(self, function):
+        """Calls a function and shows its error, if any, as the status."""
         try:
-            act()
-        except picture.L.Failed as error:
+            function()
+        except L.GaniError as error:
             self.status.setText(str(error))
 
-    # What the worker tells.
+    # Events of the worker.
 
-    def hear(self, ticket, kind, what):
-        if not ticket.is_set():
-            getattr(self, "on_" + kind)(*what)
+    def on_event(self, cancel_token, kind, values):
+        if not cancel_token.is_set():
+            getattr(self, "on_" + kind)(*values)
 
     def on_working(self, text, fraction):
         self.status.setText(text + "…" if fraction is None else text)
@@ -179,23 +183,23 @@ class FaceDialog(QDialog):
         if fraction is not None:
             self.bar.setValue(int(1000 * fraction))
 
-    def on_underway(self, pixels, width, height):
+    def on_preview(self, pixels, width, height):
         self.edited = pixmap(pixels, width, height, VIEW)
         self.draw()
 
-    def on_found(self, directions, place):
-        self.meet(directions)
-        self.place = place
-        if place:
-            self.on_inverted(place)
+    def on_found(self, directions, alignment):
+        self.set_directions(directions)
+        self.alignment = alignment
+        if alignment:
+            self.on_inverted(alignment)
         else:
             self.enter(FOUND)
-            self.status.setText(words.NEW_FACE)
+            self.status.setText(strings.NEW_FACE)
 
-    def on_inverted(self, place):
-        self.place = place
+    def on_inverted(self, alignment):
+        self.alignment = alignment
         self.enter(READY)
-        self.status.setText(words.READY)
+        self.status.setText(strings.READY)
         self.preview()
 
     def on_shown(self, pixels):
@@ -210,7 +214,7 @@ class FaceDialog(QDialog):
         self.enter(IDLE)
         self.status.setText(text)
 
-    # How it looks.
+    # Appearance.
 
     def enter(self, stage):
         self.stage = stage
@@ -223,36 +227,36 @@ class FaceDialog(QDialog):
         self.bar.setValue(1000 if stage == READY else 0)
 
     def draw(self, _=None):
-        """Shows the edited face, or the picture as it is where there is none or it is asked for."""
+        """Shows the edited face; the original if there is none or if Show the face before editing is checked."""
         if self.edited is None or self.before.isChecked():
-            self.view.setPixmap(before(self.document, self.place, VIEW))
+            self.view.setPixmap(original(self.document, self.alignment, VIEW))
         else:
             self.view.setPixmap(self.edited)
 
     def done(self, result):
-        self.worker.end()
+        self.worker.stop()
         super().done(result)
 
 
 class EditFace(FaceDialog):
-    """Sliders for the model's directions; one new layer."""
+    """Sliders for the model's directions; adds one layer."""
 
     TITLE = "Edit Face"
 
     def build_edits(self):
-        self.sliders = Sliders(words.SLIDERS, self.preview)
+        self.sliders = Sliders(engine.face_directions(), self.preview)
         return group("Edit", (self.sliders,))
 
-    def meet(self, directions):
-        self.sliders.meet(directions)
+    def set_directions(self, directions):
+        self.sliders.set_directions(directions)
 
     def preview_edits(self):
-        return self.sliders.edits() + words.parse_more(self.sliders.more.text())
+        return self.sliders.edits() + strings.parse_edits(self.sliders.more.text())
 
     def all_edits(self):
         self.chosen = self.preview_edits()
         return [self.chosen]
 
     def add_layers(self, patches):
-        name = "Edit Face: " + words.described(self.chosen) if self.chosen else "Edit Face (no change)"
+        name = "Edit Face: " + strings.format_edits(self.chosen) if self.chosen else "Edit Face (no change)"
         picture.add(self.document, self.layer, picture.new_layer(self.document, name, patches[0], self.space))

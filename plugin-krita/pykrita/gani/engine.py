@@ -1,53 +1,56 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""libgani as objects: pixels, models, inversions. Knows neither Krita nor Qt; every call may be made on any thread."""
+"""libgani as Python objects: pixels, models, face sessions. Independent of Krita and Qt; usable from any thread."""
 import ctypes as C
 from collections import namedtuple
 
 from . import library as L
 
-# A bundle on this machine: its name, the size of its images in pixels, why it cannot be used ("" where it can).
+# An installed bundle: name, size of the generator's images in pixels, why it cannot be opened ("" if it can).
 Bundle = namedtuple("Bundle", "name width height problem")
 
-# News of an inversion: a L.STAGE_…, steps done and to do, seconds left (negative while unknown), and, mostly None, how the
-# face looks so far: RGB bytes [height, width, 3].
-News = namedtuple("News", "stage step steps seconds_left preview width height")
+# A semantic direction: name, label and tooltip of its slider, and the slider's range in σ.
+Direction = namedtuple("Direction", "name label help minimum maximum")
+
+# Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown), and sometimes
+# a preview of the face: RGB bytes [height, width, 3], else None.
+Progress = namedtuple("Progress", "stage step steps seconds_left preview width height")
 
 
 class Pixels:
-    """A picture of `width` × `height` pixels, rows from the top without gaps, values sRGB-encoded, alpha straight.
+    """An image with contiguous rows from top to bottom, sRGB-encoded values and straight alpha.
 
-    layout, sample: as gani.h numbers them. data: bytes [height, width, channels × bytes of a sample]. mask: the
-    selection, bytes [height, width], 0 to 255, or None for everything.
+    layout, sample: L.LAYOUT_…, L.SAMPLE_…. data: bytes [height, width, channels × bytes per sample], zeros if None. mask:
+    the selection, bytes [height, width], 0 to 255; None if everything is selected.
     """
 
     def __init__(self, width, height, layout, sample, data=None, mask=None):
         self.width, self.height, self.layout, self.sample = width, height, layout, sample
-        self.pixel = L.CHANNELS[layout] * L.SAMPLE_BYTES[sample]
-        self.stride = width * self.pixel
+        self.pixel_bytes = L.CHANNELS[layout] * L.SAMPLE_BYTES[sample]
+        self.stride = width * self.pixel_bytes
         self.data = bytearray(height * self.stride) if data is None else bytearray(data)
         self.mask = None if mask is None else bytes(mask)
         if len(self.data) != height * self.stride or (self.mask is not None and len(self.mask) != width * height):
-            raise L.Failed("Krita gave {} bytes for {} × {} pixels.".format(len(self.data), width, height))
+            raise L.GaniError("Krita returned {} bytes for {} × {} pixels.".format(len(self.data), width, height))
 
     def copy(self):
         return Pixels(self.width, self.height, self.layout, self.sample, self.data, self.mask)
 
 
-class _View:
-    """The library's view of Pixels, during a `with`."""
+class _Wrapped:
+    """A gani_image handle that wraps Pixels, for use in a `with` statement."""
 
     def __init__(self, pixels):
         self.pixels, self.library, self.handle = pixels, L.load(), C.c_void_p()
 
     def __enter__(self):
         p = self.pixels
-        # While this array lives, the bytearray cannot be resized and stays where it is.
+        # While this array exists, the bytearray cannot be resized, so its address is stable.
         self.memory = (C.c_char * len(p.data)).from_buffer(p.data)
         desc = L.ImageDesc(struct_size=C.sizeof(L.ImageDesc), pixels=C.addressof(self.memory), stride=p.stride,
                            width=p.width, height=p.height, layout=p.layout, sample=p.sample)
         if p.mask is not None:
             desc.mask = C.cast(C.c_char_p(p.mask), C.c_void_p)
-        L.check(self.library, self.library.gani_image_view(C.byref(desc), C.byref(self.handle)))
+        L.check(self.library, self.library.gani_image_wrap(C.byref(desc), C.byref(self.handle)))
         return self.handle
 
     def __exit__(self, *_):
@@ -56,7 +59,7 @@ class _View:
 
 
 def bundles():
-    """The bundles on this machine, by name."""
+    """The installed bundles, sorted by name."""
     library, found = L.load(), []
 
     def each(info, _):
@@ -68,8 +71,33 @@ def bundles():
     return found
 
 
+def _directions(enumerate_directions):
+    """The Directions that a C function, called with a callback, enumerates. Stops at the principal components."""
+    found = []
+
+    def each(direction, _):
+        direction = direction.contents
+        if direction.named:
+            found.append(Direction(direction.name.decode(), direction.label.decode(), direction.help.decode(),
+                                   direction.min_strength, direction.max_strength))
+        return int(direction.named)  # principal components come after the semantic directions
+
+    L.check(L.load(), enumerate_directions(L.DIRECTION_FN(each)))
+    return found
+
+
+def face_directions():
+    """The Directions of the face models, in slider order; needs no model."""
+    return _directions(lambda each: L.load().gani_face_direction_list(each, None))
+
+
+def stage_label(stage):
+    """The label of a L.STAGE_…, for the status text."""
+    return L.load().gani_stage_label(stage).decode()
+
+
 class Model:
-    """A bundle and the device that it runs on. name "" is the best one installed; device: auto, cpu, cuda."""
+    """A bundle opened on a device. name: "" for the best one installed. device: auto, cpu, cuda."""
 
     def __init__(self, name, device):
         self.library, self.handle = L.load(), C.c_void_p()
@@ -81,81 +109,74 @@ class Model:
         self.library.gani_model_free(self.handle)
 
     def directions(self):
-        """Names of the directions with a meaning, such as "smile"."""
-        names = []
+        """The semantic Directions of the model: those of face_directions() first, in their order."""
+        known = [direction.name for direction in face_directions()]
+        found = _directions(lambda each: self.library.gani_model_list_directions(self.handle, each, None))
+        return sorted(found, key=lambda d: known.index(d.name) if d.name in known else len(known))
 
-        def each(direction, _):
-            direction = direction.contents
-            if direction.named:
-                names.append(direction.name.decode())
-            return int(direction.named)  # named ones come first
+    def invert(self, picture, preset, face, on_progress, preview_interval=0):
+        """Inverts a face in Pixels, or reads its inversion from the user's cache. Returns a FaceSession.
 
-        L.check(self.library, self.library.gani_model_directions(self.handle, L.DIRECTION_FN(each), None))
-        return names
-
-    def invert(self, picture, preset, face, progress, preview_every=0):
-        """The inversion of a face in Pixels, from the user's cache where it has been made before.
-
-        face: 0 for the one that is selected, or the largest; N for the Nth from the left. progress is called with News
-        and returns whether to go on. Raises Cancelled and Failed.
+        face: 0 for the selected face, or the largest if nothing is selected; N for the Nth from the left. on_progress is
+        called with Progress and returns False to cancel. Raises Cancelled and GaniError.
         """
-        trouble = []
+        exceptions = []
 
-        def tell(told, _):
+        def callback(progress, _):
             try:
-                told = told.contents
-                width, height = told.preview_width, told.preview_height
-                preview = C.string_at(told.preview, 3 * width * height) if told.preview else None
-                news = News(told.stage, told.step, told.steps, told.seconds_left, preview, width, height)
-                return int(bool(progress(news)))
-            except Exception as error:  # must not pass through the library
-                trouble.append(error)
+                progress = progress.contents
+                width, height = progress.preview_width, progress.preview_height
+                preview = C.string_at(progress.preview, 3 * width * height) if progress.preview else None
+                event = Progress(progress.stage, progress.step, progress.steps, progress.seconds_left, preview, width, height)
+                return int(bool(on_progress(event)))
+            except Exception as error:  # raised below, because it must not pass through the C library
+                exceptions.append(error)
                 return 0
 
         options = L.InvertOptions(struct_size=C.sizeof(L.InvertOptions), preset=preset, face=face,
-                                  progress=L.PROGRESS_FN(tell), preview_every=preview_every)
-        made = C.c_void_p()
-        with _View(picture) as image:
-            status = self.library.gani_model_invert(self.handle, image, C.byref(options), C.byref(made))
-        if trouble:
-            raise trouble[0]
+                                  progress=L.PROGRESS_FN(callback), preview_interval=preview_interval)
+        handle = C.c_void_p()
+        with _Wrapped(picture) as image:
+            status = self.library.gani_model_invert(self.handle, image, C.byref(options), C.byref(handle))
+        if exceptions:
+            raise exceptions[0]
         L.check(self.library, status)
-        return Inversion(self.library, made)
+        return FaceSession(self.library, handle)
 
 
-class Inversion:
-    """A face inside a generator.
+class FaceSession:
+    """An inverted face with its tuned generator.
 
-    from_cache: whether it was found in the cache. place: corners of the face's square in the picture, in pixels: top left,
-    bottom left, bottom right, top right.
+    from_cache: whether the inversion was read from the cache. alignment: corners of the face's square in the image, in
+    pixels: top left, bottom left, bottom right, top right.
     """
 
     def __init__(self, library, handle):
         self.library, self.handle = library, handle
-        info = L.InversionInfo(struct_size=C.sizeof(L.InversionInfo))
-        L.check(library, library.gani_inversion_describe(handle, C.byref(info)))
+        info = L.FaceSessionInfo(struct_size=C.sizeof(L.FaceSessionInfo))
+        L.check(library, library.gani_face_session_describe(handle, C.byref(info)))
         self.from_cache = bool(info.from_cache)
-        self.place = [(info.place[i], info.place[i + 1]) for i in range(0, 8, 2)]
+        self.alignment = [(info.alignment[i], info.alignment[i + 1]) for i in range(0, 8, 2)]
 
     def __del__(self):
-        self.library.gani_inversion_free(self.handle)
+        self.library.gani_face_session_free(self.handle)
 
-    def draw(self, edits, side):
+    def render(self, edits, side):
         """The face with edits, [(direction, strength in σ)]: RGB bytes [side, side, 3]."""
-        into = Pixels(side, side, L.RGB, L.U8)
+        out = Pixels(side, side, L.LAYOUT_RGB, L.SAMPLE_U8)
         array = _edits(edits)
-        with _View(into) as image:
-            L.check(self.library, self.library.gani_inversion_edit(self.handle, array, len(array), image))
-        return bytes(into.data)
+        with _Wrapped(out) as image:
+            L.check(self.library, self.library.gani_face_session_render(self.handle, array, len(array), image))
+        return bytes(out.data)
 
-    def paste(self, edits, into):
-        """Puts the face with edits into Pixels that show the picture, as far as their mask lets it.
+    def paste(self, edits, picture):
+        """Pastes the face with edits into Pixels of the inverted image, where their mask allows it.
 
-        Returns x, y, width, height of the rectangle outside which nothing changed.
+        Returns x, y, width, height of a rectangle that contains all changed pixels.
         """
         array, rect = _edits(edits), L.Rect()
-        with _View(into) as image:
-            status = self.library.gani_inversion_paste(self.handle, array, len(array), image, C.byref(rect))
+        with _Wrapped(picture) as image:
+            status = self.library.gani_face_session_paste(self.handle, array, len(array), image, C.byref(rect))
             L.check(self.library, status)
         return rect.x, rect.y, rect.width, rect.height
 

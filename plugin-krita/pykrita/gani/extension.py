@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The entries in Krita's menu."""
+"""The plug-in's entries in Krita's menu."""
 from krita import Extension, Krita
 
 from . import library as L
-from . import picture
+from . import picture, strings
 from .dialog import EditFace
 from .qt import QApplication, QMessageBox
 from .variations import FaceVariations
@@ -16,11 +16,11 @@ class GaniExtension(Extension):
 
     def __init__(self, parent):
         super().__init__(parent)
-        self.dialog = None  # the one that was opened last
+        self.dialog = None  # the dialog that was opened last
         self.workers = set()
 
     def setup(self):
-        QApplication.instance().aboutToQuit.connect(self.end_workers)
+        QApplication.instance().aboutToQuit.connect(self.stop_workers)
 
     def createActions(self, window):
         for name, text, dialog in (("gani_edit_face", "Edit Face...", EditFace),
@@ -29,29 +29,29 @@ class GaniExtension(Extension):
             action.triggered.connect(lambda _=False, dialog=dialog: self.open(dialog))
 
     def open(self, kind):
-        """Opens a dialog for the active layer; a message where that cannot be."""
+        """Opens a dialog for the active layer, or a message if that is not possible."""
         window = Krita.instance().activeWindow()
         parent = window.qwindow() if window else None
         document = Krita.instance().activeDocument()
         try:
             if document is None:
-                raise L.Failed("No picture is open: open one with a face and choose the layer with it.")
+                raise L.GaniError(strings.NO_DOCUMENT)
             layer = picture.layer_of(document.activeNode())
             if layer is None:
-                raise L.Failed("No layer is chosen: choose the one with the face.")
+                raise L.GaniError(strings.NO_LAYER)
             self.dialog = kind(parent, document, layer)
-        except L.Failed as error:
+        except L.GaniError as error:
             self.dialog = QMessageBox(QMessageBox.Icon.Warning, kind.TITLE, str(error), QMessageBox.StandardButton.Ok, parent)
         else:
             self.keep(self.dialog.worker)
         self.dialog.open()
 
     def keep(self, worker):
-        """A thread's object must outlive the thread."""
+        """Keeps a reference to a worker until its thread has ended; Qt requires the object to outlive the thread."""
         self.workers.add(worker)
         worker.finished.connect(lambda: self.workers.discard(worker))
 
-    def end_workers(self):
+    def stop_workers(self):
         for worker in list(self.workers):
-            worker.end()
+            worker.stop()
             worker.wait(10_000)

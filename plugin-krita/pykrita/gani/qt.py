@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Qt as Krita has it: Qt 6 from Krita 6 on, Qt 5 before. Enums are written in full, which both understand."""
+"""The Qt version that Krita uses: PyQt6 in Krita 6, PyQt5 in Krita 5. Both accept fully qualified enum names."""
 try:
     from PyQt6.QtCore import QByteArray, Qt, QThread, QTimer, pyqtSignal
     from PyQt6.QtGui import QImage, QPainter, QPixmap, QTransform

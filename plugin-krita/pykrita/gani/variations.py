@@ -1,34 +1,37 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Face Variations: one edit in several strengths, each a layer of a group."""
-from . import picture, words
+"""Face Variations: a group of layers with one edit in several strengths."""
+from . import engine, picture, strings
 from .controls import Strength, group
 from .dialog import FaceDialog
 from .qt import QComboBox, QSpinBox
 
 
 class FaceVariations(FaceDialog):
-    """One direction in equal steps from one strength to another; only the strongest is visible."""
+    """One direction in equal steps between two strengths. Only the last layer is visible."""
 
     TITLE = "Face Variations"
 
     def build_edits(self):
         self.direction, self.layers = QComboBox(), QSpinBox()
-        self.direction.setToolTip("What changes from layer to layer")
-        self.meet(list(words.SLIDERS))
+        self.direction.setToolTip("The property that differs between the layers")
+        directions = engine.face_directions()
+        self.set_directions(directions)
         self.direction.currentIndexChanged.connect(lambda _: self.preview())
-        self.first = Strength("Strength of the first layer, in standard deviations of the model's faces", self.preview, -2.0)
-        self.last = Strength("Strength of the last layer, which the preview shows", self.preview, 2.0)
+        self.first = Strength(directions[0], "Strength of the first layer, in standard deviations of the model's faces",
+                              self.preview, -2.0)
+        self.last = Strength(directions[0], "Strength of the last layer, which is shown in the preview", self.preview, 2.0)
         self.layers.setRange(2, 13)
         self.layers.setValue(5)
-        self.layers.setToolTip("How many layers")
+        self.layers.setToolTip("Number of layers")
         return group("Edit", (("Di&rection", self.direction), ("&From", self.first), ("&To", self.last),
                               ("La&yers", self.layers)))
 
-    def meet(self, directions):
-        if directions != [self.direction.itemData(i) for i in range(self.direction.count())]:
+    def set_directions(self, directions):
+        names = [direction.name for direction in directions]
+        if names != [self.direction.itemData(i) for i in range(self.direction.count())]:
             self.direction.clear()
-            for name in directions:
-                self.direction.addItem(words.label(name)[0], name)
+            for direction in directions:
+                self.direction.addItem(direction.label, direction.name)
 
     def preview_edits(self):
         return [(self.direction.currentData(), self.last.value())]
@@ -43,9 +46,9 @@ class FaceVariations(FaceDialog):
         folder = self.document.createGroupLayer("Face Variations: " + name)
         below = None
         for i, ((_, strength), patch) in enumerate(zip(self.chosen, patches)):
-            title = "{} {}".format(name, words.signed(strength))
+            title = "{} {}".format(name, strings.format_strength(strength))
             layer = picture.new_layer(self.document, title, patch, self.space, i + 1 == len(patches))
             folder.addChildNode(layer, below)
             below = layer
-        # The group comes last, so that one undo takes all of it out of the picture.
+        # The group is added last, so that a single undo step removes all of it.
         picture.add(self.document, self.layer, folder)

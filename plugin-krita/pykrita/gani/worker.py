@@ -1,82 +1,82 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The thread that computes, and the messages between it and the main thread, which alone may touch Krita and widgets."""
+"""The worker thread. Only the main thread may use Krita and widgets, so the two exchange requests and events."""
 import threading
 import traceback
 from collections import deque
 
 from . import library as L
+from . import strings
 from .qt import QThread, pyqtSignal
-from .studio import Studio
+from .session import Session
 
 
 class Worker(QThread):
-    """Carries orders out, one after the other, with a Studio.
+    """Executes requests one after another with a Session.
 
-    news(ticket, kind, what): ticket is the threading.Event of the order, set where the order was abandoned meanwhile.
-    Kinds: working (text, fraction or None), underway (RGB bytes, width, height), found (directions, corners or
-    None), inverted (corners,), shown
-    (RGB bytes,), rendered (patches,), failed (text,).
+    event(cancel_token, kind, values): cancel_token is the threading.Event of the request that caused the event; it is set
+    if the request has been cancelled. Kinds: working (text, fraction or None), preview (RGB bytes, width, height),
+    found (engine.Directions, corners or None), inverted (corners,), shown (RGB bytes,), rendered (patches,), failed (text,).
     """
 
-    news = pyqtSignal(object, str, object)
+    event = pyqtSignal(object, str, object)
 
     def __init__(self, picture):
         super().__init__()
         self.picture = picture
-        self.ticket = threading.Event()
-        self.orders = deque()
-        self.some = threading.Condition()
+        self.cancel_token = threading.Event()
+        self.requests = deque()
+        self.available = threading.Condition()
 
-    def order(self, kind, *what):
-        """Gives an order: find (settings), invert (), show (edits), render (settings, edits of all), end ().
+    def request(self, kind, *values):
+        """Queues a request: find (settings), invert (), show (edits), render (settings, list of edits), stop ().
 
-        Of several show orders that wait, the newest wins.
+        A new show request replaces queued ones.
         """
-        with self.some:
+        with self.available:
             if kind == "show":
-                self.orders = deque(o for o in self.orders if o[1] != "show")
-            self.orders.append((self.ticket, kind, what))
-            self.some.notify()
+                self.requests = deque(r for r in self.requests if r[1] != "show")
+            self.requests.append((self.cancel_token, kind, values))
+            self.available.notify()
 
-    def abandon(self):
-        """Stops what was ordered so far."""
-        self.ticket.set()
-        self.ticket = threading.Event()
+    def cancel(self):
+        """Cancels the running and all queued requests."""
+        self.cancel_token.set()
+        self.cancel_token = threading.Event()
 
-    def end(self):
-        """Stops everything; the thread ends soon, `finished` tells when."""
-        self.abandon()
-        self.order("end")
+    def stop(self):
+        """Cancels everything and ends the thread. Returns at once; the signal `finished` reports the end."""
+        self.cancel()
+        self.request("stop")
 
     def run(self):
-        studio = Studio(self.picture, None)
+        session = Session(self.picture, None)
         while True:
-            with self.some:
-                while not self.orders:
-                    self.some.wait()
-                ticket, kind, what = self.orders.popleft()
-            if kind == "end":
+            with self.available:
+                while not self.requests:
+                    self.available.wait()
+                cancel_token, kind, values = self.requests.popleft()
+            if kind == "stop":
                 return
-            if ticket.is_set():
+            if cancel_token.is_set():
                 continue
             try:
-                studio.tell = lambda kind, *what, ticket=ticket: self.news.emit(ticket, kind, what)
-                self.carry_out(studio, ticket, kind, what)
+                session.emit = lambda kind, *values, token=cancel_token: self.event.emit(token, kind, values)
+                self.execute(session, cancel_token, kind, values)
             except L.Cancelled:
                 pass
-            except L.Failed as error:
-                self.news.emit(ticket, "failed", (str(error),))
-            except Exception as error:  # a thread that dies would leave the dialog waiting for ever
+            except L.GaniError as error:
+                self.event.emit(cancel_token, "failed", (str(error),))
+            except Exception as error:  # without this event the dialog would wait forever
                 traceback.print_exc()
-                text = "gani's plug-in met an internal error ({}); nothing was changed. Please report what Krita's log says."
-                self.news.emit(ticket, "failed", (text.format(error),))
+                self.event.emit(cancel_token, "failed", (strings.INTERNAL_ERROR.format(error),))
 
-    def carry_out(self, studio, ticket, kind, what):
+    def execute(self, session, cancel_token, kind, values):
+        cancelled = cancel_token.is_set
         if kind == "find":
-            self.news.emit(ticket, "found", studio.find(what[0], ticket.is_set))
+            self.event.emit(cancel_token, "found", session.find(values[0], cancelled))
         elif kind == "invert":
-            self.news.emit(ticket, "inverted", (studio.invert(ticket.is_set),))
+            self.event.emit(cancel_token, "inverted", (session.invert(cancelled),))
         elif kind == "show":
-            self.news.emit(ticket, "shown", (studio.show(what[0]),))
+            self.event.emit(cancel_token, "shown", (session.show(values[0]),))
         elif kind == "render":
-            self.news.emit(ticket, "rendered", (studio.render(what[0], what[1], ticket.is_set),))
+            self.event.emit(cancel_token, "rendered", (session.render(values[0], values[1], cancelled),))

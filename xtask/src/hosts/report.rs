@@ -1,10 +1,10 @@
-//! What the tests in editors said: their PASS and FAIL lines, and words that no log may hold.
+//! Evaluates the output of the tests in editors: PASS and FAIL lines, and words that must not appear in a log.
 
 use super::Root;
 use std::path::Path;
 use std::time::Duration;
 
-/// What a host prints when a plug-in is wrong.
+/// Messages of a host that indicate a faulty plug-in.
 const FORBIDDEN: [&str; 5] =
     ["CRITICAL", "MUST NOT do that", "Traceback", "panicked at", "Gtk-WARNING **: Failed"];
 
@@ -16,7 +16,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reads a test's output; one that passed nothing has failed.
+    /// Evaluates a test's output. A test without a PASS line counts as failed.
     pub fn read(&mut self, title: &str, output: &str, time: Duration) {
         let passed = output.lines().filter(|line| line.starts_with("PASS ")).count();
         let failed = output.lines().filter_map(|line| line.strip_prefix("FAIL "));
@@ -31,7 +31,7 @@ impl Report {
         println!("{title}: {passed} passed, {bad} failed, {:.0} s", time.as_secs_f64());
     }
 
-    /// Runs `gani plugin ACTION EDITOR` in the root, which has to succeed.
+    /// Runs `gani plugin ACTION EDITOR` in the root for each action. A failure is reported.
     pub fn plugin(&mut self, editor: &str, actions: &[&str], root: &Root, work: &Path) {
         for action in actions {
             match root.run(work, &["/w/gani/bin/gani", "plugin", action, editor], Duration::from_secs(60)) {
@@ -41,7 +41,7 @@ impl Report {
         }
     }
 
-    /// The verdict.
+    /// Prints the number of passed checks, or returns the failures.
     pub fn finish(self) -> Result<(), String> {
         match self.failures.len() {
             0 => {

@@ -1,17 +1,17 @@
-//! The Debian that the editors run in: made once with mmdebstrap, entered in namespaces that leave nothing behind.
+//! The Debian root that the editors run in. It is created once with mmdebstrap and entered in namespaces.
 
-use super::Editor;
+use super::Generator;
 use crate::steps;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What drives and watches an editor.
+/// Packages that control and observe an editor.
 const TOOLS: &str = "adwaita-icon-theme,xvfb,xauth,x11-utils,xdotool,openbox,imagemagick,dbus-x11,fonts-dejavu-core,python3-numpy,\
                      python3-pil,procps";
 
-/// Binds what a session needs and starts the command as the root's only process tree.
+/// Shell script: mounts what a session needs and runs the command in the root.
 const ENTER: &str = r#"
 root=$1 work=$2; shift 2
 mkdir -p "$root/w"
@@ -19,18 +19,18 @@ mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp" && mount --r
 mkdir -p -m 700 "$work/run"
 exec chroot "$root" env -i PATH=/usr/bin:/bin HOME=/w/home XDG_RUNTIME_DIR=/w/run LC_ALL=C.UTF-8 "$@""#;
 
-/// A Debian in a folder.
+/// A Debian root in a folder.
 pub struct Root(PathBuf);
 
 impl Root {
-    /// Debian 13 with GIMP 3.0 or Krita 5.2, in `GANI_HOSTS_ROOT` or under `target`; made where it is not there yet.
+    /// Debian 13 with GIMP 3.0 or Krita 5.2, in `GANI_HOSTS_ROOT` or under `target`. Created if it does not exist.
     ///
     /// # Errors
-    /// Not root, no mmdebstrap to be had, or the mirror is away: with the command that shows more.
-    pub fn trixie(editor: Editor) -> Result<Root, String> {
+    /// The process is not root, mmdebstrap cannot be installed, or the mirror is unreachable.
+    pub fn trixie(editor: Generator) -> Result<Root, String> {
         let (name, editor) = match editor {
-            Editor::Krita => ("trixie-krita", "krita,python3-pyqt5"),
-            Editor::Gimp | Editor::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
+            Generator::Krita => ("trixie-krita", "krita,python3-pyqt5"),
+            Generator::Gimp | Generator::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
         };
         let wanted = format!("{editor},{TOOLS}");
         let folder = match std::env::var_os("GANI_HOSTS_ROOT") {
@@ -41,28 +41,28 @@ impl Root {
         if fs::read_to_string(&stamp)
             .is_ok_and(|has| wanted.split(',').all(|p| has.split(',').any(|h| h == p)))
         {
-            return Root(folder).tried();
+            return Root(folder).checked();
         }
         let part = folder.with_extension("part");
         if let Some(there) = [&folder, &part].into_iter().find(|path| path.exists()) {
             return Err(format!(
-                "{} is no root of these tests, or an unfinished or older one: unmount what is mounted in it and remove it, \
-                 and it will be made again",
+                "{} is not a complete and current root of these tests; unmount everything in it and remove it, then run the \
+                 tests again to create it",
                 there.display()
             ));
         }
         if !steps::is_root() {
             return Err(
-                "the editors run in a Debian of their own, which root alone can make and enter".into()
+                "the editors run in their own Debian root, which only root can create and enter; run this as root".into()
             );
         }
         steps::need_programs(&[("mmdebstrap", "mmdebstrap")])?;
-        // The mirror that this machine's apt uses already.
+        // The mirror of this machine's apt.
         let mirrors = steps::read(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
-        let mirror = mirrors.lines().next().ok_or("apt has no sources: `apt-get update` shows why")?;
+        let mirror = mirrors.lines().next().ok_or("apt has no sources; `apt-get update` shows why")?;
         fs::create_dir_all(folder.parent().unwrap_or(Path::new(".")))
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        println!("making a Debian for the editor in {} (a gigabyte, some minutes)", folder.display());
+            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+        println!("creating a Debian root for the editor in {} (1 GB, a few minutes)", folder.display());
         steps::run(
             Command::new("mmdebstrap")
                 .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={wanted}")])
@@ -79,23 +79,23 @@ impl Root {
         fs::write(part.join("gani-packages"), wanted)
             .and_then(|()| fs::rename(&part, &folder))
             .map_err(|error| format!("cannot finish {}: {error}", folder.display()))?;
-        Root(folder).tried()
+        Root(folder).checked()
     }
 
-    /// Itself, once a command has run in it.
-    fn tried(self) -> Result<Root, String> {
+    /// Runs `true` in the root to check that it can be entered.
+    fn checked(self) -> Result<Root, String> {
         let work =
-            tempfile::tempdir().map_err(|error| format!("no temporary folder can be made: {error}"))?;
+            tempfile::tempdir().map_err(|error| format!("cannot create a temporary folder: {error}"))?;
         self.run(work.path(), &["true"], Duration::from_secs(60)).map(|_| self)
     }
 
-    /// Runs a command in the root with `work` as `/w`, and returns all that it printed, with a FAIL line of its own where
-    /// it did not end within `limit`.
+    /// Runs a command in the root with `work` as `/w` and returns its output. Adds a FAIL line if the command fails or exceeds
+    /// `limit`.
     ///
-    /// Mounts and processes live in namespaces of their own, so that none outlives the command.
+    /// The command has its own mount and process namespaces, so its mounts and processes end with it.
     ///
     /// # Errors
-    /// Namespaces cannot be made: not root, or in a container that forbids them.
+    /// Namespaces cannot be created: the process is not root, or its container forbids them.
     pub fn run(&self, work: &Path, command: &[&str], limit: Duration) -> Result<String, String> {
         let output = Command::new("timeout")
             .args(["--kill-after=5", &limit.as_secs().to_string()])
@@ -110,12 +110,12 @@ impl Root {
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
             .join("");
         match output.status.code() {
-            Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => Err(format!(
-                "a namespace for the editors cannot be made; test-hosts wants to run as root: {text}"
-            )),
-            Some(124 | 137) => Ok(format!("{text}\nFAIL it did not end within {} s\n", limit.as_secs())),
+            Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => {
+                Err(format!("cannot create a namespace for the editors; run test-hosts as root: {text}"))
+            }
+            Some(124 | 137) => Ok(format!("{text}\nFAIL it did not finish within {} s\n", limit.as_secs())),
             Some(0) => Ok(text),
-            code => Ok(format!("{text}\nFAIL it ended with {code:?}\n")),
+            code => Ok(format!("{text}\nFAIL it exited with {code:?}\n")),
         }
     }
 }

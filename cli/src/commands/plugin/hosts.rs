@@ -1,41 +1,41 @@
-//! The editors: where each looks for plug-ins, and what belongs there.
+//! The supported editors, their plug-in folders, and the files of each plug-in.
 
 use gani_core::{Error, Result};
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX, EXE_SUFFIX};
 use std::path::{Path, PathBuf};
 
-/// An editor.
+/// An editor with a plug-in.
 pub struct Host {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// Its name.
+    /// Name for messages.
     pub title: &'static str,
-    /// Folders that hold a version's or the user's settings, from the system's folder for such.
-    roots: fn(&Folders) -> Vec<Place>,
+    /// Finds the plug-in folders of all installations.
+    find_places: fn(&Folders) -> Vec<Place>,
     /// Files and folders of the plug-in.
     pub parts: &'static [Part],
-    /// The folder, among the host's plug-ins, that is ours alone.
+    /// The folder inside the plug-in folder that belongs to gani.
     pub own_folder: &'static str,
-    /// What the user does next.
-    pub afterwards: &'static str,
+    /// Instructions to print after the installation.
+    pub next_steps: &'static str,
 }
 
 /// A file or folder of a plug-in.
 pub struct Part {
-    /// Its name beside or near the program, `{exe}` and `{lib}` standing for what the system adds to names.
+    /// Its name near the program. `{exe}` stands for the suffix of programs, `{lib}` for the file name of libgani.
     source: &'static str,
-    /// Its place among the host's plug-ins.
+    /// Its path in the plug-in folder.
     pub target: &'static str,
 }
 
-/// A folder for plug-ins.
+/// A plug-in folder of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Which host it belongs to, for messages.
+    /// The installation, for messages.
     pub what: String,
     /// The folder.
     pub folder: PathBuf,
-    /// Whether that host sees another data folder than we do.
+    /// Whether the editor is sandboxed and has its own data folder.
     pub sandboxed: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct Folders {
 pub const GIMP: Host = Host {
     name: "gimp",
     title: "GIMP",
-    roots: |folders| {
+    find_places: |folders| {
         let flatpak = folders.home.join(".var/app/org.gimp.GIMP/config/GIMP");
         let snap = folders.home.join("snap/gimp/current/.config/GIMP");
         let all = [
@@ -60,20 +60,20 @@ pub const GIMP: Host = Host {
         ];
         all.into_iter().flat_map(|(root, kind, sandboxed)| gimp_versions(&root, kind, sandboxed)).collect()
     },
-    // GIMP wants an executable in a folder of its own name.
+    // GIMP requires the executable to be in a folder of the same name.
     parts: &[Part {
         source: "gani-gimp{exe}",
         target: if cfg!(windows) { "gani-gimp/gani-gimp.exe" } else { "gani-gimp/gani-gimp" },
     }],
     own_folder: "gani-gimp",
-    afterwards: "Start GIMP (again): Filters, Portrait, Edit Face.",
+    next_steps: "Start or restart GIMP, then open Filters > Portrait > Edit Face.",
 };
 
 /// Krita 5.
 pub const KRITA: Host = Host {
     name: "krita",
     title: "Krita",
-    roots: |folders| {
+    find_places: |folders| {
         let flatpak = folders.home.join(".var/app/org.kde.krita/data/krita");
         [(folders.data.join("krita"), "Krita", false), (flatpak, "Krita (Flatpak)", true)]
             .into_iter()
@@ -100,10 +100,10 @@ pub const KRITA: Host = Host {
         },
     ],
     own_folder: "gani",
-    afterwards: "In Krita: Settings, Configure Krita, Python Plugin Manager: switch gani on, then start Krita again.",
+    next_steps: "In Krita open Settings > Configure Krita > Python Plugin Manager, enable gani, then restart Krita.",
 };
 
-/// The folders for plug-ins of every GIMP 3 whose settings lie in `root`.
+/// The plug-in folders of every GIMP 3.x version with settings in `root`.
 fn gimp_versions(root: &Path, kind: &str, sandboxed: bool) -> Vec<Place> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut versions: Vec<String> = entries
@@ -121,14 +121,14 @@ fn gimp_versions(root: &Path, kind: &str, sandboxed: bool) -> Vec<Place> {
 }
 
 impl Host {
-    /// Where its plug-ins go, for each installation that this user has started.
+    /// The plug-in folders of each installation that this user has started.
     pub fn places(&self) -> Vec<Place> {
-        Folders::of_user().map(|folders| (self.roots)(&folders)).unwrap_or_default()
+        Folders::of_user().map(|folders| (self.find_places)(&folders)).unwrap_or_default()
     }
 
-    /// Where it was looked for.
+    /// The folders that [`Host::places`] searches, for messages.
     pub fn searched(&self) -> Vec<String> {
-        let Some(folders) = Folders::of_user() else { return vec!["nowhere: set HOME".into()] };
+        let Some(folders) = Folders::of_user() else { return vec!["no folder, HOME is not set".into()] };
         [folders.config, folders.data, folders.home.join(".var/app")]
             .iter()
             .map(|f| f.display().to_string())
@@ -148,10 +148,10 @@ impl Folders {
 }
 
 impl Part {
-    /// The file or folder itself: beside the program, in the archive that it came in, or in the checkout.
+    /// Locates the file or folder: beside the program, elsewhere in gani's archive, or in the checkout.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the folders searched.
+    /// [`Error::Input`] with the folders searched, if it does not exist.
     pub fn source(&self) -> Result<PathBuf> {
         let name = self
             .source
@@ -165,8 +165,8 @@ impl Part {
         folders.iter().map(|folder| folder.join(&name)).find(|path| path.exists()).ok_or_else(|| {
             let folders: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
             Error::Input(format!(
-                "{name} was not found in {}: it comes with gani's archive; in a checkout build everything first (`cargo build \
-                 --release --workspace`)",
+                "{name} was not found in {}; it is part of gani's archive; in a checkout build it first (`cargo build --release \
+                 --workspace`)",
                 folders.join(", ")
             ))
         })
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_gimp_3_of_the_user_is_found() {
+    fn all_gimp_3_versions_of_the_user_are_found() {
         let home = tempfile::tempdir().unwrap();
         let home = home.path().to_owned();
         for folder in [
@@ -191,11 +191,11 @@ mod tests {
             std::fs::create_dir_all(home.join(folder)).unwrap();
         }
         let folders = Folders { config: home.join("c"), data: home.join("d"), home };
-        let found: Vec<_> = (GIMP.roots)(&folders).into_iter().map(|p| (p.what, p.sandboxed)).collect();
+        let found: Vec<_> = (GIMP.find_places)(&folders).into_iter().map(|p| (p.what, p.sandboxed)).collect();
         let expected = [("GIMP 3.0", false), ("GIMP 3.2", false), ("GIMP 3.2 (Flatpak)", true)];
         assert_eq!(found, expected.map(|(what, sandboxed)| (what.to_string(), sandboxed)));
-        assert_eq!((KRITA.roots)(&folders), []);
+        assert_eq!((KRITA.find_places)(&folders), []);
         std::fs::create_dir_all(folders.data.join("krita")).unwrap();
-        assert_eq!((KRITA.roots)(&folders)[0].folder, folders.data.join("krita/pykrita"));
+        assert_eq!((KRITA.find_places)(&folders)[0].folder, folders.data.join("krita/pykrita"));
     }
 }

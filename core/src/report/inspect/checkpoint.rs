@@ -1,4 +1,4 @@
-//! What a checkpoint holds: its tensors, its settings, the networks that gani recognises in it.
+//! Describes a checkpoint: tensors, settings, recognized networks.
 
 use super::Tensor;
 use crate::Result;
@@ -12,33 +12,34 @@ use std::path::Path;
 /// A checkpoint.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checkpoint {
-    /// The file.
+    /// Path of the file.
     pub file: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
     /// `zip`, `legacy` or `pickle`.
     pub format: &'static str,
-    /// The networks that `gani import` can build from it.
-    pub recognised: Vec<Recognised>,
-    /// Elements of the floating-point tensors.
+    /// Networks that an import can build from the checkpoint.
+    #[serde(rename = "recognised")]
+    pub recognized: Vec<RecognizedNetwork>,
+    /// Number of elements of all floating-point tensors.
     pub parameters: u64,
-    /// Its tensors, in alphabetical order.
+    /// Tensors in alphabetical order.
     pub tensors: Vec<Tensor>,
-    /// What it holds beside tensors, such as the options it was trained with.
+    /// Values that are not tensors, such as training options.
     pub settings: BTreeMap<String, Value>,
 }
 
 /// A network in a checkpoint.
 #[derive(Clone, Debug, Serialize)]
-pub struct Recognised {
-    /// What it is: `StyleGAN2, 1024 px, …`.
+pub struct RecognizedNetwork {
+    /// Description: `StyleGAN2, 1024 px, …`.
     pub network: String,
-    /// What stands before its keys: `g_ema.`.
+    /// Prefix of its keys: `g_ema.`.
     pub prefix: String,
 }
 
 impl Checkpoint {
-    /// Opens the file; its tensors stay where they are.
+    /// Opens the file without reading its tensors.
     pub(super) fn read(path: &Path, bytes: u64) -> Result<Checkpoint> {
         let c = checkpoint::Checkpoint::read(path)?;
         let found = recognize(&c).into_iter();
@@ -57,7 +58,7 @@ impl Checkpoint {
                 Format::Legacy => "legacy",
                 Format::Pickle | Format::Memory => "pickle",
             },
-            recognised: found.map(|f| Recognised { network: f.text, prefix: f.prefix }).collect(),
+            recognized: found.map(|f| RecognizedNetwork { network: f.text, prefix: f.prefix }).collect(),
             parameters: floats.map(count).fold(0, u64::saturating_add),
             tensors: c.keys().map(tensor).collect(),
             settings: c.settings().map(|(key, setting)| (key.to_string(), json(setting))).collect(),

@@ -1,9 +1,9 @@
-//! What a network holds: inputs, outputs, weights, and what running it costs.
+//! Describes a network: inputs, outputs, weights, cost of a run.
 
 use super::Tensor;
 use crate::Result;
 use crate::bundle::Bundle;
-use crate::report::graphs;
+use crate::report::graphs::bundle_graphs;
 use crate::runtime::Device;
 use crate::settings::Preset;
 use gani_onnx::{DType, Graph, cost};
@@ -13,67 +13,67 @@ use std::collections::BTreeMap;
 /// A network.
 #[derive(Clone, Debug, Serialize)]
 pub struct Network {
-    /// What a bundle has it for: `generator`, `loss gradient`; empty for a file of its own.
+    /// Role in the bundle: `generator`, `loss gradient`; empty for a file that is not part of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub role: String,
-    /// The file; empty for a network of a bundle.
+    /// Path of the file; empty for a network of a bundle.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub file: String,
-    /// Its size.
+    /// Size of the file in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Inputs in order.
     pub inputs: Vec<TensorInfo>,
     /// Outputs in order.
     pub outputs: Vec<TensorInfo>,
-    /// Nodes after constants are folded and equal nodes merged.
+    /// Number of nodes after constant folding and merging of equal nodes.
     pub nodes: usize,
-    /// How many of each op.
+    /// Number of nodes of each op.
     pub ops: BTreeMap<String, usize>,
-    /// Named constants of more than one element; none for a network of a bundle.
+    /// Named constants of more than one element; empty for a network of a bundle.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<Tensor>,
-    /// Elements of the floating-point weights.
+    /// Number of elements of all floating-point weights.
     pub parameters: u64,
-    /// What running it once costs, where asked for.
+    /// Cost of one run, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
 }
 
-/// An input or output. Sizes that the file leaves open are 1.
+/// An input or output. Sizes that are dynamic in the file are 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorInfo {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its shape.
+    /// Shape.
     pub shape: Vec<usize>,
-    /// Its type.
+    /// Element type.
     pub dtype: String,
 }
 
-/// What running a network once costs; [`gani_onnx::cost`] says how it is counted.
+/// Cost of one run of a network, as counted by [`gani_onnx::cost`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Cost {
-    /// Floating-point operations; a multiplication with its addition is two.
+    /// Floating-point operations. A multiply-add counts as two.
     pub flops: u64,
-    /// Bytes read and written, node by node, where nothing is fused.
+    /// Bytes that the nodes read and write, without fusion.
     pub bytes: u64,
-    /// Bytes of intermediate results that are needed at one time, at the worst.
+    /// Peak size of the intermediate results that are needed at the same time, in bytes.
     pub activations: u64,
-    /// FLOPs and bytes by op, the dearest first.
+    /// FLOPs and bytes by op, the most expensive first.
     pub ops: Vec<OpShare>,
 }
 
 /// The share of one op.
 #[derive(Clone, Debug, Serialize)]
 pub struct OpShare {
-    /// The op.
+    /// Name of the op.
     pub op: String,
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u64,
-    /// Their floating-point operations.
+    /// Floating-point operations of these nodes.
     pub flops: u64,
-    /// Their bytes.
+    /// Bytes that these nodes read and write.
     pub bytes: u64,
 }
 
@@ -81,7 +81,7 @@ impl Network {
     /// Describes the network of a file.
     pub(super) fn new(role: &str, file: String, bytes: u64, graph: &Graph, cost: bool) -> Network {
         let counted = cost::count(graph);
-        let port = |name: &str, value| {
+        let tensor = |name: &str, value| {
             let info = graph.info(value);
             TensorInfo { name: name.into(), shape: info.shape.clone(), dtype: dtype(info.dtype).into() }
         };
@@ -98,8 +98,8 @@ impl Network {
             role: role.into(),
             file,
             bytes: Some(bytes),
-            inputs: graph.inputs().iter().map(|&v| port(&graph.info(v).name, v)).collect(),
-            outputs: graph.outputs().iter().map(|(name, v)| port(name, *v)).collect(),
+            inputs: graph.inputs().iter().map(|&v| tensor(&graph.info(v).name, v)).collect(),
+            outputs: graph.outputs().iter().map(|(name, v)| tensor(name, *v)).collect(),
             nodes: graph.nodes().len(),
             ops,
             weights: weights.collect(),
@@ -119,17 +119,16 @@ impl From<cost::Cost> for Cost {
     }
 }
 
-/// The graphs of a bundle with their costs, those of [`graphs::of_bundle`] and then the loss networks by themselves, which see
-/// images of [`Bundle::loss_size`].
-pub(super) fn of_bundle(bundle: &Bundle) -> Result<Vec<Network>> {
-    let mut graphs = graphs::of_bundle(bundle, Preset::Best, Device::Cpu)?;
+/// The graphs of a bundle with their costs: [`bundle_graphs`], then each loss network for images of [`Bundle::loss_resolution`].
+pub(super) fn bundle_networks(bundle: &Bundle) -> Result<Vec<Network>> {
+    let mut graphs = bundle_graphs(bundle, Preset::Best, Device::Cpu)?;
     let losses = bundle.losses(bundle.loss_resolution())?;
     graphs.extend(losses.into_iter().map(|loss| (format!("loss {}", loss.name), loss.graph)));
-    let described = |(role, graph): (String, Graph)| {
+    let describe = |(role, graph): (String, Graph)| {
         let network = Network::new(&role, String::new(), 0, &graph, true);
         Network { bytes: None, weights: vec![], ..network }
     };
-    Ok(graphs.into_iter().map(described).collect())
+    Ok(graphs.into_iter().map(describe).collect())
 }
 
 fn dtype(dtype: DType) -> &'static str {
@@ -139,6 +138,8 @@ fn dtype(dtype: DType) -> &'static str {
         DType::F64 => "f64",
         DType::I64 => "i64",
         DType::I32 => "i32",
+        DType::U8 => "u8",
+        DType::I8 => "i8",
         DType::Bool => "bool",
     }
 }

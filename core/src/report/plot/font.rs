@@ -1,22 +1,22 @@
-//! The lettering of gani's pictures: a small stroke font of its own, printable ASCII, drawn at any size.
+//! A scalable stroke font for printable ASCII, used in plots.
 //!
-//! A glyph is a list of strokes parted by `;`, a stroke a list of points `x,y`. A point in brackets is not on the
-//! stroke: it is the corner that a quarter of an ellipse rounds off between its neighbours. y grows downwards:
-//! 0 is the top of capitals, 4 the top of small letters, 12 the base line, 16 the lowest point.
+//! A glyph is a list of strokes separated by `;`. A stroke is a list of points `x,y`. A point in parentheses is not on the stroke: it
+//! is a corner that a quarter ellipse between the neighboring points replaces. y points down: 0 is the top of capital letters, 4 the
+//! top of small letters, 12 the baseline, 16 the lowest point.
 
-/// Height of a capital in the font's own units.
+/// Height of capital letters in font units.
 pub const CAPITAL: f32 = 12.0;
-/// Thickness of a stroke in the same units.
+/// Width of a stroke in font units.
 pub const STROKE: f32 = 1.5;
-/// Free room between two glyphs.
+/// Space between two glyphs in font units.
 const SPACE: f32 = 3.2;
-/// Straight pieces that a rounded corner is drawn with.
+/// Number of line segments of a rounded corner.
 const PIECES: usize = 8;
 
 /// A polyline of points x, y.
 pub type Line = Vec<[f32; 2]>;
 
-/// The strokes of a text whose capitals are [`CAPITAL`] high, from x = 0, and the width it takes.
+/// The strokes of a text in font units, starting at x = 0, and its width.
 pub fn text_lines(text: &str) -> (Vec<Line>, f32) {
     let mut lines = Vec::new();
     let mut x = 0.0;
@@ -31,7 +31,7 @@ pub fn text_lines(text: &str) -> (Vec<Line>, f32) {
     (lines, x)
 }
 
-/// Reads one stroke, rounds its corners and moves it to the right by `x`.
+/// Parses a stroke, rounds its corners and shifts it by `x`.
 fn flatten(stroke: &str, x: f32) -> Line {
     let mut line = Line::new();
     let mut corner = None;
@@ -52,14 +52,14 @@ fn flatten(stroke: &str, x: f32) -> Line {
     line
 }
 
-/// The point at `t` of the quarter ellipse from `a` to `b` whose tangents meet in `corner`.
+/// The point at parameter `t` of the quarter ellipse from `a` to `b` whose tangents meet at `corner`.
 fn quarter(a: [f32; 2], corner: [f32; 2], b: [f32; 2], t: f32) -> [f32; 2] {
     let (sin, cos) = (t * std::f32::consts::FRAC_PI_2).sin_cos();
     let at = |i: usize| corner[i] + (a[i] - corner[i]) * (1.0 - sin) + (b[i] - corner[i]) * (1.0 - cos);
     [at(0), at(1)]
 }
 
-/// Width and strokes; a character that the font lacks is a box.
+/// Width and strokes of a glyph. Characters without a glyph are drawn as a box.
 #[rustfmt::skip]
 fn glyph(character: char) -> (f32, &'static str) {
     match character {
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_glyph_reads_and_stays_in_its_box() {
+    fn all_glyphs_parse_and_fit_their_box() {
         for character in (' '..='~').chain(['é']) {
             let (width, strokes) = glyph(character);
             for stroke in strokes.split(';') {

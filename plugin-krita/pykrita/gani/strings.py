@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The texts of the dialogs, and formatting of numbers and edits. The wording matches the GIMP plug-in.
+
+The library provides the labels of sliders and stages; see engine.face_directions and engine.stage_label.
+"""
+import math
+
+from . import engine, library as L
+
+PRESETS = [
+    ("Fast: a few minutes", L.PRESET_FAST),
+    ("Best: three times as long", L.PRESET_BEST),
+    ("Paper: published settings, for comparison", L.PRESET_PAPER),
+]
+
+DEVICES = [("Automatic", "auto"), ("CPU", "cpu"), ("GPU (CUDA)", "cuda")]
+
+LOADING_MODEL = "Loading the model"
+FINDING_FACE = "Finding the face"
+RENDERING = "Rendering the face"
+NEW_FACE = ("This face is new. Invert it once to preview edits here. This takes a few minutes, and later edits reuse the "
+            "result. OK inverts it, too.")
+READY = "This face is ready. The preview follows the sliders."
+STOPPED = "Stopped. Nothing was changed."
+NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
+NO_LAYER = "No layer is selected. Select the layer with the face."
+INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "
+                  "Krita's log.")
+
+MODEL_HELP = 'The face model. "gani models fetch ffhq-1024" installs the 1024 px model'
+PRESET_HELP = "How much work goes into the first inversion of a face. Later edits reuse the inversion"
+DEVICE_HELP = "Where the networks run. Automatic: the GPU if CUDA works, otherwise the CPU"
+FACE_HELP = "Automatic: the selected face, or the largest if nothing is selected. 1: the leftmost face, 2: the next, and so on"
+MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0=-2"
+INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
+
+
+def progress(progress, elapsed):
+    """The status text of an inversion and its completed fraction, 0 to 1, or None if unknown.
+
+    progress: engine.Progress. elapsed: seconds since the start.
+    """
+    text = "Inverting the face: " + engine.stage_label(progress.stage)
+    if not progress.steps:
+        return text, None
+    text += ", step {} of {}".format(progress.step, progress.steps)
+    if progress.seconds_left < 0:
+        return text, None
+    fraction = elapsed / (elapsed + progress.seconds_left) if elapsed > 0 else 0.0
+    return text + ", {} left".format(format_duration(progress.seconds_left)), fraction
+
+
+def format_duration(seconds):
+    """A duration, rounded up: "45 s", "2 min 10 s", "12 min"."""
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    if not minutes:
+        return "{} s".format(seconds)
+    return "{} min {} s".format(minutes, seconds) if minutes < 10 else "{} min".format(minutes)
+
+
+def format_edits(edits):
+    """Edits for the name of a layer: "smile +1.5, age −2"."""
+    return ", ".join("{} {}".format(name.replace("_", " "), format_strength(strength)) for name, strength in edits)
+
+
+def format_strength(strength):
+    """A strength with its sign and at most two decimals: "+1.5", "−2", "0"."""
+    rounded = round(strength, 2)
+    if rounded == 0:
+        return "0"
+    return ("−" if rounded < 0 else "+") + "{:g}".format(abs(rounded))
+
+
+def parse_edits(text):
+    """Edits from the text field Further edits, [(direction, σ)]. Raises L.GaniError for an invalid word."""
+    edits = []
+    for word in text.replace(",", " ").replace(";", " ").split():
+        name, _, strength = word.partition("=")
+        try:
+            value = float(strength)
+        except ValueError:
+            value = math.nan
+        if not name or not math.isfinite(value):
+            raise L.GaniError("`{}` is not an edit. Write NAME=SIGMA, for example smile=1.5.".format(word))
+        edits.append((name, value))
+    return edits

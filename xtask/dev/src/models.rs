@@ -1,0 +1,64 @@
+//! `cargo xtask regenerate`: builds the committed bundles under `models/` from the project's source networks.
+//!
+//! `models/README.md` has the measurements that determine which networks are stored as f16 and which as f32.
+
+use gani_core::bundle::{Generator, Manifest, Mapping, Store, describe};
+use gani_onnx::checkpoint::Checkpoint;
+use gani_onnx::networks::{encoder, lpips, parsing, stylegan2};
+use gani_onnx::read;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+/// Input resolution of the stored loss networks. They are converted to other resolutions when they are read.
+const LOSS_RESOLUTION: usize = 256;
+
+/// Builds `models/common` and `models/ffhq-64` from the folder `assets` (`nets/`, `directions/`).
+pub fn regenerate(assets: &Path, models: &Path) -> Result<(), String> {
+    common(assets, &models.join("common"))
+        .and_then(|()| ffhq_64(assets, &models.join("ffhq-64")))
+        .map_err(|error| format!("cannot build the models from {}: {error}", assets.display()))
+}
+
+/// The networks that all face bundles share.
+fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    let nets = assets.join("nets");
+    let published = read::from_file(&nets.join("encoder.onnx"), &[])?;
+    Store::Half.write(&encoder::with_identity(&published)?, &to.join("encoder.onnx"))?;
+
+    let pair = [1, 3, LOSS_RESOLUTION, LOSS_RESOLUTION];
+    let published = read::from_file(&nets.join("stlpips_alex.onnx"), &[("a", &pair), ("b", &pair)])?;
+    Store::Half.write(&lpips::shift_tolerant(&published, LOSS_RESOLUTION)?, &to.join("lpips.onnx"))?;
+
+    let checkpoint = Checkpoint::read(&nets.join("parsing.pth"))?;
+    Store::Full.write(&parsing::contracting_path(&checkpoint, LOSS_RESOLUTION)?, &to.join("parsing.onnx"))?;
+
+    let published = read::from_file(&nets.join("mobileface.onnx"), &[])?;
+    Store::Half.write(&published, &to.join("mobileface.onnx"))?;
+    for name in ["blazeface.onnx", "facemesh.onnx"] {
+        fs::write(to.join(name), fs::read(nets.join(name))?)?;
+    }
+    fs::write(to.join("directions.npz"), fs::read(assets.join("directions").join("ffhq.npz"))?)?;
+    Ok(())
+}
+
+/// The small StyleGAN2, 64 px.
+fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    let built = stylegan2::build(&Checkpoint::read(&assets.join("nets").join("stylegan2-ffhq-64.pt"))?)?;
+    Store::Full.write(&built.generator, &to.join("generator.onnx"))?;
+    Store::Full.write(&built.mapping, &to.join("mapping.onnx"))?;
+    let w_avg = built.w_avg.as_ref().and_then(|t| t.as_f32()).ok_or("the checkpoint has no latent_avg")?;
+    ndarray_npy::write_npy(to.join("w_avg.npy"), &ndarray::aview1(w_avg))?;
+    let manifest = Manifest {
+        title: "Faces, 64 px: StyleGAN2 for tests and a first run".into(),
+        size: built.resolution,
+        provenance: "distilled for gani from samples of MobileStyleGAN".into(),
+        generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
+        mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
+        ..Manifest::of_faces("ffhq-64")
+    };
+    describe(to, manifest)?;
+    Ok(())
+}

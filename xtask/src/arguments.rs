@@ -1,0 +1,141 @@
+//! The command line of `cargo xtask`.
+
+use crate::{bench, hosts, memory};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+use std::path::PathBuf;
+
+/// The tasks and their arguments.
+pub fn command() -> Command {
+    Command::new("cargo xtask")
+        .bin_name("cargo xtask")
+        .about("The tasks of the gani project")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(checks())
+        .subcommands(packaging())
+        .subcommand(
+            task("demo", "Invert and edit a real photo at 1024 px; writes images to out/demo"),
+        )
+        .subcommand(
+            task(
+                "bench",
+                "Compare gani with PyTorch: step time, memory, time to a likeness; writes a table and a plot to out/bench \
+                 (PyTorch takes 5 GB; an hour)",
+            )
+            .arg(
+                Arg::new("only")
+                    .value_name("BENCHMARK")
+                    .num_args(0..)
+                    .value_parser(PossibleValuesParser::new(bench::NAMES))
+                    .help("Run only these benchmarks; a number is a size of StyleGAN2"),
+            )
+            .arg(
+                option("threads", "N", "Number of threads on both sides")
+                    .value_parser(value_parser!(u32).range(1..))
+                    .default_value("2"),
+            )
+            .arg(
+                option("device", "DEVICE", "Device on both sides")
+                    .value_parser(["cpu", "cuda"])
+                    .default_value("cpu"),
+            ),
+        )
+        .subcommand(
+            task(
+                "regenerate",
+                "Regenerate the committed generated files: include/gani.h, and models/ from their source networks; `git diff \
+                 --stat` must show no change afterwards",
+            )
+            .arg(
+                Arg::new("assets").value_name("FOLDER")
+                    .value_parser(value_parser!(PathBuf))
+                    .help("The folder with nets/ and directions/; without it models/ is not changed"),
+            ),
+        )
+}
+
+/// Setup and checks.
+fn checks() -> [Command; 6] {
+    [
+        task(
+            "setup",
+            "Install the pinned ONNX Runtime where gani finds it (through pip, verified by hash), unless it is installed",
+        )
+        .arg(
+            Arg::new("models")
+                .long("models")
+                .action(ArgAction::SetTrue)
+                .help("Also download and convert the 1024 px face model (38 MB)"),
+        ),
+        task("test", "Run everything that continuous integration checks: formatting, lints, tests, documentation"),
+        task(
+            "test-memory",
+            "Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)",
+        )
+        .arg(Arg::new("tool").value_name("TOOL").value_parser(memory::Tool::NAMES).help("Run only this tool")),
+        task(
+            "test-hosts",
+            "Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts). \
+             `full-size` tests GIMP with the 1024 px model",
+        )
+        .arg(Arg::new("editor").value_name("EDITOR").value_parser(hosts::Generator::NAMES).help("Run only the tests of this editor")),
+        task(
+            "check-cuda",
+            "Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are \
+             stubbed",
+        ),
+        task(
+            "check-import",
+            "Compare imports of full-size checkpoints (random weights, written by PyTorch, 2 GB) with PyTorch",
+        )
+        .arg(
+            option("python", "PYTHON", "A Python interpreter with torch and numpy")
+                .value_parser(value_parser!(PathBuf))
+                .default_value("python3"),
+        ),
+    ]
+}
+
+/// Installation and release.
+fn packaging() -> [Command; 2] {
+    [
+        task(
+            "install",
+            "Install libgani with its headers, CMake and pkg-config files, models, and ONNX Runtime if this machine has it",
+        )
+        .arg(
+            option("prefix", "DIR", "The folder for lib/, include/ and share/")
+                .value_parser(value_parser!(PathBuf))
+                .required(true),
+        )
+        .arg(
+            option("library", "FILE", "Install this build of the library instead of a new release build")
+                .value_parser(value_parser!(PathBuf)),
+        ),
+        task(
+            "dist",
+            "Package gani as one archive for users without a compiler, and the zip that Krita imports, in out/dist",
+        )
+        .arg(
+            option("built", "DIR", "Package the builds in this folder instead of new release builds")
+                .value_parser(value_parser!(PathBuf)),
+        ),
+    ]
+}
+
+fn task(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about)
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

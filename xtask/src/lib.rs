@@ -1,0 +1,3 @@
+//! The steps that `xtask` and `xtask-dev` share.
+
+pub mod steps;
