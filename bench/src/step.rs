@@ -143,7 +143,7 @@ impl<'s> Setup<'s> {
             squares += loss.get(&format!("d.{name}"))?.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         }
         let value = loss.with_data("loss", |l| l[0])?;
-        let flops = cost::of(&self.loss.loss_gradient(&self.weights, Wrt::Weights)?).flops;
+        let flops = cost::count(&self.loss.loss_gradient(&self.weights, Wrt::Weights)?).flops;
         Ok(json!({ "seconds": seconds, "loss": value, "gradient_norm": squares.sqrt(), "flops": flops }))
     }
 

@@ -9,10 +9,10 @@ pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gani_core::edit::StyleRange;
-use gani_core::settings::Method;
 use gani_core::face::FaceChoice;
-use gani_core::settings::Preset;
 use gani_core::runtime::DeviceChoice;
+use gani_core::settings::Method;
+use gani_core::settings::Preset;
 use std::path::PathBuf;
 
 /// Invert portraits into a StyleGAN2 generator with high fidelity and edit them: age, smile, pose
@@ -104,7 +104,7 @@ pub struct InvertArgs {
     #[arg(long, value_name = "fast|best|paper", default_value = "best")]
     pub preset: Preset,
     /// Use the loss weights of this domain (Table 1 of the paper) instead of the model's
-    #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::domain::NAMES))]
+    #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::DOMAINS))]
     pub domain: Option<String>,
     /// Number of steps of the method, instead of the preset's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]

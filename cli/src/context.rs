@@ -66,12 +66,12 @@ impl Context {
             return Ok(runtime);
         }
         let (device, threads) = (self.common.device, self.common.threads);
-        let is_cuda_error = match device {
-            DeviceChoice::Cuda(_) => hints::runtime,
-            _ => |_: &Error| false,
+        let hint = match device {
+            DeviceChoice::Cuda(_) => "use --device cpu, or --device auto to select CUDA only if it works",
+            _ => "in a checkout of gani, `cargo xtask setup` installs ONNX Runtime",
         };
-        let runtime = Runtime::load(&RuntimeOptions { device, threads, library: None })
-            .hint(is_cuda_error, "use --device cpu, or --device auto to select CUDA only if it works")?;
+        let runtime =
+            Runtime::load(&RuntimeOptions { device, threads, library: None }).hint(hints::runtime, hint)?;
         let threads = if runtime.threads() == 1 { "thread" } else { "threads" };
         self.say(&format!(
             "device {} ({} {threads}), ONNX Runtime {}",
@@ -82,10 +82,10 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// Opens the model of `--model`, else `default`, else the preferred one of the installed models.
+    /// Opens the model of `--model`, else `default`, else the best of the installed models.
     pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
-        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::preferred());
-        let model = Model::open(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
+        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::default_name());
+        let model = Model::with_runtime(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
     }

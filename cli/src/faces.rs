@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::hints::{self, Hint};
 use gani_core::Result;
-use gani_core::model::Model;
 use gani_core::face::{Alignment, FaceChoice};
+use gani_core::model::Model;
 use gani_core::photo::Photo;
 use ndarray::Array4;
 
@@ -31,14 +31,14 @@ pub fn faces(
     if aligned {
         let leave_out = "leave --aligned out to detect and align the face";
         let applies = if detects_faces { hints::input } else { |_: &_| false };
-        let crop = photo.as_crop(model.crop_shape()).hint(applies, leave_out)?;
+        let crop = photo.to_crop(model.crop_shape()).hint(applies, leave_out)?;
         return Ok(vec![Face { crop, alignment: None, name: stem }]);
     }
     let resolution = model.crop_resolution();
     let found = model.faces(photo, &context.cancel);
     let applies = if detects_faces { |_: &_| false } else { hints::unsupported };
     let found = found.hint(applies, "pass --aligned if the photo is an aligned crop")?;
-    let selected = which.pick(photo, &found)?;
+    let selected = which.select(photo, &found)?;
     if found.len() > 1 {
         let numbers: Vec<String> = selected.iter().map(|(n, _)| n.to_string()).collect();
         context.say(&format!(

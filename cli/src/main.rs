@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Command::Invert(args) => commands::invert::run(&context, &args),
         Command::Edit(args) => commands::edit::run(&context, &args),
         Command::Generate(args) => commands::generate::run(&context, &args),
-        Command::Evaluate(args) => commands::evaluation::run(&context, &args),
+        Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),

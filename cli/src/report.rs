@@ -2,12 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gani_core::report::evaluation::{Drift, Editability, Mean};
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::image_from_crop;
+use gani_core::report::evaluation::{Drift, Editability, Mean};
 use gani_core::runtime::Runtime;
-use gani_core::{Error, Result, files};
+use gani_core::util::files;
+use gani_core::{Error, Result};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
@@ -131,7 +132,7 @@ pub const COLUMNS: [Column; 15] = [
 /// Σ after·before / Σ before² over the directions: the least-squares slope of the edits' effect after tuning on their effect
 /// before it. A mean of ratios would be dominated by directions with almost no effect on this face.
 fn strength_retained(case: &Case) -> Option<f64> {
-    let moved = || case.edits.iter().filter_map(|e| e.moved);
+    let moved = || case.edits.iter().filter_map(|e| e.attribute_change);
     let before: f64 = moved().map(|[before, _]| before * before).sum();
     (before > 0.0).then(|| moved().map(|[before, after]| before * after).sum::<f64>() / before)
 }
@@ -178,7 +179,8 @@ impl Report {
     pub fn compute_means(&mut self, methods: impl Iterator<Item = String>) {
         let row = |method: String| {
             let cases: Vec<&Case> = self.cases.iter().filter(|c| c.method == method).collect();
-            let means = COLUMNS.iter().map(|(_, value)| Mean::from_values(cases.iter().map(|c| value(c)))).collect();
+            let means =
+                COLUMNS.iter().map(|(_, value)| Mean::from_values(cases.iter().map(|c| value(c)))).collect();
             Row { method, n: cases.len(), means }
         };
         self.methods = methods.map(row).collect();

@@ -58,7 +58,7 @@ fn a_checkpoint_is_imported_and_used() {
         ["import", "--generator", &generator, "--direction", &format!("up={direction}"), "-o", &bundle];
     let report = json(&import);
     assert_eq!(report["size"], serde_json::json!([32, 32]));
-    let text = report["recognised"][0]["text"].as_str().unwrap();
+    let text = report["recognized"][0]["text"].as_str().unwrap();
     assert!(text.contains("StyleGAN2, 32 px, 8 mapping layers") && text.contains("7 weights"), "{text}");
     assert_eq!(missing(&report), ["encoder", "LPIPS", "identity", "face parsing"]);
     json(&["models", "verify", &bundle]);
@@ -137,7 +137,7 @@ fn an_onnx_generator_is_imported_and_used() {
     };
     // Without a mapping network w starts at zero and cannot be sampled: no localization term, no `generate`.
     let report = import(&["--lpips", &models("common/lpips.onnx")]);
-    assert_eq!(report["recognised"][0]["text"], "generator in ONNX, 9 weights to tune");
+    assert_eq!(report["recognized"][0]["text"], "generator in ONNX, 9 weights to tune");
     assert!(missing(&report).starts_with(&["mapping network", "mean of w"]), "{report}");
     let out = at("out");
     json(&["--model", &bundle, "invert", PHOTO, "-o", &out, "--iterations", "2", "--refine", "2", "--force"]);

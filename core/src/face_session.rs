@@ -168,7 +168,7 @@ impl FaceSession {
         into: &mut ImageMut<'_>,
         selection: Option<ArrayView2<'_, u8>>,
     ) -> Result<Region> {
-        let frame = into.frame();
+        let frame = into.layout();
         let alignment = self.inversion.alignment_in("the picture", [frame.width, frame.height])?;
         paste_into(into, image, alignment, &PasteOptions { mask: selection, ..PasteOptions::default() })
     }
@@ -191,7 +191,7 @@ fn select<'f>(
             ))
         });
     }
-    match choice.pick(photo, faces)?[..] {
+    match choice.select(photo, faces)?[..] {
         [(_, face)] => Ok(face),
         _ => Err(Error::Input("a session has one face; choose one by its number".into())),
     }

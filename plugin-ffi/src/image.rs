@@ -7,7 +7,7 @@ use crate::extensible;
 use crate::handles::{self, Object};
 use crate::*;
 use gani_core::photo::Photo;
-use gani_core::photo::pixels::{Frame, ImageMut, PixelsMut, selection};
+use gani_core::photo::pixels::{ImageLayout, ImageMut, PixelsMut, selection};
 use ndarray::{Array2, ArrayView2, ArrayView4};
 use std::ffi::c_char;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,7 +57,7 @@ impl ImageObject {
             Source::File(photo) => modify(&mut ImageMut::from_photo(photo)?, None),
             Source::View(view) => {
                 let values = view.mask();
-                let Frame { width, height, .. } = view.frame;
+                let ImageLayout { width, height, .. } = view.frame;
                 let mask = values.as_deref().map(|v| selection(width, height, view.mask_stride, v));
                 modify(&mut view.image_mut()?, mask.transpose()?)
             }
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn gani_image_describe(
             }
         };
         (value.width, value.height, value.stride) = (frame.width, frame.height, frame.stride * sample_size);
-        value.layout = c_layout(frame.layout) as u32;
+        value.layout = c_layout(frame.format) as u32;
         // SAFETY: the caller's struct, writable up to its struct_size.
         unsafe { extensible::write(desc, &value, "gani_image_desc") }
     })

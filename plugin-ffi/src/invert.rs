@@ -8,12 +8,12 @@ use crate::image::ImageObject;
 use crate::model::ModelObject;
 use crate::progress::ProgressReporter;
 use crate::*;
+use gani_core::face::FaceChoice;
+use gani_core::face_session::FaceSelection;
 use gani_core::inversion::{CACHE_LIMIT, Cache};
 use gani_core::invert::InvertOptions;
-use gani_core::face::FaceChoice;
-use gani_core::settings::Preset;
-use gani_core::face_session::FaceSelection;
 use gani_core::runtime::Cancel;
+use gani_core::settings::Preset;
 
 /// Inverts the face in `image`, or reads its inversion from the cache, and stores a new handle in `session`. `options` may
 /// be NULL for the defaults. `image` is not modified and not needed afterwards. Takes seconds at a resolution of 64 and

@@ -2,8 +2,8 @@
 
 use crate::boundary::{FfiError, c_string, guard};
 use crate::*;
-use gani_core::invert::Stage;
 use gani_core::edit::sliders::{self, SLIDERS, STRENGTHS};
+use gani_core::invert::Stage;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::size_of;
 use std::sync::LazyLock;

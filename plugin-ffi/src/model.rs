@@ -6,7 +6,7 @@ use crate::handles::{self, Object};
 use crate::image::ImageObject;
 use crate::labels::call_with_direction;
 use crate::*;
-use gani_core::bundle::{Bundle, preferred};
+use gani_core::bundle::{Bundle, default_name};
 use gani_core::edit::Generator;
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, DeviceChoice};
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn gani_bundle_list(each: gani_bundle_fn, user_data: *mut 
             let manifest = opened.as_ref().ok().map(Bundle::manifest);
             let name = c_string(&name);
             let title = c_string(manifest.map_or("", |m| &m.title));
-            let license = c_string(manifest.map_or("", |m| &m.licence));
+            let license = c_string(manifest.map_or("", |m| &m.license));
             let folder = opened.as_ref().map_or("".into(), |b| b.folder().to_string_lossy());
             let folder = c_string(&folder);
             let problem = opened.as_ref().err().map(|e| c_string(&e.to_string()));
@@ -86,12 +86,12 @@ pub unsafe extern "C" fn gani_model_open(
         if let Some(library) = library {
             builder = builder.library(library);
         }
-        let opened = builder.open(name.unwrap_or_else(preferred))?;
+        let opened = builder.open(name.unwrap_or_else(default_name))?;
         let manifest = opened.bundle.manifest();
         let object = ModelObject {
             name: c_string(&manifest.name),
             title: c_string(&manifest.title),
-            license: c_string(&manifest.licence),
+            license: c_string(&manifest.license),
             device: c_string(&opened.runtime.device().to_string()),
             onnx_runtime: c_string(opened.runtime.version()),
             model: opened,

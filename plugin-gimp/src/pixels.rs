@@ -1,7 +1,7 @@
 //! Pixel buffers that GIMP fills and gani-core reads and changes: RGBA in the layer's own color space.
 
 use gani_core::face::Region;
-use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use gani_core::{Error, Result};
 use ndarray::Array2;
 
@@ -117,9 +117,9 @@ impl RgbaBuffer {
         ImageMut::new(frame, pixels)
     }
 
-    fn frame(&self) -> Frame {
+    fn frame(&self) -> ImageLayout {
         let stride = self.width as usize * 4;
-        Frame { width: self.width, height: self.height, stride, layout: Layout::Rgba }
+        ImageLayout { width: self.width, height: self.height, stride, format: PixelFormat::Rgba }
     }
 
     /// A copy of `region`, which is inside the buffer.

@@ -35,7 +35,7 @@ impl Settings {
 
     /// The name or folder of the bundle, never empty.
     pub fn model_name(&self) -> &str {
-        if self.model.is_empty() { gani_core::bundle::preferred() } else { &self.model }
+        if self.model.is_empty() { gani_core::bundle::default_name() } else { &self.model }
     }
 }
 

@@ -37,7 +37,7 @@ pub struct ImportArgs {
     #[arg(long = "direction", value_name = "NAME=FILE")]
     pub directions: Vec<NamedFile>,
     /// Image domain, a row of Table 1 of the paper
-    #[arg(long, value_name = "DOMAIN", default_value = "celeba-hq", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::domain::NAMES))]
+    #[arg(long, value_name = "DOMAIN", default_value = "celeba-hq", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::DOMAINS))]
     pub domain: String,
     /// License of the weights, stored in the bundle
     #[arg(long, alias = "licence", value_name = "TEXT")]

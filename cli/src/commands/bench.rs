@@ -1,7 +1,7 @@
 //! `gani bench`: measures the parts of an inversion on this machine and estimates the time of whole inversions.
 
 use crate::context::{Context, Outcome};
-use gani_core::report::bench::{Expected, Figures, bench};
+use gani_core::report::bench::{Figures, PresetEstimate, bench};
 
 /// Runs the benchmark and prints the results.
 pub fn run(context: &Context) -> Outcome {
@@ -31,7 +31,7 @@ fn lines(f: &Figures) -> Vec<String> {
 }
 
 /// `gani invert --preset fast: about 1 min 40 s (direct: 110 latent steps of 600 ms, 60 steps of 1.2 s)`.
-fn estimate(e: &Expected) -> String {
+fn estimate(e: &PresetEstimate) -> String {
     let tuning = format!("{} steps of {}", e.steps, precise(e.seconds_per_step));
     let work = match e.latent_steps {
         0 => tuning,
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_estimate_lists_its_parts() {
-        let e = Expected {
+        let e = PresetEstimate {
             preset: "fast".into(),
             method: "direct".into(),
             latent_steps: 110,
@@ -72,7 +72,7 @@ mod tests {
         let text = estimate(&e);
         let with = "about 2 min 31 s (direct: 110 latent steps of 600.0 ms, 60 steps of 1.25 s)";
         assert_eq!(text, format!("gani invert --preset fast: {with}"));
-        let without = estimate(&Expected { latent_steps: 0, seconds: 8.0, ..e });
+        let without = estimate(&PresetEstimate { latent_steps: 0, seconds: 8.0, ..e });
         assert_eq!(without, "gani invert --preset fast: about 8 s (direct: 60 steps of 1.25 s)");
     }
 }

@@ -6,16 +6,16 @@ use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
 use crate::report::{self, Case, FailedCase, Images, Report};
-use gani_core::inversion::Cache;
-use gani_core::edit::Edit;
-use gani_core::edit::generator::Generator;
-use gani_core::report::evaluation::{GeneratorProbe, peak_memory_mb, reset_peak_memory};
-use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
-use gani_core::model::Model;
+use gani_core::edit::{Edit, Generator};
 use gani_core::face::FaceChoice;
-use gani_core::photo::Photo;
-use gani_core::{Error, Result, figure, files, metrics};
+use gani_core::inversion::{CropSource, Inversion};
+use gani_core::invert::{InversionResult, InvertOptions, fingerprint, invert};
+use gani_core::model::Model;
+use gani_core::photo::{Photo, resize};
+use gani_core::report::evaluation::{GeneratorProbe, peak_memory_mb, reset_peak_memory};
+use gani_core::report::plot;
+use gani_core::util::files;
+use gani_core::{Error, Result};
 use ndarray::ArrayView4;
 use std::path::PathBuf;
 
@@ -98,7 +98,7 @@ impl<'c> Bench<'c> {
     /// The case of one face and one method: read from an earlier run if nothing has changed, otherwise measured.
     fn case(&self, photo: &Photo, face: &Face, spec: &MethodSpec) -> Result<Case> {
         let options = self.options(spec)?;
-        let key = Cache::key(&self.model, face.crop.view(), &options)?;
+        let key = fingerprint(&self.model, face.crop.view(), &options)?;
         let extension = photo.path.extension().unwrap_or_default().to_string_lossy();
         let base = format!("{}.{extension}.{}", face.name, spec.label.replace([':', '/'], "-"));
         let file = self.folder.join(format!("{base}.json"));
@@ -108,7 +108,7 @@ impl<'c> Bench<'c> {
             return Ok(case);
         }
         let (case, inversion) = self.measure(photo, face, spec, &options, key)?;
-        inversion.save(&self.folder.join(format!("{base}.safetensors")))?;
+        inversion.save(self.folder.join(format!("{base}.safetensors")))?;
         let json = serde_json::to_vec(&case)
             .map_err(|e| Error::Runtime(format!("the case cannot be written as JSON: {e}")))?;
         files::write_whole(&file, |w| w.write_all(&json))?;
@@ -136,7 +136,7 @@ impl<'c> Bench<'c> {
         let InversionResult { inversion, image, seconds, seconds_per_step, .. } = inverted?;
         let peak_memory_mb = peak_memory_mb();
         let [height, width] = model.bundle.image_shape();
-        let target = photo::resize(face.crop.view(), height, width);
+        let target = resize(face.crop.view(), height, width);
         let tuned = Generator::tuned(model, &inversion)?;
         let (drift, edits) = match &self.probe {
             Some(p) => (Some(p.drift(&tuned, cancel)?), p.editability(&tuned, &inversion, cancel)?),

@@ -3,11 +3,12 @@
 use crate::args::GenerateArgs;
 use crate::context::{Context, Outcome};
 use crate::hints::{self, Hint};
-use gani_core::edit::generator::Generator;
+use gani_core::edit::Generator;
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::runtime::Cancel;
-use gani_core::{Error, Result, files};
+use gani_core::util::files;
+use gani_core::{Error, Result};
 use image::DynamicImage;
 use ndarray::{Array2, ArrayD};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
@@ -43,7 +44,7 @@ fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
     let file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
     let latent = ArrayD::<f32>::read_npy(std::io::BufReader::new(file))
         .map_err(|e| Error::Input(format!("{}: not an .npy file with f32 values ({e})", path.display())))?;
-    let [layers, dims] = model.latent_shape()?;
+    let (layers, dims) = (model.num_ws()?, model.w_dim()?);
     match latent.len() {
         n if n == dims => model.broadcast(&latent),
         n if n == layers * dims => {

@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Outcome {
     let applies = if needs_pattern { hints::input } else { |_: &Error| false };
     let done = done.hint(applies, "select the weights with --tunable 'PATTERN'")?;
     let recognized: Vec<_> = done
-        .recognised
+        .recognized
         .iter()
         .map(|[role, file, text]| json!({ "role": role, "file": file, "text": text }))
         .collect();
@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Outcome {
         &json!({
             "bundle": done.bundle.folder(),
             "size": done.bundle.image_shape(),
-            "recognised": recognized,
+            "recognized": recognized,
             "missing": missing,
             "seconds": started.elapsed().as_secs_f64(),
         }),
@@ -54,7 +54,7 @@ fn options(context: &Context, args: &ImportArgs) -> ImportOptions {
         moco: args.moco.clone(),
         directions: args.directions.iter().map(|d| (d.name.clone(), d.file.clone())).collect(),
         domain: args.domain.clone(),
-        licence: args.license.clone(),
+        license: args.license.clone(),
         force: context.common.force,
     }
 }
@@ -84,7 +84,7 @@ fn text(done: &Imported) -> String {
     let folder = done.bundle.folder().display();
     let size = done.bundle.image_shape().map(|n| n.to_string()).join(" × ");
     let mut lines = vec![format!("created the bundle {folder}: {size} px, {}", done.bundle.manifest().title)];
-    lines.extend(done.recognised.iter().map(|[role, file, text]| format!("  {role:18} {file}: {text}")));
+    lines.extend(done.recognized.iter().map(|[role, file, text]| format!("  {role:18} {file}: {text}")));
     let missing = missing(done);
     if !missing.is_empty() {
         lines.push("missing networks and the consequences:".into());

@@ -29,9 +29,9 @@ fn checkpoint(c: &Checkpoint) -> Vec<String> {
         format!("{}: {format}, {}", c.file, size(c.bytes)),
         format!("{} tensors, {} parameters", c.tensors.len(), thousands(c.parameters)),
     ];
-    match c.recognised.is_empty() {
+    match c.recognized.is_empty() {
         true => lines.push("recognized: no supported network".into()),
-        false => lines.extend(c.recognised.iter().map(|r| match r.prefix.is_empty() {
+        false => lines.extend(c.recognized.iter().map(|r| match r.prefix.is_empty() {
             true => format!("recognized: {}", r.network),
             false => format!("recognized: {} (under `{}`)", r.network, r.prefix),
         })),
@@ -84,7 +84,7 @@ fn bundle(b: &BundleContents) -> Vec<String> {
     let mut lines = vec![
         format!("{}: bundle {}, {}", b.folder, b.name, b.title),
         format!("image:      {width} × {height} px, domain {}", b.domain),
-        format!("license:    {}", b.licence),
+        format!("license:    {}", b.license),
         format!("provenance: {}", b.provenance),
         format!(
             "tunable:    {} weights, {} to {}",
@@ -138,7 +138,7 @@ fn inversion(i: &InversionContents) -> Vec<String> {
             tune.learning_rate,
             info.settings.refine.steps_w,
             info.settings.refine.steps_w_plus,
-            tune.localisation
+            tune.localization
         ),
         format!("latent:   w+ [{layers}, {w_dim}], {} tuned parameters", thousands(info.parameters as u64)),
         format!("losses:   {losses} ({})", info.terms.join(", ")),

@@ -7,15 +7,14 @@ use crate::context::{Context, Failure, Outcome};
 use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
-use gani_core::inversion::Cache;
-use gani_core::report::evaluation::peak_memory_mb;
-use gani_core::inversion::Inversion;
-use gani_core::invert::{InvertOptions, InversionResult, CropSource, invert};
-use gani_core::settings::Method;
+use gani_core::inversion::{CropSource, Inversion};
+use gani_core::invert::{InversionResult, InvertOptions, fingerprint, invert};
 use gani_core::metrics::Metrics;
 use gani_core::model::Model;
 use gani_core::photo::Photo;
-use gani_core::settings::preset::Settings;
+use gani_core::report::evaluation::peak_memory_mb;
+use gani_core::settings::Method;
+use gani_core::settings::Settings;
 use gani_core::{Error, Result};
 use outputs::Outputs;
 use serde::Serialize;
@@ -91,7 +90,7 @@ fn settings(model: &Model, method: Method, args: &InvertArgs) -> Result<Settings
     if let Some(n) = args.refine {
         settings.refine.set_steps(n as usize);
         if method == Method::Pti {
-            settings.project.steps = n as usize;
+            settings.projector.steps = n as usize;
         }
     }
     args.overrides.iter().try_for_each(|s| settings.set(&s.path, &s.value))?;
@@ -194,7 +193,7 @@ impl Run<'_> {
     /// Opens the inversion of an earlier run and checks that it belongs to the same photo, model and settings.
     fn earlier_result(&self, path: &Path, face: &Face) -> Result<Inversion> {
         let inversion = Inversion::open(path)?;
-        if inversion.info.key != Cache::key(&self.model, face.crop.view(), &self.options)? {
+        if inversion.info.key != fingerprint(&self.model, face.crop.view(), &self.options)? {
             return Err(Error::Input(format!(
                 "{} was made with another photo, model or settings; choose another folder, or replace --resume by --force to \
                  overwrite it",

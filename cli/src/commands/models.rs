@@ -26,14 +26,14 @@ fn list(context: &Context) -> Outcome {
                 let m = b.manifest();
                 lines.push(format!(
                     "{name:12} {} px  {}\n{:12} {}\n{:12} license: {}",
-                    b.size(),
+                    b.resolution(),
                     m.title,
                     "",
                     b.folder().display(),
                     "",
-                    m.licence
+                    m.license
                 ));
-                rows.push(json!({ "name": name, "size": b.size(), "title": m.title, "folder": b.folder(), "domain": m.domain, "licence": m.licence }));
+                rows.push(json!({ "name": name, "size": b.resolution(), "title": m.title, "folder": b.folder(), "domain": m.domain, "licence": m.license }));
             }
             Err(e) => {
                 lines.push(format!("{name:12} unusable: {e}"));
@@ -66,7 +66,7 @@ fn fetch(context: &Context, name: &str) -> Outcome {
         .map_err(Error::io("creating a folder in", &folder))?;
     fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
     let installed = bundle::make_ffhq_1024(work.path(), &folder)?;
-    let licence = installed.manifest().licence.clone();
+    let licence = installed.manifest().license.clone();
     context.print(
         &json!({ "model": name, "folder": installed.folder(), "fetched": true, "licence": licence }),
         &format!("installed {name} in {}\nlicense: {licence}", installed.folder().display()),

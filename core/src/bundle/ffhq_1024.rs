@@ -39,7 +39,7 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     extract_w_avg(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
     let manifest = Manifest {
         title: "Faces, 1024 px: MobileStyleGAN".into(),
-        resolution: built.size,
+        resolution: built.resolution,
         license: "package: Apache-2.0; weights distilled from NVIDIA's StyleGAN2-FFHQ: non-commercial".into(),
         provenance: "PyPI random-face 2021.7.21.1, converted by gani".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },

@@ -66,7 +66,7 @@ pub(super) fn find(model: &str) -> Result<PathBuf> {
             return Ok(found);
         }
         if FETCHABLE.contains(&model) {
-            return Err(Error::Input(format!("the model `{model}` is not installed; fetch it first")));
+            return Err(Error::Input(format!("the model `{model}` is not installed; run `gani models fetch {model}`")));
         }
     }
     let names: Vec<String> = installed().into_iter().map(|(name, _)| name).collect();

@@ -121,7 +121,11 @@ impl<'a> Inverter<'a> {
         face.invert(self.model, &options, self.cache.as_ref(), &self.cancel, self.on_progress)
     }
 
-    fn resolved_options(&self) -> Result<InvertOptions> {
+    /// The options that [`Inverter::invert`] uses: those given, and the preset's for the bundle's domain.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) if the bundle names an unknown domain.
+    pub fn resolved_options(&self) -> Result<InvertOptions> {
         let method = self.method.unwrap_or(self.preset.method());
         let mut options = InvertOptions::with_method(self.model, method, self.preset)?;
         if let Some(settings) = &self.settings {

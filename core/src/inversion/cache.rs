@@ -61,7 +61,7 @@ impl Cache {
     pub fn put(&self, key: &str, inversion: &Inversion) {
         let stored = fs::create_dir_all(&self.folder)
             .map_err(Error::io("creating", &self.folder))
-            .and_then(|()| inversion.save(&self.path(key)))
+            .and_then(|()| inversion.save(self.path(key)))
             .and_then(|()| self.shrink());
         if let Err(e) = stored {
             log::warn!("the inversion cannot be cached: {e}");

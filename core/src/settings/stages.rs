@@ -60,7 +60,7 @@ pub struct TuneSettings {
     /// λl of Eq. 5.
     #[serde(alias = "lambda_local")]
     pub lambda_localization: f32,
-    /// TotalLoss of the localization loss.
+    /// Terms of the localization loss.
     #[serde(alias = "localisation")]
     pub localization: LocalizationLoss,
     /// k ≥ 1: the localization loss is computed in every k-th step only, with the weight k·λl.
@@ -209,7 +209,7 @@ pub struct PtiSettings {
     pub learning_rate: f32,
     /// Tuning stops when LPIPS is at most this; 0: never.
     pub stop_at_lpips: f32,
-    /// LossWeights of the pixel term and of LPIPS.
+    /// Weights of the pixel term and of LPIPS.
     #[serde(alias = "weights")]
     pub loss_weights: LossWeights,
     /// Weight of the locality regularization; 0 in the published release.

@@ -42,6 +42,11 @@ impl ResizedAxis {
         (0..self.m).map(row).collect()
     }
 
+    /// Whether the output size is scale · n rounded down.
+    pub fn is_rounded(&self) -> bool {
+        (self.scale * self.n as f32 - self.m as f32).abs() > 1e-3
+    }
+
     /// The position among the inputs that output `o` corresponds to.
     fn coordinate(&self, transform: &str, o: usize) -> Result<f32, String> {
         let (last, o) = ((self.n - 1) as f32, o as f32);
@@ -54,6 +59,7 @@ impl ResizedAxis {
                 self.n as f32 / 2.0 * (1.0 - adjustment) + (o + 0.5) / self.scale - 0.5
             }
             "asymmetric" => o / self.scale,
+            "align_corners" if self.is_rounded() => o * last / (self.scale * self.n as f32 - 1.0),
             "align_corners" => o * last / (self.m - 1) as f32,
             "tf_crop_and_resize" => {
                 let (start, end) = self.region;

@@ -19,6 +19,7 @@ pub(super) fn decompose<'g>(b: &'g Builder, node: &OldNode<'g>) -> Result<Option
             (Some(depth), Some(values)) => Some(vec![one_hot(b, x, depth, values, &node.attrs)?]),
             _ => return Err(Error::Model("OneHot: an input is missing".into())),
         },
+        "Split" => split_constant(x, other(1), node)?,
         "EyeLike" => Some(vec![eye(b, x, &node.attrs)?]),
 
         "AveragePool" if node.opset >= 19 => average_pool(b, x, &node.attrs)?.map(|y| vec![y]),
@@ -52,6 +53,27 @@ fn one_hot<'g>(
     let places = b.constant(Tensor::ints(&(0..depth as i64).collect::<Vec<_>>())).reshape(&along);
     let value = |i: i64| values.slice(&[0], &[i], &[i + 1], &[1]).reshape(&[]);
     Ok(wrapped.binary("Equal", places).select(value(1), value(0)))
+}
+
+/// Split of integers that are known, such as a shape: as slices, which are folded.
+fn split_constant<'g>(
+    x: Expr<'g>,
+    sizes: Option<Expr<'g>>,
+    node: &OldNode<'g>,
+) -> Result<Option<Vec<Expr<'g>>>> {
+    if x.dtype().is_float() || x.known().is_none() || x.shape().len() != 1 {
+        return Ok(None);
+    }
+    let total = x.size();
+    let given = sizes.and_then(|e| e.known()).map(|t| t.to_f64().into_iter().map(|v| v as usize).collect());
+    let attribute = || node.attrs.get_ints("split").map(|s| s.iter().map(|&v| v as usize).collect());
+    let equal = || {
+        let piece = total.div_ceil(node.outputs.max(1));
+        (0..node.outputs).map(|i| piece.min(total.saturating_sub(i * piece))).collect()
+    };
+    let sizes: Vec<usize> = given.or_else(attribute).unwrap_or_else(equal);
+    let sum = sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
+    Ok((sum == Some(total) && sizes.len() >= node.outputs).then(|| x.split(0, &sizes)))
 }
 
 /// Ones on the `k`-th diagonal of a matrix.

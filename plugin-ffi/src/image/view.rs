@@ -2,13 +2,13 @@
 
 use crate::boundary::FfiError;
 use crate::{gani_image_desc, gani_layout, gani_sample};
-use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut};
+use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use std::mem::{align_of, size_of};
 use std::slice;
 
 /// A validated `gani_image_desc`.
 pub(super) struct View {
-    pub(super) frame: Frame,
+    pub(super) frame: ImageLayout,
     pub(super) sample: gani_sample,
     pub(super) pixels: *mut u8,
     /// Bytes from the first to the last pixel, without padding after the last row.
@@ -55,7 +55,12 @@ impl View {
         let (Some(bytes), Some(_)) = (extent(desc.stride, row), extent(mask_stride, width)) else {
             return Err(FfiError::Misuse("the image is larger than the address space".into()));
         };
-        let frame = Frame { width: desc.width, height: desc.height, stride: desc.stride / size, layout };
+        let frame = ImageLayout {
+            width: desc.width,
+            height: desc.height,
+            stride: desc.stride / size,
+            format: layout,
+        };
         Ok(View { frame, sample, pixels: desc.pixels.cast(), bytes, mask: desc.mask, mask_stride })
     }
 
@@ -116,24 +121,24 @@ fn sample_of(value: u32) -> Result<(gani_sample, usize, usize), FfiError> {
     }
 }
 
-fn layout_of(value: u32) -> Result<Layout, FfiError> {
+fn layout_of(value: u32) -> Result<PixelFormat, FfiError> {
     match value {
-        1 => Ok(Layout::Grey),
-        2 => Ok(Layout::GreyAlpha),
-        3 => Ok(Layout::Rgb),
-        4 => Ok(Layout::Rgba),
-        5 => Ok(Layout::Bgra),
+        1 => Ok(PixelFormat::Gray),
+        2 => Ok(PixelFormat::GrayAlpha),
+        3 => Ok(PixelFormat::Rgb),
+        4 => Ok(PixelFormat::Rgba),
+        5 => Ok(PixelFormat::Bgra),
         other => Err(FfiError::Misuse(format!("{other} is not a gani_layout"))),
     }
 }
 
 /// The C value of a layout.
-pub(super) fn c_layout(layout: Layout) -> gani_layout {
-    match layout {
-        Layout::Grey => gani_layout::GANI_LAYOUT_GRAY,
-        Layout::GreyAlpha => gani_layout::GANI_LAYOUT_GRAY_ALPHA,
-        Layout::Rgb => gani_layout::GANI_LAYOUT_RGB,
-        Layout::Rgba => gani_layout::GANI_LAYOUT_RGBA,
-        Layout::Bgra => gani_layout::GANI_LAYOUT_BGRA,
+pub(super) fn c_layout(format: PixelFormat) -> gani_layout {
+    match format {
+        PixelFormat::Gray => gani_layout::GANI_LAYOUT_GRAY,
+        PixelFormat::GrayAlpha => gani_layout::GANI_LAYOUT_GRAY_ALPHA,
+        PixelFormat::Rgb => gani_layout::GANI_LAYOUT_RGB,
+        PixelFormat::Rgba => gani_layout::GANI_LAYOUT_RGBA,
+        PixelFormat::Bgra => gani_layout::GANI_LAYOUT_BGRA,
     }
 }

@@ -2,17 +2,17 @@
 
 use crate::{Api, Direction, Event, Failure, Info, Options, Picture};
 use gani_core::Error;
-use gani_core::inversion::Cache;
 use gani_core::edit::{Edit, Generator};
+use gani_core::face::FaceChoice;
+use gani_core::face_session::{FaceSelection, FaceSession};
+use gani_core::inversion::Cache;
 use gani_core::inversion::Inversion;
 use gani_core::invert::{InvertOptions, Progress, Stage};
 use gani_core::model::Model;
-use gani_core::face::FaceChoice;
 use gani_core::photo::image_from_crop;
-use gani_core::photo::pixels::{Frame, Image, ImageMut, Layout, Pixels, PixelsMut, selection};
-use gani_core::settings::Preset;
-use gani_core::face_session::{FaceSession, FaceSelection};
+use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut, selection};
 use gani_core::runtime::Cancel;
+use gani_core::settings::Preset;
 use std::path::Path;
 
 pub struct RustApi;
@@ -39,9 +39,9 @@ fn number(stage: Stage) -> u32 {
         + 1
 }
 
-fn frame(picture: &Picture) -> Frame {
+fn frame(picture: &Picture) -> ImageLayout {
     let Picture { width, height, .. } = *picture;
-    Frame { width, height, stride: 3 * width as usize, layout: Layout::Rgb }
+    ImageLayout { width, height, stride: 3 * width as usize, format: PixelFormat::Rgb }
 }
 
 fn edits(edits: &[(&str, f32)]) -> Vec<Edit> {
@@ -53,9 +53,7 @@ impl Api for RustApi {
     type Face = FaceSession;
 
     fn open(model: &str, device: &str) -> Result<Model, Failure> {
-        let open = || {
-            Model::builder().device(device.parse()?).open(model)
-        };
+        let open = || Model::builder().device(device.parse()?).open(model);
         open().map_err(failure)
     }
 

@@ -108,7 +108,7 @@ impl Toolkit {
     /// A combo box of the installed models. Its IDs are their names; the empty ID is the best installed model.
     fn model_list(&self, model: &ArgumentSpec) -> Option<Widget> {
         let gtk = &self.gtk;
-        let best = c_string(&format!("Best installed ({})", bundle::preferred()));
+        let best = c_string(&format!("Best installed ({})", bundle::default_name()));
         // SAFETY: GTK copies the strings, which live until the calls return.
         unsafe {
             let combo = (gtk.gtk_combo_box_text_new)()?;

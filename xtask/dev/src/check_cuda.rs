@@ -8,9 +8,9 @@ mod stubs;
 mod stylegan2;
 
 use gani_core::bundle::Bundle;
-use gani_core::report::graphs::{self, Named};
-use gani_core::settings::Preset;
+use gani_core::report::graphs::{self, NamedGraph};
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::settings::Preset;
 use gani_onnx::{Builder, ConvAttrs, Graph, cost, cuda, write};
 use std::path::Path;
 use std::process::Command;
@@ -53,11 +53,14 @@ fn check(library: &Path) -> Result<(), String> {
     let mut problems = Vec::new();
     for name in ["ffhq-64", "ffhq-1024"] {
         let bundle = Bundle::open(name).map_err(|e| e.to_string())?;
-        let best = graphs::of_bundle(&bundle, Preset::Best, runtime.device()).map_err(|e| e.to_string())?;
+        let best =
+            graphs::bundle_graphs(&bundle, Preset::Best, runtime.device()).map_err(|e| e.to_string())?;
         problems.extend(table(&runtime, name, &best)?);
         // The graphs of the published settings that differ.
-        let paper = graphs::of_bundle(&bundle, Preset::Paper, runtime.device()).map_err(|e| e.to_string())?;
-        let differs = |(a, b): &(&Named, &Named)| write::to_bytes(&a.1).ok() != write::to_bytes(&b.1).ok();
+        let paper =
+            graphs::bundle_graphs(&bundle, Preset::Paper, runtime.device()).map_err(|e| e.to_string())?;
+        let differs =
+            |(a, b): &(&NamedGraph, &NamedGraph)| write::to_bytes(&a.1).ok() != write::to_bytes(&b.1).ok();
         let others = paper.iter().zip(&best).filter(differs).map(|(paper, _)| paper.clone());
         problems.extend(table(&runtime, &format!("{name}, preset paper"), &others.collect::<Vec<_>>())?);
     }
@@ -104,7 +107,7 @@ fn round_trip(runtime: &Runtime) -> Result<(), String> {
         for _ in 0..3 {
             one.run(&Cancel::new())?;
         }
-        other.with("x", <[f32]>::to_vec)
+        other.with_data("x", <[f32]>::to_vec)
     };
     match read_back().map_err(|e| e.to_string())? {
         found if found == values => Ok(()),
@@ -113,7 +116,7 @@ fn round_trip(runtime: &Runtime) -> Result<(), String> {
 }
 
 /// Places the graphs, prints a table of their placement and cost, and returns the problems found.
-fn table(runtime: &Runtime, title: &str, graphs: &[Named]) -> Result<Vec<String>, String> {
+fn table(runtime: &Runtime, title: &str, graphs: &[NamedGraph]) -> Result<Vec<String>, String> {
     println!("\n### {title}\n");
     if let Some((_, modules)) = graphs.iter().find(|(name, _)| name == "modules") {
         let count = |selected: fn(&str) -> bool| -> usize {

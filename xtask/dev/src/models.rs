@@ -2,7 +2,7 @@
 //!
 //! `models/README.md` has the measurements that determine which networks are stored as f16 and which as f32.
 
-use gani_core::bundle::{Generator, Manifest, Mapping, Store, describe};
+use gani_core::bundle::{Generator, Manifest, Mapping, WeightPrecision, write_manifest};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{encoder, lpips, parsing, stylegan2};
 use gani_onnx::read;
@@ -25,17 +25,19 @@ fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let nets = assets.join("nets");
     let published = read::from_file(&nets.join("encoder.onnx"), &[])?;
-    Store::Half.write(&encoder::with_identity(&published)?, &to.join("encoder.onnx"))?;
+    WeightPrecision::Half.write(&encoder::with_identity(&published)?, &to.join("encoder.onnx"))?;
 
     let pair = [1, 3, LOSS_RESOLUTION, LOSS_RESOLUTION];
     let published = read::from_file(&nets.join("stlpips_alex.onnx"), &[("a", &pair), ("b", &pair)])?;
-    Store::Half.write(&lpips::shift_tolerant(&published, LOSS_RESOLUTION)?, &to.join("lpips.onnx"))?;
+    WeightPrecision::Half
+        .write(&lpips::shift_tolerant(&published, LOSS_RESOLUTION)?, &to.join("lpips.onnx"))?;
 
     let checkpoint = Checkpoint::read(&nets.join("parsing.pth"))?;
-    Store::Full.write(&parsing::contracting_path(&checkpoint, LOSS_RESOLUTION)?, &to.join("parsing.onnx"))?;
+    WeightPrecision::Full
+        .write(&parsing::contracting_path(&checkpoint, LOSS_RESOLUTION)?, &to.join("parsing.onnx"))?;
 
     let published = read::from_file(&nets.join("mobileface.onnx"), &[])?;
-    Store::Half.write(&published, &to.join("mobileface.onnx"))?;
+    WeightPrecision::Half.write(&published, &to.join("mobileface.onnx"))?;
     for name in ["blazeface.onnx", "facemesh.onnx"] {
         fs::write(to.join(name), fs::read(nets.join(name))?)?;
     }
@@ -47,18 +49,18 @@ fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
 fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let built = stylegan2::build(&Checkpoint::read(&assets.join("nets").join("stylegan2-ffhq-64.pt"))?)?;
-    Store::Full.write(&built.generator, &to.join("generator.onnx"))?;
-    Store::Full.write(&built.mapping, &to.join("mapping.onnx"))?;
+    WeightPrecision::Full.write(&built.generator, &to.join("generator.onnx"))?;
+    WeightPrecision::Full.write(&built.mapping, &to.join("mapping.onnx"))?;
     let w_avg = built.w_avg.as_ref().and_then(|t| t.as_f32()).ok_or("the checkpoint has no latent_avg")?;
     ndarray_npy::write_npy(to.join("w_avg.npy"), &ndarray::aview1(w_avg))?;
     let manifest = Manifest {
         title: "Faces, 64 px: StyleGAN2 for tests and a first run".into(),
-        size: built.resolution,
+        resolution: built.resolution,
         provenance: "distilled for gani from samples of MobileStyleGAN".into(),
         generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
-        ..Manifest::of_faces("ffhq-64")
+        ..Manifest::for_faces("ffhq-64")
     };
-    describe(to, manifest)?;
+    write_manifest(to, manifest)?;
     Ok(())
 }

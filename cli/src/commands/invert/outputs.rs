@@ -1,12 +1,13 @@
 //! The output files of one face.
 
 use crate::faces::Face;
+use gani_core::face::{PasteOptions, paste};
 use gani_core::inversion::Inversion;
 use gani_core::invert::InversionResult;
 use gani_core::model::Model;
-use gani_core::face::{PasteOptions, paste};
 use gani_core::photo::{Photo, image_from_crop};
-use gani_core::{Error, Result, figure};
+use gani_core::report::plot;
+use gani_core::{Error, Result};
 use image::DynamicImage;
 use std::path::{Path, PathBuf};
 
@@ -41,12 +42,12 @@ impl Outputs {
     ///
     /// # Errors
     /// A file cannot be written. The inversion is then saved to the temporary folder if possible.
-    pub fn write(&self, model: &Model, photo: &Photo, face: &Face, inverted: &Inverted) -> Result<()> {
+    pub fn write(&self, model: &Model, photo: &Photo, face: &Face, inverted: &InversionResult) -> Result<()> {
         self.write_all(model, photo, face, inverted)
             .map_err(|error| self.save_elsewhere(&inverted.inversion, error))
     }
 
-    fn write_all(&self, model: &Model, photo: &Photo, face: &Face, inverted: &Inverted) -> Result<()> {
+    fn write_all(&self, model: &Model, photo: &Photo, face: &Face, inverted: &InversionResult) -> Result<()> {
         let result = match &face.alignment {
             Some(alignment) => {
                 let mut photo = photo.clone();
@@ -85,8 +86,9 @@ impl Outputs {
 /// A plot of the reconstruction terms of the loss.
 fn loss_curve(inversion: &Inversion) -> image::RgbImage {
     let info = &inversion.info;
-    let columns: Vec<Vec<f64>> =
-        (0..info.terms.len()).map(|t| info.history.iter().map(|s| s.edit[t].into()).collect()).collect();
+    let columns: Vec<Vec<f64>> = (0..info.terms.len())
+        .map(|t| info.history.iter().map(|s| s.reconstruction[t].into()).collect())
+        .collect();
     let lines: Vec<(&str, &[f64])> =
         info.terms.iter().map(String::as_str).zip(columns.iter().map(Vec::as_slice)).collect();
     let title = format!("{} - {} steps, preset {}", info.photo, info.history.len(), info.preset);

@@ -101,7 +101,9 @@ fn read(path: &Path, w_dim: usize) -> Result<FileContent> {
         return unit(path, &shape, values, w_dim).map(FileContent::Unit);
     }
     let file = Checkpoint::read(path)?;
-    if let (Some(mean), Some(comp), Some(std)) = (file.unscoped("mean"), file.unscoped("comp"), file.unscoped("std")) {
+    if let (Some(mean), Some(comp), Some(std)) =
+        (file.unscoped("mean"), file.unscoped("comp"), file.unscoped("std"))
+    {
         return components(path, [mean, comp, std], w_dim).map(FileContent::Components);
     }
     let tensors: Vec<&str> = file.keys().collect();

@@ -51,7 +51,8 @@ impl Importer<'_> {
         }
         // The mean latent of the encoder's training; if the checkpoint has none, that of the generator.
         let w_avg = Tensor::f32(&[w.mean.len()], w.mean.to_vec());
-        let latent_avg = file.unscoped("latent_avg").cloned().or(w_avg).unwrap_or_else(|| Tensor::scalar(0.0));
+        let latent_avg =
+            file.unscoped("latent_avg").cloned().or(w_avg).unwrap_or_else(|| Tensor::scalar(0.0));
         let shape = if self.options.domain == "cars" { CARS_SHAPE } else { [LOSS_RESOLUTION; 2] };
         let weights = file.scoped(&found.prefix);
         let graph = match found.network {

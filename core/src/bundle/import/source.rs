@@ -48,7 +48,7 @@ pub(super) fn only_output(graph: &Graph, name: &str) -> Result<Graph> {
 ///
 /// # Errors
 /// [`Error::Input`] if the file has none of them. Says what it contains instead.
-pub(super) fn expect(file: &Checkpoint, role: &str, expected: &[Network]) -> Result<Found> {
+pub(super) fn expect(file: &Checkpoint, role: &str, expected: &[Network]) -> Result<DetectedNetwork> {
     let found = recognize(file);
     if let Some(network) = found.iter().find(|f| expected.contains(&f.network)) {
         return Ok(network.clone());

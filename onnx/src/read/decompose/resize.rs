@@ -11,11 +11,19 @@ const MAX_MATRIX: usize = 1 << 24;
 pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Option<Expr<'g>>> {
     let policy = node.attrs.get_str("keep_aspect_ratio_policy", "stretch");
     let transform = node.attrs.get_str("coordinate_transformation_mode", "half_pixel");
-    if policy == "stretch" && transform != "half_pixel_symmetric" {
+    let x = node.x(0)?;
+    if policy == "stretch" && !matches!(transform, "half_pixel_symmetric" | "align_corners") {
         return Ok(None);
     }
-    let x = node.x(0)?;
+    // Before opset 11 there are no such coordinates, and the inputs differ.
+    if policy == "stretch" && (node.opset < 11 || node.get(2).or(node.get(3)).and_then(|e| e.known()).is_none()) {
+        return Ok(None);
+    }
     let axes = resized_axes(node, &x.shape(), policy)?;
+    // ONNX Runtime aligns the corners of the rounded size; the definition, those of scale · n.
+    if policy == "stretch" && transform == "align_corners" && !axes.iter().any(ResizedAxis::is_rounded) {
+        return Ok(None);
+    }
     let mut y = x;
     for (i, axis) in axes.iter().enumerate().filter(|(_, a)| a.n != a.m || a.scale != 1.0) {
         if axis.n == 0 || axis.n.checked_mul(axis.m).is_none_or(|size| size > MAX_MATRIX) {

@@ -1,9 +1,9 @@
 //! The graphs of a full-width StyleGAN2 with arbitrary weights. Placement and cost do not depend on the weights.
 
 use gani_core::bundle::Bundle;
-use gani_core::report::graphs::{Named, of_objective};
-use gani_core::settings::Method;
 use gani_core::loss::similarity::SimilarityLoss;
+use gani_core::report::graphs::{NamedGraph, loss_graphs};
+use gani_core::settings::Method;
 use gani_core::settings::Preset;
 use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;
@@ -15,7 +15,7 @@ const W_DIM: usize = 512;
 const MAPPING: usize = 8;
 
 /// The generator, the mapping network and the graphs of tuning, with the loss networks of `ffhq-1024`.
-pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
+pub fn graphs(size: usize) -> Result<Vec<NamedGraph>, String> {
     let network = stylegan2::build(&checkpoint(size)).map_err(|e| e.to_string())?;
     let faces = Bundle::open("ffhq-1024").map_err(|e| e.to_string())?;
     let domain = faces.domain().map_err(|e| e.to_string())?;
@@ -26,9 +26,9 @@ pub fn graphs(size: usize) -> Result<Vec<Named>, String> {
         networks: faces.losses(resolution).map_err(|e| e.to_string())?,
         resolution,
     };
-    let settings = Preset::Best.settings(Method::Gani, domain.weights, domain.iterations);
+    let settings = Preset::Best.settings(Method::Gani, &domain);
     let mut all = vec![("mapping".to_owned(), network.mapping), ("generator".to_owned(), network.generator)];
-    all.extend(of_objective(&objective, &settings.tune).map_err(|e| e.to_string())?);
+    all.extend(loss_graphs(&objective, &settings.tune).map_err(|e| e.to_string())?);
     Ok(all)
 }
 
