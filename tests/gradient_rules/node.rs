@@ -27,6 +27,17 @@ impl Node {
         node
     }
 
+    /// Converts the floating-point constants to `dtype`, except for the scales of Resize, which are always f32.
+    fn in_type(mut self, dtype: DType) -> Node {
+        let is_resize = self.op == "Resize";
+        for constant in self.constants.values_mut().flatten() {
+            if constant.dtype().is_float() && !is_resize {
+                *constant = constant.cast(dtype);
+            }
+        }
+        self
+    }
+
     /// Adds the node. `xs` fill the input positions that have no constant.
     pub fn add<'g>(&self, b: &'g Builder, xs: &[Expr<'g>], outputs: usize) -> Vec<Expr<'g>> {
         let mut rest = xs.iter();

@@ -135,12 +135,22 @@ fn values_and_gradients_match_pytorch_and_finite_differences() {
     check_all("rules");
 }
 
+/// Whether a node has a type of its own, or opset 18 allows f32 only.
+fn in_f32_only(name: &str) -> bool {
+    name.starts_with("Cast") || name.starts_with("Celu")
+}
+
 /// Compares the gradients of the nodes in `dtype` with PyTorch's, up to `tolerance`. Ops for which ONNX Runtime has
 /// no CPU kernel in that type are left out; at least `least` cases must remain.
 fn check_in(dtype: DType, tolerance: f32, least: usize) {
     let (mut wrong, mut count) = (vec![], 0);
-    for (name, case) in cases("rules").iter().filter(|(name, _)| !name.starts_with("Cast")) {
-        let (xs, rs) = (numbered(case, 'x'), numbered(case, 'r'));
+    for (name, case) in cases("rules").iter().filter(|(name, _)| !in_f32_only(name)) {
+        let (mut xs, rs) = (numbered(case, 'x'), numbered(case, 'r'));
+        if dtype == DType::F16 {
+            // ONNX Runtime's CPU kernels compute in f32 and may skip the Cast to f16 on one of several paths. Inputs
+            // that f16 represents make no difference between the paths.
+            xs.iter_mut().for_each(|x| x.mapv_inplace(|v| f32::from_bits(v.to_bits() & !0x1fff)));
+        }
         let shapes: Vec<Vec<usize>> = xs.iter().map(|x| x.shape().to_vec()).collect();
         let graph = match differentiated_in(name, &shapes, rs.len(), dtype) {
             Ok(graph) => graph,
