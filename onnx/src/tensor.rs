@@ -47,9 +47,7 @@ impl DType {
     /// The type with this value of `TensorProto.DataType`, if it is supported.
     pub(crate) fn from_onnx_code(code: i64) -> Option<DType> {
         use DType::*;
-        [F32, U8, I8, I32, I64, Bool, F16, F64]
-            .into_iter()
-            .find(|d| d.onnx_code() == code)
+        [F32, U8, I8, I32, I64, Bool, F16, F64].into_iter().find(|d| d.onnx_code() == code)
     }
 }
 

@@ -30,6 +30,7 @@ fn cases(fixture: &str) -> Vec<(String, Case)> {
         }
         let case = &mut cases.last_mut().unwrap().1;
         match part.trim_end_matches(".npy") {
+            "refused" => drop(cases.pop()),
             "m" => case.file = Some(file.by_name::<OwnedRepr<u8>, Ix1>(&key).unwrap().to_vec()),
             part => {
                 let array = file.by_name::<OwnedRepr<f32>, IxDyn>(&key).unwrap();
@@ -200,4 +201,21 @@ fn graphs_in_f16_are_differentiated_in_f16() {
 #[test]
 fn values_and_gradients_of_files_match_pytorch_and_finite_differences() {
     check_all("models");
+}
+
+#[test]
+fn files_without_a_rule_are_refused_by_op_and_reason() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models.npz");
+    let mut file = NpzReader::new(File::open(path).unwrap()).unwrap();
+    let names: Vec<_> = file.names().unwrap().into_iter().filter(|n| n.contains("|refused")).collect();
+    assert!(names.len() >= 11);
+    for key in names {
+        let model = file.by_name::<OwnedRepr<u8>, Ix1>(&key).unwrap().to_vec();
+        let mut words = key.split('|').next().unwrap().splitn(3, ' ').skip(1);
+        let (op, why) = (words.next().unwrap(), words.next().unwrap());
+        let text = gani_onnx::read::from_bytes("net.onnx", model, None, &[]).unwrap_err().to_string();
+        for part in [op, why, "net.onnx"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }
