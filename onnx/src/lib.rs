@@ -31,6 +31,7 @@ pub mod openvino;
 mod ops;
 mod proto;
 pub mod read;
+pub mod support;
 pub mod tensor;
 pub mod write;
 

@@ -10,6 +10,7 @@ mod emitted;
 mod node;
 mod reference;
 mod refusals;
+mod second;
 
 use std::collections::BTreeSet;
 

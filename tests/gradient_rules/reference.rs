@@ -11,15 +11,15 @@ use std::fs::File;
 /// Half the step of a central difference. All inputs are farther than this from kinks.
 const STEP: f32 = 2e-3;
 
-/// The arrays of a case by name, and its file, if it is one.
+/// The arrays of a case by name, and the file of a case that is a model.
 #[derive(Default)]
-struct Case {
-    arrays: BTreeMap<String, ArrayD<f32>>,
+pub struct Case {
+    pub arrays: BTreeMap<String, ArrayD<f32>>,
     file: Option<Vec<u8>>,
 }
 
 /// The cases of a fixture, in order.
-fn cases(fixture: &str) -> Vec<(String, Case)> {
+pub fn cases(fixture: &str) -> Vec<(String, Case)> {
     let path = format!("{}/fixtures/{fixture}.npz", env!("CARGO_MANIFEST_DIR"));
     let mut file = NpzReader::new(File::open(path).unwrap()).unwrap();
     let mut cases: Vec<(String, Case)> = vec![];
@@ -51,12 +51,12 @@ pub fn is_smooth(name: &str) -> bool {
 }
 
 /// The arrays `letter`0, `letter`1, …
-fn numbered(case: &Case, letter: char) -> Vec<ArrayD<f32>> {
+pub fn numbered(case: &Case, letter: char) -> Vec<ArrayD<f32>> {
     (0..).map_while(|i| case.arrays.get(&format!("{letter}{i}")).cloned()).collect()
 }
 
 /// A pseudo-random direction with elements in `[-1,1)`, the same in every run.
-fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
+pub fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
     let mut state = seed as u64 * 7919 + 17;
     ArrayD::from_shape_simple_fn(shape, || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -64,7 +64,7 @@ fn direction(shape: &[usize], seed: usize) -> ArrayD<f32> {
     })
 }
 
-fn dot(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
+pub fn dot(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 

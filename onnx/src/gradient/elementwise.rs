@@ -143,7 +143,12 @@ fn power<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
     let da = match constant.map(|t| t.to_f64()) {
         Some(values) if values.iter().all(|&v| v == 2.0) => g * n * a,
         Some(values) if values.iter().all(|&v| v != 0.0) => g * n * a.binary("Pow", n - one),
-        _ => n.binary("Equal", zero).select(zero, g * n * a.binary("Pow", n - one)),
+        Some(values) if values.iter().all(|&v| v == 0.0) => zero.expand(&ctx.y().shape()),
+        _ => {
+            // 0⁻¹ must not occur, not even where it is not chosen: its own derivative would be NaN.
+            let is_zero = n.binary("Equal", zero);
+            is_zero.select(zero, g * n * is_zero.select(one, a).binary("Pow", n - one))
+        }
     };
     let dn = ctx.needs_grad(1).then(|| {
         let positive = a.greater(zero);

@@ -17,7 +17,11 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         }
         "Softmax" | "LogSoftmax" => {
             let along = [axis(ctx.attrs().get_int("axis", -1), rank).map_err(Error::Model)?];
-            let (g, y) = (ctx.g(), ctx.y());
+            let (g, mut y) = (ctx.g(), ctx.y());
+            if is_guarded(ctx) {
+                // A row of −∞ gives NaN, which the network replaces: no gradient flows through it.
+                y = y.binary("Equal", y).select(y, ctx.scalar(0.0));
+            }
             Some(ctx.single(if ctx.op() == "Softmax" {
                 // yᵢ = e^xᵢ/Σe^x;  dx = y ⊙ (g − Σ g⊙y)
                 y * (g - (g * y).sum(&along, true))
@@ -27,6 +31,20 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
             }))
         }
         _ => None,
+    })
+}
+
+/// Whether a Where reads the result, perhaps through a Cast: networks that mask whole rows replace NaN this way.
+fn is_guarded(ctx: &VjpContext<'_, '_>) -> bool {
+    ctx.builder.with_graph(|graph| {
+        let mut values = vec![ctx.node.outputs[0]];
+        graph.nodes().iter().any(|n| {
+            let reads = n.inputs.iter().skip(usize::from(n.op == "Where")).flatten().any(|v| values.contains(v));
+            if reads && n.op == "Cast" {
+                values.extend(&n.outputs);
+            }
+            reads && n.op == "Where"
+        })
     })
 }
 

@@ -3,7 +3,7 @@
 use super::context::{Grads, VjpContext};
 use super::elementwise::cast;
 use crate::ops::reduced_axes;
-use crate::{Error, Expr, Result, Tensor};
+use crate::{Attrs, Error, Expr, Result, Tensor};
 
 pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
     if !ctx.op().starts_with("Reduce") {
@@ -41,14 +41,37 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
     })))
 }
 
-/// For each element, the product of all others over `axes`: d Πx/dxᵢ. Exact where elements are 0.
+/// For each element, the product of all others over `axes`: d Πx/dxᵢ. It is the product of those before and of
+/// those after, without a division, so that it is exact and differentiable where elements are 0.
 fn product_of_others<'g>(x: Expr<'g>, axes: &[usize]) -> Expr<'g> {
-    let (zero, one) = (x.number(0.0), x.number(1.0));
-    let is_zero = x.binary("Equal", zero);
-    let filled = is_zero.select(one, x);
-    let list = x.builder().constant(Tensor::ints(&axes.iter().map(|&a| a as i64).collect::<Vec<_>>()));
-    let product = filled.binary("ReduceProd", list);
-    let zeros = cast(is_zero, x.dtype());
-    let other_zeros = zeros.sum(axes, true) - zeros;
-    other_zeros.greater(zero).select(zero, product / filled)
+    let shape = x.shape();
+    let kept = (0..shape.len()).filter(|i| !axes.contains(i));
+    let perm: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    let mut inverse = vec![0; perm.len()];
+    perm.iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
+    let moved = x.transpose(&perm);
+    let n: usize = axes.iter().map(|&i| shape[i]).product();
+    let rows = moved.reshape(&[moved.size() / n.max(1), n]);
+    // Products of 1, 2, 4, … neighbors, from elements moved by one.
+    let scan = |before: bool| {
+        let mut product = shifted(rows, 1, before);
+        let mut step = 1;
+        while step < n {
+            product = product * shifted(product, step, before);
+            step *= 2;
+        }
+        product
+    };
+    (scan(true) * scan(false)).reshape(&moved.shape()).transpose(&inverse)
+}
+
+/// Moves the elements of each row by `by` places, to the end or to the start, and fills up with ones.
+fn shifted<'g>(rows: Expr<'g>, by: usize, to_end: bool) -> Expr<'g> {
+    let (n, by) = (rows.dim(1) as i64, by as i64);
+    let (kept, pads) = match to_end {
+        true => (rows.slice(&[1], &[0], &[n - by], &[1]), [0, by, 0, 0]),
+        false => (rows.slice(&[1], &[by], &[n], &[1]), [0, 0, 0, by]),
+    };
+    let b = rows.builder();
+    b.op1("Pad", &[kept, b.constant(Tensor::ints(&pads)), rows.number(1.0)], Attrs::new())
 }
