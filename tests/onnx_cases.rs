@@ -53,7 +53,8 @@ fn single(array: &ArrayD<f32>) -> f32 {
 
 /// Compares the gradient with respect to the input x with differences.
 fn check_against_differences(graph: &Graph) {
-    let (x, v) = (values(graph.input_shape("x").unwrap(), 1), values(graph.input_shape("seed_y").unwrap(), 2));
+    let (x, v) =
+        (values(graph.input_shape("x").unwrap(), 1), values(graph.input_shape("seed_y").unwrap(), 2));
     let value = |x: &ArrayD<f32>| -> f32 { (&run(graph, &[("x", x), ("seed_y", &v)])["y"] * &v).sum() };
     let found = run(graph, &[("x", &x), ("seed_y", &v)])["grad_x"].clone();
     let u = values(x.shape(), 3);
@@ -122,7 +123,10 @@ fn hessian_vector_product_of_a_relu_network_is_right() {
     let difference = (&at(&(&x + &(&v * STEP)))["g"] - &at(&(&x - &(&v * STEP)))["g"]) / (2.0 * STEP);
     let found = at(&x)["h"].clone();
     assert!(found.iter().any(|h| h.abs() > 1.0));
-    assert!(found.iter().zip(&difference).all(|(a, b)| (a - b).abs() < 0.02 * b.abs().max(1.0)), "{found}{difference}");
+    assert!(
+        found.iter().zip(&difference).all(|(a, b)| (a - b).abs() < 0.02 * b.abs().max(1.0)),
+        "{found}{difference}"
+    );
 }
 
 #[test]
@@ -162,7 +166,8 @@ fn an_embedding_adds_the_gradients_of_equal_indices() {
     let y = b.inline(&read("embed"), &[("ids", ids), ("w", w)]).unwrap()[0];
     let v = b.input("v", &[4, 3]);
     b.output("grad_w", b.vector_jacobian_product(&[(y, v)], &[w]).unwrap()[0]);
-    let constant = run(&b.finish().unwrap(), &[("w", &values(&[10, 3], 1)), ("v", &ArrayD::ones(IxDyn(&[4, 3])))]);
+    let constant =
+        run(&b.finish().unwrap(), &[("w", &values(&[10, 3], 1)), ("v", &ArrayD::ones(IxDyn(&[4, 3])))]);
     let rows: Vec<f32> = (0..10).map(|i| constant["grad_w"][[i, 0]]).collect();
     assert_eq!(rows, [0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
     // With indices that are only known at run time.
@@ -182,7 +187,9 @@ fn other_element_types_are_differentiated_in_their_type() {
 #[test]
 fn open_sizes_are_asked_for_by_name() {
     let dynamic = ReadOptions::new().read(&path("dynbatch"));
-    assert!(matches!(&dynamic, Err(Error::Input(text)) if text.contains("[N, 3, 4]") && text.contains("x=1x3x4")));
+    assert!(
+        matches!(&dynamic, Err(Error::Input(text)) if text.contains("[N, 3, 4]") && text.contains("x=1x3x4"))
+    );
     let given = ReadOptions::new().dimension("N", 5).read(&path("dynbatch")).unwrap();
     assert_eq!(given.output_shape("y").unwrap(), [5, 12]);
     let given = ReadOptions::new().shape("x", &[2, 3, 4]).read(&path("dynbatch")).unwrap();
@@ -190,7 +197,9 @@ fn open_sizes_are_asked_for_by_name() {
     assert!(given.nodes().iter().all(|n| n.op == "Reshape"), "the shape arithmetic is folded:\n{given}");
 
     let shapeless = ReadOptions::new().read(&path("noshape"));
-    assert!(matches!(&shapeless, Err(Error::Input(text)) if text.contains("no shape") && text.contains("x=")));
+    assert!(
+        matches!(&shapeless, Err(Error::Input(text)) if text.contains("no shape") && text.contains("x="))
+    );
     let given = ReadOptions::new().shape("x", &[2, 3]).read(&path("noshape")).unwrap();
     assert_eq!(given.output_shape("y").unwrap(), [2, 3]);
     let unknown = ReadOptions::new().shape("z", &[2]).read(&path("noshape")).unwrap_err().to_string();
@@ -207,5 +216,8 @@ fn a_dimension_of_0_stays() {
 #[test]
 fn dropout_in_training_mode_is_refused() {
     let text = ReadOptions::new().read(&path("dropout_train")).unwrap_err().to_string();
-    assert!(text.contains("Dropout") && text.contains("training mode") && text.contains("opset 17"), "{text}");
+    assert!(
+        text.contains("Dropout") && text.contains("training mode") && text.contains("opset 17"),
+        "{text}"
+    );
 }

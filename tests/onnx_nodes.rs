@@ -2,9 +2,9 @@
 //! reference evaluator computed. `onnx_node_tests/sample.py` wrote the file; `cargo xtask check-onnx` runs all tests.
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_onnx::Seed;
 use gani_onnx::read::ReadOptions;
 use gani_onnx::write::to_bytes;
-use gani_onnx::Seed;
 use ndarray::{ArrayD, Ix1, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use std::collections::BTreeMap;

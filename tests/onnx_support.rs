@@ -89,11 +89,17 @@ fn no_gradient_is_left_out_silently() {
             for (name, value) in graph.outputs() {
                 let i: usize = name[1..].parse().unwrap();
                 let node = graph.nodes().iter().find(|n| n.outputs.contains(value));
-                let is_zero = node.is_some_and(|n| n.op == "Expand" && {
-                    let source = n.inputs[0].and_then(|v| graph.constant(v));
-                    source.is_some_and(|t| t.to_f64() == [0.0])
+                let is_zero = node.is_some_and(|n| {
+                    n.op == "Expand" && {
+                        let source = n.inputs[0].and_then(|v| graph.constant(v));
+                        source.is_some_and(|t| t.to_f64() == [0.0])
+                    }
                 });
-                assert!(!is_zero || op.zero_inputs.contains(&i), "{} {shape:?}: input {i} has a zero gradient", op.op);
+                assert!(
+                    !is_zero || op.zero_inputs.contains(&i),
+                    "{} {shape:?}: input {i} has a zero gradient",
+                    op.op
+                );
             }
         }
     }

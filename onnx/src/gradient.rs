@@ -117,7 +117,8 @@ impl Builder {
             }
             let ctx = VjpContext { builder: self, node, g, depends: &depends };
             let later = ctx.g.iter().skip(1).position(Option::is_some);
-            if let Some(i) = later.filter(|_| !SEVERAL_OUTPUTS.contains(&ctx.op())) {
+            let is_known = SEVERAL_OUTPUTS.contains(&ctx.op()) || QUANTIZING.contains(&ctx.op());
+            if let Some(i) = later.filter(|_| !is_known) {
                 return Err(ctx.unsupported(&format!("its output {} has no gradient rule", i + 1)));
             }
             let found = vjp(&ctx)?;
@@ -170,7 +171,7 @@ pub(crate) fn is_zero(op: &str, i: usize) -> bool {
 /// Dispatches to the section that has a rule for the node's op.
 fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
     if QUANTIZING.contains(&ctx.op()) {
-        return Err(ctx.unsupported("quantised values have no gradient; use the network before quantisation"));
+        return Err(ctx.unsupported("quantized values have no gradient; use the network before quantization"));
     }
     let sections = [
         elementwise::vjp,

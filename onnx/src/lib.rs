@@ -1,6 +1,18 @@
 //! ONNX graphs in Rust: build them from operator-overloaded expressions, read and write `.onnx` files, inline
 //! one graph into another, and **differentiate** them into standard ops.
 //!
+//! The gradient of a file, as a file:
+//!
+//! ```no_run
+//! use gani_onnx::{Seed, read::ReadOptions, write};
+//! let net = ReadOptions::new().shape("x", &[1, 3, 256, 256]).read("net.onnx".as_ref())?;
+//! let gradient = net.gradient(&[("y", Seed::Ones)], &["x", "conv1.weight"])?;
+//! write::to_file(&gradient, "gradient.onnx".as_ref(), &Default::default())?;
+//! # Ok::<(), gani_onnx::Error>(())
+//! ```
+//!
+//! A graph built in Rust, and its gradient:
+//!
 //! ```
 //! use gani_onnx::Builder;
 //! let b = Builder::new();
@@ -14,6 +26,8 @@
 //! # assert!(!bytes.is_empty());
 //! # Ok::<(), gani_onnx::Error>(())
 //! ```
+//!
+//! A gradient is right, or it is refused with the op, the node and the reason. [`support`] lists the ops.
 //!
 //! Graphs are static: every value has a known shape, and all ops are of the default domain at opset
 //! [`OPSET`]. This crate does not run graphs; ONNX Runtime does.

@@ -13,8 +13,8 @@ pub(crate) use args::{Arg, Args, Inferred, axis, broadcast, reduced_axes};
 pub(crate) use conv::{Geometry, taps};
 pub(crate) use einsum::Equation;
 pub(crate) use interpolation::{ResizedAxis, Row};
-pub(crate) use quantized::QUANTIZING;
 pub(crate) use layout::{permutation, reshape_target, slice_ranges};
+pub(crate) use quantized::QUANTIZING;
 
 use crate::DType;
 use crate::graph::Attrs;
@@ -119,8 +119,13 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         "GatherElements" | "GatherND" | "ScatterElements" | "ScatterND" | "TopK" | "ArgMax" | "ArgMin"
         | "CumSum" | "Trilu" => index::infer(op, attrs, &args),
         "Resize" | "DepthToSpace" | "SpaceToDepth" => resample::infer(op, attrs, &args),
-        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "QLinearConv" | "QLinearMatMul"
-        | "ConvInteger" | "MatMulInteger" => quantized::infer(op, attrs, &args),
+        "QuantizeLinear"
+        | "DequantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "QLinearConv"
+        | "QLinearMatMul"
+        | "ConvInteger"
+        | "MatMulInteger" => quantized::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
 }

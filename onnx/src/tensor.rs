@@ -16,9 +16,9 @@ pub enum DType {
     I64,
     /// 32-bit integer.
     I32,
-    /// Unsigned 8-bit integer: activations of quantised networks.
+    /// Unsigned 8-bit integer: activations of quantized networks.
     U8,
-    /// Signed 8-bit integer: weights of quantised networks.
+    /// Signed 8-bit integer: weights of quantized networks.
     I8,
     /// Boolean: comparisons, the condition of `Where`.
     Bool,
@@ -47,9 +47,7 @@ impl DType {
     /// The type with this value of `TensorProto.DataType`, if it is supported.
     pub(crate) fn from_onnx_code(code: i64) -> Option<DType> {
         use DType::*;
-        [F32, U8, I8, I32, I64, Bool, F16, F64]
-            .into_iter()
-            .find(|d| d.onnx_code() == code)
+        [F32, U8, I8, I32, I64, Bool, F16, F64].into_iter().find(|d| d.onnx_code() == code)
     }
 }
 

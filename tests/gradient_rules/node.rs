@@ -27,6 +27,17 @@ impl Node {
         node
     }
 
+    /// Converts the floating-point constants to `dtype`, except for the scales of Resize, which are always f32.
+    fn in_type(mut self, dtype: DType) -> Node {
+        let is_resize = self.op == "Resize";
+        for constant in self.constants.values_mut().flatten() {
+            if constant.dtype().is_float() && !is_resize {
+                *constant = constant.cast(dtype);
+            }
+        }
+        self
+    }
+
     /// Adds the node. `xs` fill the input positions that have no constant.
     pub fn add<'g>(&self, b: &'g Builder, xs: &[Expr<'g>], outputs: usize) -> Vec<Expr<'g>> {
         let mut rest = xs.iter();
@@ -74,6 +85,29 @@ fn constant(text: &str) -> Option<Tensor> {
 /// The graph x0…, r0… → y0…, g0…: a node's outputs y, and the gradients g of Σ r·y with respect to its inputs x.
 pub fn differentiated(text: &str, shapes: &[Vec<usize>], outputs: usize) -> gani_onnx::Result<Graph> {
     with_gradients(text, shapes, |b, xs| Ok(Node::parse(text).add(b, xs, outputs)))
+}
+
+/// As [`differentiated`], but the node computes in `dtype`.
+pub fn differentiated_in(
+    text: &str,
+    shapes: &[Vec<usize>],
+    outputs: usize,
+    dtype: DType,
+) -> gani_onnx::Result<Graph> {
+    with_gradients(text, shapes, |b, xs| {
+        let cast = |x: &Expr<'_>| b.op("Cast", &[Some(*x)], Attrs::new().int("to", code(dtype)))[0];
+        let xs: Vec<_> = xs.iter().map(cast).collect();
+        Ok(Node::parse(text).in_type(dtype).add(b, &xs, outputs))
+    })
+}
+
+/// The value of `TensorProto.DataType`.
+fn code(dtype: DType) -> i64 {
+    match dtype {
+        DType::F16 => 10,
+        DType::F64 => 11,
+        _ => 1,
+    }
 }
 
 /// As [`differentiated`], for a file with the inputs x0….

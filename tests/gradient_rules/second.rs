@@ -100,7 +100,8 @@ fn second_derivatives_at_kinks_are_zero() {
         let graph = twice_differentiated(text, &[shape.clone()], 1).unwrap();
         let r = ArrayD::from_elem(graph.input_shape("r0").unwrap(), 1.0f32);
         let graph = LoadedGraph::new(text, graph).unwrap();
-        let x = ArrayD::from_shape_vec(shape.clone(), vec![-1.0, 0.0, 1.0, 0.0, -0.0, 1e-30, 0.0, 1.0]).unwrap();
+        let x =
+            ArrayD::from_shape_vec(shape.clone(), vec![-1.0, 0.0, 1.0, 0.0, -0.0, 1e-30, 0.0, 1.0]).unwrap();
         let x = if matches!(text, "Sqrt" | "ReduceL2") { ArrayD::zeros(shape.clone()) } else { x };
         let v = ArrayD::from_elem(shape, 1.0);
         let found = graph.run(&[("x0".into(), x), ("r0".into(), r), ("v0".into(), v)]).unwrap();

@@ -242,6 +242,8 @@ def compare(case, model, wrt, of, data, expected, grad_path):
                 gradient = np.asarray(found[f"grad_{n}"], np.float64)
                 if gradient.shape != data[n].shape:
                     return f"the gradient of {n} has shape {gradient.shape}, not {data[n].shape}"
+                if np.isnan(gradient).any() and any(np.isnan(np.asarray(expected[o], np.float64)).any() for o in of):
+                    raise Unclear("the value is NaN there")
                 for direction in directions(data[n], random):
                     s = slope(evaluator, wide, wide_seeds, n, direction)
                     p = float(np.sum((gradient * direction)[np.isfinite(data[n])]))

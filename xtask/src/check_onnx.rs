@@ -4,10 +4,8 @@ use crate::steps::{self, cargo, root, target};
 use std::process::Command;
 
 /// Two releases of ONNX, with what each needs, and the ONNX Runtime that runs the gradients.
-const RELEASES: [(&str, &[&str]); 2] = [
-    ("1.23.2", &["onnx==1.23.2", "ml_dtypes"]),
-    ("1.14.1", &["onnx==1.14.1", "numpy<2", "protobuf<5"]),
-];
+const RELEASES: [(&str, &[&str]); 2] =
+    [("1.23.2", &["onnx==1.23.2", "ml_dtypes"]), ("1.14.1", &["onnx==1.14.1", "numpy<2", "protobuf<5"])];
 const ONNX_RUNTIME: &str = "onnxruntime==1.28.0";
 
 /// Installs each release through pip in a virtual environment under `target/onnx-check`, runs the check, and writes the

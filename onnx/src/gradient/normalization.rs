@@ -39,7 +39,8 @@ fn is_guarded(ctx: &VjpContext<'_, '_>) -> bool {
     ctx.builder.with_graph(|graph| {
         let mut values = vec![ctx.node.outputs[0]];
         graph.nodes().iter().any(|n| {
-            let reads = n.inputs.iter().skip(usize::from(n.op == "Where")).flatten().any(|v| values.contains(v));
+            let reads =
+                n.inputs.iter().skip(usize::from(n.op == "Where")).flatten().any(|v| values.contains(v));
             if reads && n.op == "Cast" {
                 values.extend(&n.outputs);
             }

@@ -78,7 +78,7 @@ impl ResizedAxis {
         let antialias = attrs.get_int("antialias", 0) != 0;
         let shrink = if antialias { self.scale.min(1.0) } else { 1.0 };
         let exclude = attrs.get_int("exclude_outside", 0) != 0;
-        let reach = support / shrink;
+        let reach = (support / shrink).min(2.0 * self.n as f32 + 2.0);
         let (first, end) = ((x - reach).floor() as i64 + 1, (x + reach).floor() as i64);
         let taps = (first..=end).map(|i| (i, filter((i as f32 - x) * shrink)));
         let taps: Vec<(i64, f32)> =

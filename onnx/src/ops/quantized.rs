@@ -1,4 +1,4 @@
-//! Ops of quantised networks. They are read and run; no gradient passes through them.
+//! Ops of quantized networks. They are read and run; no gradient passes through them.
 
 use super::args::{Args, Inferred};
 use super::{conv, matmul};
@@ -19,7 +19,7 @@ pub(crate) const QUANTIZING: &[&str] = &[
 pub(super) fn infer(op: &str, attrs: &Attrs, args: &Args<'_>) -> Inferred {
     let x = args.need(0)?;
     let one = |shape: Vec<usize>, dtype: DType| Ok(vec![(shape, dtype)]);
-    // A zero point, if present, has the type of the quantised values.
+    // A zero point, if present, has the type of the quantized values.
     let zero_point = |i: usize| args.get(i).map_or(DType::U8, |a| a.dtype);
     match op {
         "QuantizeLinear" => one(x.shape.to_vec(), zero_point(2)),

@@ -116,7 +116,7 @@ fn average_pool<'g>(b: &'g Builder, x: Expr<'g>, attrs: &Attrs) -> Result<Option
     let end = |i: usize| (windows[i] as i64 - 1) * geometry.strides[i] + geometry.extent(i);
     let beyond = |i: usize| (end(i) - size[i] as i64 - geometry.pads[i] - geometry.pads[d + i]).max(0);
     let is_dilated = geometry.dilations.iter().any(|&d| d != 1);
-    if !is_dilated && !(include && (0..d).any(|i| beyond(i) > 0)) {
+    if !(is_dilated || include && (0..d).any(|i| beyond(i) > 0)) {
         return Ok(None);
     }
     // The sums of the windows, by a convolution with ones on the padded input.

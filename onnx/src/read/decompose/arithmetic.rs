@@ -57,7 +57,7 @@ fn cumulative_product<'g>(node: &Node<'_, 'g>, x: Expr<'g>) -> Result<Expr<'g>> 
     let mut shape = x.shape();
     let along = axis(given as i64, shape.len()).map_err(Error::Model)?;
     let n = shape[along];
-    if n * x.size() > 1 << 24 {
+    if n.checked_mul(x.size()).is_none_or(|size| size > 1 << 24) {
         return Err(node.unsupported(&format!("{n} elements along the axis of {shape:?}")));
     }
     let flag = |name: &str| node.attrs.get_int(name, 0) != 0;

@@ -16,7 +16,9 @@ pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Option<Expr<'g>>> {
         return Ok(None);
     }
     // Before opset 11 there are no such coordinates, and the inputs differ.
-    if policy == "stretch" && (node.opset < 11 || node.get(2).or(node.get(3)).and_then(|e| e.known()).is_none()) {
+    if policy == "stretch"
+        && (node.opset < 11 || node.get(2).or(node.get(3)).and_then(|e| e.known()).is_none())
+    {
         return Ok(None);
     }
     let axes = resized_axes(node, &x.shape(), policy)?;
