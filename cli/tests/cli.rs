@@ -81,7 +81,9 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     // Without an edit, the photo stays as it is; with --keep none, the generator's face is pasted.
     let unedited = |name: &str, extra: &[&str]| {
         let path = out(name);
-        json(&[&["edit", &inversion, "--set", "smile=0", "--paste-into", PHOTO, "-o", &path], extra].concat());
+        json(
+            &[&["edit", &inversion, "--set", "smile=0", "--paste-into", PHOTO, "-o", &path], extra].concat(),
+        );
         image::open(&path).unwrap().to_rgb8()
     };
     assert_eq!(unedited("same.png", &[]), photo);

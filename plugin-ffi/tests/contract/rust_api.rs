@@ -132,7 +132,11 @@ impl Api for RustApi {
             let (frame, width, height) = (frame(into), into.width, into.height);
             let mask = into.mask.as_deref().map(|m| selection(width, height, width as usize, m));
             let mut pixels = ImageMut::new(frame, PixelsMut::U8(&mut into.rgb))?;
-            let options = PasteOptions { mask: mask.transpose()?, keep: Keep::ALL[keep as usize], ..PasteOptions::default() };
+            let options = PasteOptions {
+                mask: mask.transpose()?,
+                keep: Keep::ALL[keep as usize],
+                ..PasteOptions::default()
+            };
             face.paste_image(image.view(), &mut pixels, &options)
         };
         let region = paste().map_err(failure)?;

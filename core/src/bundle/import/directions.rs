@@ -1,8 +1,8 @@
 //! Editing directions of a new bundle: InterFaceGAN's vectors, GANSpace's components, or the `.npz` of another bundle.
 
 use super::importer::{Importer, LatentSpace, OnFile};
-use crate::bundle::Directions;
 use crate::bundle::Direction;
+use crate::bundle::Directions;
 use crate::{Error, Result};
 use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;
