@@ -97,7 +97,7 @@ fn second_derivatives_at_kinks_are_zero() {
         "MaxPool kernel_shape=2,2",
     ] {
         let shape = vec![1, 1, 2, 4];
-        let graph = twice_differentiated(text, &[shape.clone()], 1).unwrap();
+        let graph = twice_differentiated(text, std::slice::from_ref(&shape), 1).unwrap();
         let r = ArrayD::from_elem(graph.input_shape("r0").unwrap(), 1.0f32);
         let graph = LoadedGraph::new(text, graph).unwrap();
         let x =

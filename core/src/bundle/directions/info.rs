@@ -127,7 +127,7 @@ impl DirectionInfo {
             "its range does not include 0"
         } else if !self.step.iter().chain(self.calibrations.values()).all(positive) {
             "a step is not a positive number"
-        } else if !(self.curve.abs() * max.max(-min) < 0.5) {
+        } else if self.curve.is_nan() || self.curve.abs() * max.max(-min) >= 0.5 {
             "its curve is not monotonic in its range"
         } else if self.resolutions.is_some_and(|[min, max]| min > max) {
             "the smallest resolution is greater than the largest"
