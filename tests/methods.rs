@@ -164,7 +164,7 @@ fn with_encoder(models: &Path, channels: usize) -> Bundle {
 fn restyle_feeds_its_reconstruction_back_to_the_encoder() {
     let stock = open("ffhq-64");
     let error = run(&stock, Method::Restyle, |_| {}).unwrap_err();
-    assert!(matches!(&error, Error::Unsupported(text) if text.contains("six channels")), "{error}");
+    assert!(matches!(&error, Error::Unsupported(text) if text.contains("six input channels")), "{error}");
 
     let models = tempfile::tempdir().unwrap();
     let bundle = with_encoder(models.path(), 6);

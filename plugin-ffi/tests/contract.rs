@@ -211,7 +211,7 @@ fn errors<A: Api>() {
     fails(invert(&long, FEW_STEPS).map(drop), "limits", "too large");
     fails(invert(&picture, Options { face: 4, ..FEW_STEPS }).map(drop), "input", "only one face");
     let flat = Picture { width: 90, height: 30, rgb: vec![99; 3 * 90 * 30], mask: None };
-    fails(invert(&flat, Options { aligned: true, ..FEW_STEPS }).map(drop), "input", "square");
+    fails(invert(&flat, Options { aligned: true, ..FEW_STEPS }).map(drop), "input", "aspect ratio");
     let mask = Some((0..512 * 512).map(|i| if i > 512 * 400 { 255 } else { 0 }).collect());
     let elsewhere = Picture { mask, ..picture.clone() };
     fails(invert(&elsewhere, FEW_STEPS).map(drop), "input", "selection");

@@ -130,7 +130,7 @@ class Functions(unittest.TestCase):
         self.assertEqual([strings.format_duration(s) for s in (44.2, 130, 3600)], ["45 s", "2 min 10 s", "60 min"])
         self.assertEqual(strings.parse_edits("pca.3=1.5; sefa.0=-2"), [("pca.3", 1.5), ("sefa.0", -2.0)])
         for text in ("smile", "=1", "smile=", "smile=nan", "smile=1 age"):
-            with self.assertRaisesRegex(L.GaniError, "NAME=SIGMA"):
+            with self.assertRaisesRegex(L.GaniError, "NAME=STRENGTH"):
                 strings.parse_edits(text)
 
 
