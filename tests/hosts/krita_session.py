@@ -202,7 +202,7 @@ def user_errors(document, layer):
     yield until("the face", at_stage(dialog, "READY", "FOUND", "IDLE"))
     dialog.sliders.more.setText("smile")
     dialog.ok.click()
-    check("an invalid edit is reported", "NAME=SIGMA" in dialog.status.text() and dialog.isVisible(), dialog.status.text())
+    check("an invalid edit is reported", "NAME=STRENGTH" in dialog.status.text() and dialog.isVisible(), dialog.status.text())
     dialog.sliders.more.setText("")
     dialog.face.setValue(9)
     yield until("an answer", at_stage(dialog, "IDLE"))
