@@ -239,7 +239,7 @@ fn errors<A: Api>() {
     fails(A::paste(&face, &[], 0, &mut crop.clone()).map(drop), "input", "aligned crop");
     fails(A::render(&face, &[("smlie", 1.0)]).map(drop), "input", "did you mean `smile`");
     fails(A::render(&face, &[("sefa.9999", 1.0)]).map(drop), "input", "sefa.0 to sefa.511");
-    fails(A::open_face(&model, &file).map(drop), "model", "not a gani inversion");
+    fails(A::open_face(&model, &file).map(drop), "model", "not an inversion of gani");
     fails(A::open_face(&model, &folder.path().join("none")).map(drop), "io", "none");
     fails(A::save(&face, &file.join("below/a/file")), "io", "below/a/file");
 }
