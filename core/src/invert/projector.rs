@@ -39,7 +39,7 @@ pub struct Projection {
 /// Finds the latent of the photo, starting at the mean latent. Calls `on_step` with the step, from 1, and its loss.
 ///
 /// # Errors
-/// [`Error::Runtime`](crate::Error::Runtime) if a run fails or the loss is not finite; [`Error::Cancelled`](crate::Error::Cancelled).
+/// [`Error::Runtime`] if a run fails or the loss is not finite; [`Error::Cancelled`].
 pub fn project(
     problem: &Problem<'_>,
     weights: &LossWeights,

@@ -18,7 +18,7 @@ pub struct AdamOptions {
     /// The step size of each weight is α · rms(θ), so that one α suits generators with other weight magnitudes (Adafactor,
     /// Shazeer and Stern 2018, §8). Otherwise it is α.
     pub relative: bool,
-    /// Exponent p of [`precondition`]; 0: plain Adam.
+    /// Exponent p of the preconditioning by importance, 0 to 1; 0: plain Adam.
     pub fisher_power: f32,
 }
 

@@ -85,7 +85,7 @@ impl TotalLoss {
         Ok(TotalLoss { terms, lambdas, total: 0.0, cancel, reconstruction, localization, mapping, reference })
     }
 
-    /// Names of the terms of Eq. 1, in the order of [`StepLosses`].
+    /// Names of the terms of Eq. 1, in the order of [`StepLosses`](super::StepLosses).
     pub fn terms(&self) -> &[String] {
         &self.terms
     }

@@ -1,4 +1,4 @@
-//! GANI: the modules as the parametrization of θ' in Algorithm 1 ([`tune`](crate::invert::tuning::tune)).
+//! GANI: the modules as the parametrization of θ' in Algorithm 1 ([`tune`]).
 //!
 //! The graphs are built once: `modules` (ψ, g → θ'), the loss gradient (θ' → L_total and ∂L_total/∂θ') and the modules' gradient
 //! (∂L_total/∂θ' → ∂L_total/∂ψ). θ' and its gradients stay on the device. Only ψ, about a million numbers, is updated here.
