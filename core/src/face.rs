@@ -7,15 +7,17 @@ mod align;
 mod composite;
 mod detector;
 mod finder;
+mod keep;
 mod landmarks;
 mod paste;
 mod pose;
 mod template;
 
 pub use align::Alignment;
-pub use composite::{EditedFace, Keep, paste_edit, paste_edit_into};
+pub use composite::{EditedFace, paste_edit, paste_edit_into};
 pub use detector::Detection;
 pub use finder::{Face, FaceChoice, FaceFinder};
+pub use keep::Keep;
 pub use landmarks::Landmarks;
 pub use paste::{PasteOptions, Region, paste, paste_into};
 pub use pose::HeadPose;

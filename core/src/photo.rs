@@ -17,4 +17,4 @@ pub use resize::resize;
 pub(crate) use warp::{Border, Sampler};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

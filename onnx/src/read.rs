@@ -133,13 +133,16 @@ impl<'a> Reader<'a> {
                 self.name
             )));
         }
-        let mut inputs = Vec::with_capacity(node.input.len());
-        for name in &node.input {
-            let missing = || {
-                self.bad(format!("{op} `{label}` reads `{name}`, which is neither an input, nor an initializer, nor the output of an earlier node"))
-            };
-            inputs.push(if name.is_empty() { None } else { Some(*env.get(name).ok_or_else(missing)?) });
+        let input = |name: &String| {
+            match env.get(name) {
+            _ if name.is_empty() => Ok(None),
+            Some(value) => Ok(Some(*value)),
+            None => Err(self.bad(format!(
+                "{op} `{label}` reads `{name}`, which is neither an input, nor an initializer, nor the output of an earlier node"
+            ))),
         }
+        };
+        let inputs = node.input.iter().map(input).collect::<Result<Vec<_>>>()?;
         if op == "If" {
             return self.branch(node, &inputs, env);
         }
@@ -160,31 +163,7 @@ impl<'a> Reader<'a> {
             ("Cast", _) if is_stored_half(inputs.first().copied().flatten(), &attrs) => {
                 vec![self.widened(inputs[0], outputs.first().map_or("", |n| n.as_str()))]
             }
-            _ => {
-                let count = outputs.len().max(1);
-                let at = |e| in_file(&format!("{}: node `{label}`", self.name), e);
-                let node = decompose::Node {
-                    builder: &self.builder,
-                    opset: self.opset,
-                    op: &op,
-                    inputs: &inputs,
-                    attrs: &attrs,
-                    outputs: count,
-                };
-                let new = match node.decompose().map_err(at)? {
-                    Some(values) => NewNode::Values(values),
-                    None => {
-                        let old = OldNode { opset: self.opset, op, inputs, attrs, outputs: count };
-                        upgrade::to_18(&self.builder, old).map_err(at)?
-                    }
-                };
-                match new {
-                    NewNode::Node(op, inputs, attrs) => {
-                        self.builder.op_named(&op, &label, &inputs, attrs, count)
-                    }
-                    NewNode::Values(values) => values,
-                }
-            }
+            _ => self.standard_node(op, &label, inputs, attrs, outputs.len().max(1))?,
         };
         for (i, name) in outputs.into_iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             let value = results.get(i).ok_or_else(|| {
@@ -193,6 +172,28 @@ impl<'a> Reader<'a> {
             env.insert(name.clone(), *value);
         }
         Ok(())
+    }
+
+    /// Adds a node of any opset: decomposed if its op is newer than opset 18, upgraded if it is older.
+    fn standard_node(
+        &'a self,
+        op: String,
+        label: &str,
+        inputs: Vec<Option<Expr<'a>>>,
+        attrs: Attrs,
+        outputs: usize,
+    ) -> Result<Vec<Expr<'a>>> {
+        let (builder, opset) = (&self.builder, self.opset);
+        let at = |e| in_file(&format!("{}: node `{label}`", self.name), e);
+        let node = decompose::Node { builder, opset, op: &op, inputs: &inputs, attrs: &attrs, outputs };
+        if let Some(values) = node.decompose().map_err(at)? {
+            return Ok(values);
+        }
+        let old = OldNode { opset, op, inputs, attrs, outputs };
+        Ok(match upgrade::to_18(builder, old).map_err(at)? {
+            NewNode::Node(op, inputs, attrs) => builder.op_named(&op, label, &inputs, attrs, outputs),
+            NewNode::Values(values) => values,
+        })
     }
 
     fn widened(&'a self, input: Option<Expr<'a>>, name: &str) -> Expr<'a> {

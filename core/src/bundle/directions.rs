@@ -68,7 +68,8 @@ pub struct Directions {
 
 impl Directions {
     /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
-    /// The optional arrays `gain_NAME` `[513]` are slope and bias of a [`Gain`]. The optional array `info` is UTF-8 text: a JSON object of [`DirectionInfo`] by name.
+    /// Optional arrays: `gain_NAME` `[513]`, slope and bias of a [`Gain`]; `info`, the UTF-8 text of a JSON object of
+    /// [`DirectionInfo`] by name.
     ///
     /// # Errors
     /// [`Error::Model`] for a missing array or a wrong shape; [`Error::Io`].

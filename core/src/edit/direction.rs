@@ -81,7 +81,8 @@ impl std::str::FromStr for StyleRange {
     }
 }
 
-/// ws `[n·512]` ← ws + Σ a · step / gain(ws) · unit with a = [`DirectionInfo::steps`](crate::bundle::DirectionInfo::steps)(strength), for a generator of images of `resolution` px.
+/// ws `[n·512]` ← ws + Σ a · step / gain(ws) · unit, where a is
+/// [`DirectionInfo::steps`](crate::bundle::DirectionInfo::steps) of the strength, for a generator of images of `resolution` px.
 ///
 /// Each direction changes its own style layers, or those of `layers` if given.
 ///

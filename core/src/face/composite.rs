@@ -16,9 +16,9 @@ mod grid;
 mod outline;
 
 use ndarray::ArrayView4;
-use std::str::FromStr;
 
 use super::align::Alignment;
+use super::keep::Keep;
 use super::paste::{PasteOptions, Placement, Region, check_crop, feather_weight, paste_into};
 use crate::photo::pixels::ImageMut;
 use crate::photo::{Affine, Border, FloatImage, Photo, Sampler};
@@ -49,51 +49,6 @@ const TONE_BLUR: f64 = 0.04;
 const TONE_LIMIT: f32 = 32.0;
 /// Width of the soft rim of a face with [`Keep::Background`].
 const FACE_RIM: f64 = 0.06;
-
-/// What an edit keeps of the photo inside the face's square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
-    /// Everything that the edit does not change: hair, background, and the texture of skin.
-    #[default]
-    All,
-    /// The same, but only around the face. The face itself is the generator's.
-    Background,
-    /// Nothing: the whole square is the generator's.
-    None,
-}
-
-impl Keep {
-    /// All values.
-    pub const ALL: [Keep; 3] = [Keep::All, Keep::Background, Keep::None];
-
-    /// The name: `all`, `background` or `none`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Keep::All => "all",
-            Keep::Background => "background",
-            Keep::None => "none",
-        }
-    }
-}
-
-impl FromStr for Keep {
-    type Err = Error;
-
-    /// Parses a [`Keep::name`].
-    fn from_str(text: &str) -> Result<Keep> {
-        Keep::ALL.into_iter().find(|keep| keep.name() == text).ok_or_else(|| {
-            Error::Input(format!(
-                "\"{text}\" is not something to keep of the photo; use all, background or none"
-            ))
-        })
-    }
-}
-
-impl std::fmt::Display for Keep {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// An edited face, and the same face without edits. Both images are `[1,3,R,R]` in `[-1,1]`.
 #[derive(Debug, Clone)]

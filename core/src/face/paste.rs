@@ -3,7 +3,7 @@
 use ndarray::{ArrayView2, ArrayView4};
 
 use super::align::Alignment;
-use super::composite::Keep;
+use super::keep::Keep;
 use crate::photo::pixels::ImageMut;
 use crate::photo::{Affine, Border, FloatImage, Photo, Sampler};
 use crate::{Error, Result};

@@ -1,25 +1,12 @@
 //! Selecting, cropping and pasting faces, without networks.
 
-use std::path::Path;
-
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba};
+use image::{GrayImage, ImageBuffer, Luma, Rgb, Rgba};
 use ndarray::{Array2, Array4};
 
 use super::*;
 use crate::Error;
-use crate::photo::{Photo, crop_from_image, image_from_crop};
-
-/// A smooth color image.
-fn picture(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| {
-        let wave = |a: f32, b: f32| (128.0 + 80.0 * (x as f32 / a).sin() + 40.0 * (y as f32 / b).cos()) as u8;
-        Rgb([wave(17.0, 23.0), wave(31.0, 13.0), wave(11.0, 41.0)])
-    })
-}
-
-fn photo(pixels: impl Into<DynamicImage>) -> Photo {
-    Photo::from_pixels(Path::new("test.png"), pixels.into())
-}
+use crate::photo::tests::{photo, picture};
+use crate::photo::{crop_from_image, image_from_crop};
 
 /// A slightly rotated square, inside an image of at least 200 × 200.
 fn tilted() -> Alignment {

@@ -31,12 +31,8 @@ pub fn direct_tuning(
     let learning_rate = |step| settings.learning_rate_at(step) as f32;
     let fisher_samples = samples.by_ref().take(FISHER_SAMPLES);
     let mut weights = FusedAdam::new(problem, &mut loss, options, fisher_samples, &learning_rate)?;
-    let schedule = Schedule {
-        iterations: settings.iterations,
-        lambdas: &|step| settings.lambdas_at(step),
-        localization_latent: &|w| w,
-        stop_at_lpips: None,
-    };
+    let lambdas = |step| settings.lambdas_at(step);
+    let schedule = Schedule::new(settings.iterations, &lambdas);
     let history = tune(&mut loss, &mut weights, &schedule, samples, on_step)?;
     let terms = loss.terms().to_vec();
     drop(loss); // frees memory for the weight changes

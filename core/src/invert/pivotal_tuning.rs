@@ -29,11 +29,11 @@ pub fn pivotal_tuning(
     let learning_rate = |_| settings.learning_rate;
     let mut weights =
         FusedAdam::new(problem, &mut loss, AdamOptions::default(), std::iter::empty(), &learning_rate)?;
+    let lambdas = |_| [1.0, settings.lambda_localization];
     let schedule = Schedule {
-        iterations: settings.iterations,
-        lambdas: &|_| [1.0, settings.lambda_localization],
         localization_latent: &|w_z| near_pivot(ws, &w_z, problem.w_avg),
         stop_at_lpips: Some(settings.stop_at_lpips),
+        ..Schedule::new(settings.iterations, &lambdas)
     };
     let samples = latents(seeded(seed, 0), loss.z_dim()?);
     let history = tune(&mut loss, &mut weights, &schedule, samples, on_step)?;

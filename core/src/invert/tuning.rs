@@ -28,6 +28,13 @@ pub struct Schedule<'s> {
     pub stop_at_lpips: Option<f32>,
 }
 
+impl<'s> Schedule<'s> {
+    /// Localization at f(z), and no early stop.
+    pub fn new(iterations: usize, lambdas: &'s dyn Fn(usize) -> [f32; 2]) -> Schedule<'s> {
+        Schedule { iterations, lambdas, localization_latent: &|w| w, stop_at_lpips: None }
+    }
+}
+
 /// One iteration of Algorithm 1 with the sample `z` `[512]`: θ', both terms of Eq. 5 with their gradient, the update.
 ///
 /// Returns the losses, and whether they meet [`Schedule::stop_at_lpips`], in which case nothing was updated.

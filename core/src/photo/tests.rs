@@ -9,14 +9,14 @@ use super::*;
 use crate::Error;
 
 /// A smooth color image.
-fn picture(width: u32, height: u32) -> RgbImage {
+pub(crate) fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let wave = |a: f32, b: f32| (128.0 + 80.0 * (x as f32 / a).sin() + 40.0 * (y as f32 / b).cos()) as u8;
         Rgb([wave(17.0, 23.0), wave(31.0, 13.0), wave(11.0, 41.0)])
     })
 }
 
-fn photo(pixels: impl Into<DynamicImage>) -> Photo {
+pub(crate) fn photo(pixels: impl Into<DynamicImage>) -> Photo {
     Photo::from_pixels(Path::new("test.png"), pixels.into())
 }
 

@@ -116,27 +116,10 @@ impl State {
         if let Some(found) = self.seen.get(&key) {
             return found.clone();
         }
-        let results = {
-            let args: Vec<_> = inputs.iter().map(|v| v.map(|v| self.arg(v))).collect();
-            ops::infer(op, &attrs, &args, outputs).map_err(|reason| {
-                let shapes: Vec<_> = args.iter().flatten().map(|a| format!("{:?}", a.shape)).collect();
-                let at = if name.is_empty() { String::new() } else { format!(" (node `{name}`)") };
-                let text = format!("{op}{at} of opset {OPSET} on shapes {}: {reason}", shapes.join(", "));
-                if reason.starts_with("no rule") { Error::Unsupported(text) } else { Error::Model(text) }
-            })
-        };
-        let results = match results {
-            Ok(r) => r,
+        let results = match self.infer(op, name, inputs, &attrs, outputs) {
+            Ok(results) => results,
             Err(e) => return self.record_error(e, outputs),
         };
-        if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
-            return self.record_error(e, outputs);
-        }
-        if results.len() != outputs {
-            let text =
-                format!("{op} `{name}` with {outputs} outputs: there is a rule for {} only", results.len());
-            return self.record_error(Error::Unsupported(text), outputs);
-        }
         let known = match self.fold(op, inputs, &attrs, &results) {
             Some(Folded::Constant(tensor)) => {
                 let value = self.constant("", tensor);
@@ -158,6 +141,34 @@ impl State {
         });
         self.seen.insert(key, values.clone());
         values
+    }
+
+    /// Shape and element type of each output, by the op's rule.
+    fn infer(
+        &self,
+        op: &str,
+        name: &str,
+        inputs: &[Option<Value>],
+        attrs: &Attrs,
+        outputs: usize,
+    ) -> Result<Vec<(Vec<usize>, DType)>, Error> {
+        let args: Vec<_> = inputs.iter().map(|v| v.map(|v| self.arg(v))).collect();
+        let results = ops::infer(op, attrs, &args, outputs).map_err(|reason| {
+            let shapes: Vec<_> = args.iter().flatten().map(|a| format!("{:?}", a.shape)).collect();
+            let at = if name.is_empty() { String::new() } else { format!(" (node `{name}`)") };
+            let text = format!("{op}{at} of opset {OPSET} on shapes {}: {reason}", shapes.join(", "));
+            if reason.starts_with("no rule") { Error::Unsupported(text) } else { Error::Model(text) }
+        })?;
+        if let Some(e) = results.iter().find_map(|(shape, _)| too_large(&format!("{op} `{name}`"), shape)) {
+            return Err(e);
+        }
+        match results.len() == outputs {
+            true => Ok(results),
+            false => Err(Error::Unsupported(format!(
+                "{op} `{name}` with {outputs} outputs: there is a rule for {} only",
+                results.len()
+            ))),
+        }
     }
 
     fn arg(&self, v: Value) -> ops::Arg<'_> {

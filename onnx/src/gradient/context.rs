@@ -1,6 +1,5 @@
 //! The context of a gradient rule: a node, the gradients of its outputs, and what the rules share.
 
-use super::elementwise::cast;
 use crate::graph::{Attrs, Node, Value};
 use crate::{Builder, Error, Expr, Result, cost};
 use std::collections::HashSet;
@@ -96,7 +95,7 @@ impl<'g> VjpContext<'_, 'g> {
 
     /// A constant of the element type of the first output, from row-major values.
     pub fn values(&self, shape: &[usize], values: &[f32]) -> Expr<'g> {
-        cast(self.builder.values(shape, values), self.y().dtype())
+        self.builder.values(shape, values).cast(self.y().dtype())
     }
 
     /// Whether the gradient of input `i` is needed. Rules check this before they build an expensive one.

@@ -20,7 +20,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
     Ok(Some(match ctx.op() {
         // One input.
         "Identity" => ctx.single(g),
-        "Cast" => ctx.single(cast(g, x.dtype())),
+        "Cast" => ctx.single(g.cast(x.dtype())),
         "Neg" => ctx.single(-g),
         "Abs" => ctx.single(g * x.unary("Sign")),
         "Exp" => ctx.single(g * y),
@@ -85,7 +85,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         }
         // The gradient is shared equally among the inputs that attain the extremum.
         "Min" | "Max" => {
-            let attains = |i: usize| cast(ctx.x(i).binary("Equal", y), y.dtype());
+            let attains = |i: usize| ctx.x(i).binary("Equal", y).cast(y.dtype());
             let hits: Vec<_> = (0..ctx.node.inputs.len()).map(attains).collect();
             let Some(count) = hits.iter().copied().reduce(|a, b| a + b) else { return Ok(None) };
             let grads: Vec<_> = hits.iter().map(|&hit| g * hit / count).collect();
@@ -137,7 +137,7 @@ fn step(x: Expr<'_>, low: f32) -> Expr<'_> {
 fn power<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
     let (zero, one) = (ctx.scalar(0.0), ctx.scalar(1.0));
     let exponent = ctx.x(1);
-    let n = cast(exponent, a.dtype());
+    let n = exponent.cast(a.dtype());
     // The value of a weight may change later.
     let constant = n.constant().filter(|_| !n.is_weight());
     let da = match constant.map(|t| t.to_f64()) {
@@ -156,9 +156,4 @@ fn power<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, a: Expr<'g>) -> Grads<'g> {
         unbroadcast(positive.select(g * ctx.y() * log, zero), &exponent.shape())
     });
     vec![Some(unbroadcast(da, &a.shape())), dn]
-}
-
-/// Casts `e` to another element type.
-pub(super) fn cast(e: Expr<'_>, to: DType) -> Expr<'_> {
-    e.cast(to)
 }

@@ -3,7 +3,6 @@
 mod scatter;
 
 use super::context::{Grads, VjpContext};
-use super::elementwise::cast;
 use crate::ops::axis;
 use crate::{Attrs, DType, Error, Expr, Result, Tensor};
 
@@ -42,7 +41,7 @@ pub(super) fn gather<'g>(ctx: &VjpContext<'_, 'g>, g: Expr<'g>, along: usize) ->
     let (before, after): (usize, usize) = (x[..along].iter().product(), x[along + 1..].iter().product());
     // [before, k, after] → [k, before · after]: one row for each index
     let rows = g.reshape(&[before, k, after]).transpose(&[1, 0, 2]).reshape(&[k, before * after]);
-    let sums = add_rows(rows, cast(indices, DType::I64).reshape(&[k]), n);
+    let sums = add_rows(rows, indices.cast(DType::I64).reshape(&[k]), n);
     sums.reshape(&[n, before, after]).transpose(&[1, 0, 2]).reshape(&x)
 }
 

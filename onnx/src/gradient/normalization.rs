@@ -1,7 +1,6 @@
 //! Normalization layers and Softmax.
 
 use super::context::{Grads, VjpContext, unbroadcast};
-use super::elementwise::cast;
 use crate::ops::axis;
 use crate::{Error, Expr, Result};
 
@@ -88,7 +87,7 @@ fn normalized<'g>(ctx: &VjpContext<'_, 'g>, axes: &[usize], channels: bool) -> G
     let mut dx = inv * (gh - gh.mean(axes, true) - hat * (gh * hat).mean(axes, true));
     // LayerNormalization's further outputs: the mean, and r = 1/√(var + ε) with dr/dx = −r² x̂/n.
     let count = axes.iter().map(|&i| x.dim(i)).product::<usize>() as f32;
-    let extra = |i: usize| ctx.g.get(i).copied().flatten().map(|g| cast(g, x.dtype()) / count);
+    let extra = |i: usize| ctx.g.get(i).copied().flatten().map(|g| g.cast(x.dtype()) / count);
     dx = extra(1).map_or(dx, |g| dx + g);
     dx = extra(2).map_or(dx, |g| dx - g * inv * inv * hat);
     let sum = |e: Expr<'g>, i: usize| {

@@ -1,7 +1,7 @@
 //! The gradient of a whole graph, as a graph.
 
 use crate::graph::Graph;
-use crate::{Builder, Error, Result, Tensor};
+use crate::{Builder, Error, Expr, Result, Tensor};
 
 /// The weights v of the outputs y in Σ y·v, whose gradient is taken.
 #[derive(Clone, PartialEq, Debug)]
@@ -12,6 +12,26 @@ pub enum Seed {
     Input,
     /// These values.
     Values(Tensor),
+}
+
+impl Seed {
+    /// The weights v of the sum Σ y·v for the output `y` called `name`.
+    fn weights<'g>(&self, name: &str, y: Expr<'g>) -> Result<Expr<'g>> {
+        let b = y.builder();
+        match self {
+            Seed::Ones => {
+                let one = Tensor::from_f64(&[], &[1.0], y.dtype()).unwrap_or_else(|| Tensor::scalar(1.0));
+                Ok(b.constant(one).expand(&y.shape()))
+            }
+            Seed::Input => Ok(b.typed_input(&format!("seed_{name}"), &y.shape(), y.dtype())),
+            Seed::Values(tensor) if tensor.shape() == y.shape() => Ok(b.constant(tensor.cast(y.dtype()))),
+            Seed::Values(tensor) => Err(Error::Input(format!(
+                "the seed has shape {:?}, but the output `{name}` has {:?}",
+                tensor.shape(),
+                y.shape()
+            ))),
+        }
+    }
 }
 
 impl Graph {
@@ -72,21 +92,7 @@ impl Graph {
                     y.dtype()
                 )));
             }
-            let v = match seed {
-                Seed::Ones => {
-                    let one = Tensor::from_f64(&[], &[1.0], y.dtype()).unwrap_or_else(|| Tensor::scalar(1.0));
-                    b.constant(one).expand(&y.shape())
-                }
-                Seed::Input => b.typed_input(&format!("seed_{name}"), &y.shape(), y.dtype()),
-                Seed::Values(tensor) if tensor.shape() == y.shape() => b.constant(tensor.cast(y.dtype())),
-                Seed::Values(tensor) => {
-                    return Err(Error::Input(format!(
-                        "the seed has shape {:?}, but the output `{name}` has {:?}",
-                        tensor.shape(),
-                        y.shape()
-                    )));
-                }
-            };
+            let v = seed.weights(name, y)?;
             b.output(name, y);
             seeds.push((y, v));
         }

@@ -1,7 +1,6 @@
 //! Reductions: the gradient is broadcast over the reduced axes.
 
 use super::context::{Grads, VjpContext};
-use super::elementwise::cast;
 use crate::ops::reduced_axes;
 use crate::{Attrs, Error, Expr, Result, Tensor};
 
@@ -34,7 +33,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Option<Grads<'g>>> {
         "ReduceProd" => g * product_of_others(x, &reduced),
         // The gradient is shared equally among the elements that attain the extremum.
         "ReduceMax" | "ReduceMin" => {
-            let hit = cast(x.binary("Equal", y), x.dtype());
+            let hit = x.binary("Equal", y).cast(x.dtype());
             hit * (g / hit.sum(&reduced, true))
         }
         _ => return Ok(None),

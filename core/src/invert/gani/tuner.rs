@@ -113,7 +113,7 @@ impl Tuner {
     /// One iteration of Algorithm 1 with the sample `z` `[512]`.
     pub fn step(&mut self, z: &[f32]) -> Result<StepLosses> {
         let lambdas = |step| self.settings.lambdas_at(step);
-        let schedule = schedule(&self.settings, &lambdas);
+        let schedule = Schedule::new(self.settings.iterations, &lambdas);
         let (losses, _) = tuning_step(&mut self.loss, &mut self.parametrization, &schedule, self.step, z)?;
         self.step += 1;
         Ok(losses)
@@ -174,18 +174,19 @@ pub fn gani(
     let mut tuner = Tuner::new(problem, ws, settings, seed)?;
     let lambdas = |step| settings.lambdas_at(step);
     let z = latents(seeded(seed, 1), tuner.loss.z_dim()?); // a stream of its own: z does not depend on the size of ψ
-    let history =
-        tune(&mut tuner.loss, &mut tuner.parametrization, &schedule(settings, &lambdas), z, on_step)?;
+    let history = tune(
+        &mut tuner.loss,
+        &mut tuner.parametrization,
+        &Schedule::new(settings.iterations, &lambdas),
+        z,
+        on_step,
+    )?;
     Ok(TuningResult {
         weight_changes: tuner.weight_changes()?,
         parameters: tuner.modules().parameter_count(),
         terms: tuner.loss.terms().to_vec(),
         history,
     })
-}
-
-fn schedule<'s>(settings: &TuneSettings, lambdas: &'s dyn Fn(usize) -> [f32; 2]) -> Schedule<'s> {
-    Schedule { iterations: settings.iterations, lambdas, localization_latent: &|w| w, stop_at_lpips: None }
 }
 
 fn new_ranger(psi: &[ArrayD<f32>], settings: &TuneSettings) -> Ranger {

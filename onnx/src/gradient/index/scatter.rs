@@ -1,7 +1,6 @@
 //! ScatterElements and ScatterND with every reduction.
 
 use crate::gradient::context::{Grads, VjpContext};
-use crate::gradient::elementwise::cast;
 use crate::ops::axis;
 use crate::{Attrs, Error, Expr, Result};
 
@@ -59,7 +58,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
         "mul" => {
             let is_zero = |e: Expr<'g>| e.binary("Equal", zero);
             let filled = |e: Expr<'g>| is_zero(e).select(one, e);
-            let zeros = |e: Expr<'g>| cast(is_zero(e), y.dtype());
+            let zeros = |e: Expr<'g>| is_zero(e).cast(y.dtype());
             let product = at.scatter(filled(x), filled(u), "mul");
             let count = at.add(zeros(x), zeros(u));
             let others = |g: Expr<'g>, product: Expr<'g>, count: Expr<'g>, e: Expr<'g>| {
@@ -69,7 +68,7 @@ pub(super) fn vjp<'g>(ctx: &VjpContext<'_, 'g>) -> Result<Grads<'g>> {
         }
         // Equal shares among the elements that attain the extremum
         "min" | "max" => {
-            let hit = |e: Expr<'g>, y: Expr<'g>| cast(e.binary("Equal", y), y.dtype());
+            let hit = |e: Expr<'g>, y: Expr<'g>| e.binary("Equal", y).cast(y.dtype());
             let (hit_x, hit_u) = (hit(x, y), hit(u, at.gather(y)));
             let share = g / at.add(hit_x, hit_u);
             (hit_x * share, hit_u * at.gather(share))

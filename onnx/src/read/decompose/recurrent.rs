@@ -30,15 +30,7 @@ pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Vec<Expr<'g>>> {
         return Err(node.unsupported(&format!("{steps} steps; 1 to {MAX_STEPS} can be unrolled")));
     }
     full_lengths(node, steps, n)?;
-    let reversed: &[bool] = match node.attrs.get_str("direction", "forward") {
-        "forward" => &[false],
-        "reverse" => &[true],
-        "bidirectional" => &[false, true],
-        other => return Err(node.malformed(&format!("`direction` = {other}"))),
-    };
-    if reversed.len() != directions {
-        return Err(node.malformed(&format!("the weights have {directions} directions")));
-    }
+    let reversed = reversed(node, directions)?;
     let activations = activations(node, directions)?;
     let (mut ys, mut last, mut last_cells) = (vec![], vec![], vec![]);
     for (d, &reverse) in reversed.iter().enumerate() {
@@ -74,6 +66,20 @@ pub(super) fn decompose<'g>(node: &Node<'_, 'g>) -> Result<Vec<Expr<'g>>> {
         results.push(swapped(b.concat(&last_cells, 0)));
     }
     Ok(results)
+}
+
+/// Whether each direction reads the steps from last to first.
+fn reversed(node: &Node<'_, '_>, directions: usize) -> Result<&'static [bool]> {
+    let reversed: &[bool] = match node.attrs.get_str("direction", "forward") {
+        "forward" => &[false],
+        "reverse" => &[true],
+        "bidirectional" => &[false, true],
+        other => return Err(node.malformed(&format!("`direction` = {other}"))),
+    };
+    match reversed.len() == directions {
+        true => Ok(reversed),
+        false => Err(node.malformed(&format!("the weights have {directions} directions"))),
+    }
 }
 
 fn three(node: &Node<'_, '_>, x: Expr<'_>, i: usize) -> Result<[usize; 3]> {
