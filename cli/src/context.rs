@@ -2,8 +2,10 @@
 
 use crate::args::Common;
 use crate::hints::{self, Hint};
+use crate::signals::cancel_on_signals;
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::work_folder::clean;
 use gani_core::{Error, bundle};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -36,7 +38,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Initializes logging and the Ctrl-C handler.
+    /// Initializes logging and the handler of signals.
     pub fn new(common: Common) -> Result<Context, Failure> {
         let level = match (common.quiet, common.verbose) {
             (true, _) => "error",
@@ -48,15 +50,7 @@ impl Context {
             .format_timestamp(None)
             .init();
         let cancel = Cancel::new();
-        let handler = cancel.clone();
-        ctrlc::set_handler(move || {
-            // A second Ctrl-C exits immediately.
-            if handler.is_cancelled() {
-                std::process::exit(130);
-            }
-            handler.cancel();
-        })
-        .map_err(|e| Failure::Error(Error::Runtime(format!("cannot install the Ctrl-C handler: {e}"))))?;
+        cancel_on_signals(&cancel)?;
         Ok(Context { common, cancel, runtime: OnceLock::new() })
     }
 
@@ -93,7 +87,7 @@ impl Context {
     /// Prints a line to standard error, unless --quiet is given.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {
-            eprintln!("{text}");
+            message(text);
         }
     }
 
@@ -112,6 +106,11 @@ impl Context {
         }
     }
 
+    /// Removes what killed processes left beside the output file `path`.
+    pub fn clean(&self, path: &Path) {
+        clean(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+    }
+
     /// Returns an error if `path` exists and --force is not given.
     pub fn may_write(&self, path: &Path) -> Result<(), Error> {
         if path.exists() && !self.common.force {
@@ -122,6 +121,21 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// Prints a line to standard error. A closed pipe or a full disk there does not end the program: the work goes on.
+pub fn message(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A path as text, for JSON. Bytes that are not UTF-8 become U+FFFD, so that a strange name does not lose the whole report.
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Serializes a path as [`text`].
+pub fn path_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// The hint for a damaged bundle.

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::hints::{self, Hint};
+use crate::photos;
 use gani_core::Result;
 use gani_core::face::{Alignment, FaceChoice};
 use gani_core::model::Model;
@@ -26,7 +27,7 @@ pub fn faces(
     aligned: bool,
     which: &FaceChoice,
 ) -> Result<Vec<Face>> {
-    let stem = photo.path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = photos::stem(&photo.path);
     let detects_faces = model.bundle.manifest().face.is_some();
     if aligned {
         let leave_out = "leave --aligned out to detect and align the face";

@@ -8,13 +8,21 @@ mod hints;
 mod photos;
 mod progress;
 mod report;
+mod signals;
 
 use args::{Arguments, Command};
 use clap::Parser;
-use context::{Context, Failure};
+use context::{Context, Failure, message};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        message(&format!(
+            "gani {} has a fault: {panic}\nThe files that were finished are complete. Please report this message, the command line \
+             and, if you can, the photo where you got gani from.",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }));
     let Arguments { common, command } = Arguments::parse();
     let context = match Context::new(common) {
         Ok(context) => context,
@@ -46,15 +54,15 @@ fn report(failure: &Failure) -> ExitCode {
     match failure {
         Failure::SomeFailed => ExitCode::from(1), // each error has been printed
         Failure::Error(gani_core::Error::Cancelled) => {
-            eprintln!("cancelled; no incomplete files were left");
+            message("cancelled; no incomplete files were left");
             ExitCode::from(130)
         }
         Failure::Error(error) => {
-            eprintln!("error: {error}");
+            message(&format!("error: {error}"));
             ExitCode::from(1)
         }
         Failure::Usage(text) => {
-            eprintln!("error: {text}");
+            message(&format!("error: {text}"));
             ExitCode::from(2)
         }
     }

@@ -1,19 +1,24 @@
 //! The photos that a command processes: files, folders, and shards of many photos.
 
 use gani_core::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Extensions of the image files that are read from a folder.
 const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
 
-/// The images in a folder, sorted by name.
+/// The images in a folder, sorted by name, without hidden files and without results of `gani invert`.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("reading the folder", folder))?;
     let is_image = |path: &PathBuf| {
         path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
     };
-    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_image).collect();
+    let (mut all, skipped): (Vec<_>, Vec<_>) =
+        entries.flatten().map(|e| e.path()).filter(is_image).partition(|p| !is_hidden(p) && !is_result(p));
     all.sort();
+    for path in skipped {
+        log::info!("{}: hidden, or a result of gani; skipped", path.display());
+    }
     if all.is_empty() {
         let extensions = EXTENSIONS.join(", ");
         return Err(Error::Input(format!(
@@ -22,6 +27,30 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(all)
+}
+
+/// Hidden files, such as the `._NAME.jpg` that macOS leaves on foreign disks.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Whether `gani invert` wrote the image: its inversion lies beside it. A photo is never a `.png` of the same name as an inversion.
+fn is_result(path: &Path) -> bool {
+    let stem = stem(path);
+    let names = ["", "-sheet", "-loss"].iter().filter_map(|end| stem.strip_suffix(end));
+    path.extension().is_some_and(|e| e == "png")
+        && names.into_iter().any(|name| path.with_file_name(format!("{name}.safetensors")).is_file())
+}
+
+/// The file name without its extension, for the names of results.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The photos whose [`stem`] an earlier one has, so that their results would be the same files.
+pub fn repeated_stems(photos: &[PathBuf]) -> HashSet<PathBuf> {
+    let mut seen = HashSet::new();
+    photos.iter().filter(|photo| !seen.insert(stem(photo))).cloned().collect()
 }
 
 /// Replaces folders by the images in them.

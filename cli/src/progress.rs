@@ -1,5 +1,6 @@
 //! The progress bar on standard error.
 
+use crate::context::message;
 use gani_core::invert::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
@@ -26,7 +27,7 @@ impl Bar {
     pub fn on_progress(&mut self, event: Progress<'_>) {
         match event {
             Progress::Eta(time) if !self.quiet => {
-                eprintln!("  estimated time: {}", format_duration(time))
+                message(&format!("  estimated time: {}", format_duration(time)))
             }
             Progress::Eta(_) | Progress::Preview(_) => {}
             Progress::Begin(stage) => {

@@ -1,5 +1,6 @@
 //! The report of `gani evaluate`: measurements, means per method, and an HTML page.
 
+use crate::context::path_text;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gani_core::metrics::Metrics;
@@ -26,6 +27,7 @@ const IMAGE_WIDTH: u32 = 384;
 pub struct Case {
     /// Cache key of the inversion: photo, generator, method, settings, seed.
     pub key: String,
+    #[serde(serialize_with = "path_text")]
     pub photo: PathBuf,
     /// Name of the face: the photo's name, with a number if the photo contains several faces.
     pub face: String,
@@ -93,6 +95,7 @@ fn data_url(image: &RgbImage) -> Result<String> {
 /// A photo or method that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailedCase {
+    #[serde(serialize_with = "path_text")]
     pub photo: PathBuf,
     pub method: String,
     pub error: String,

@@ -1,7 +1,7 @@
 //! `gani edit INVERSION`: applies edits and writes the face, the photo with the face in it, or a contact sheet.
 
 use crate::args::{EditArgs, SetArg, Strengths};
-use crate::context::{Context, Failure, Outcome};
+use crate::context::{Context, Failure, Outcome, text};
 use gani_core::Result;
 use gani_core::edit::{Edit, Generator, Unit};
 use gani_core::face::{EditedFace, Keep, PasteOptions, paste_edit};
@@ -24,6 +24,7 @@ const FULL_COLUMNS: usize = 7;
 /// Renders the edited inversion and writes the output image.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     context.may_write(&args.output)?;
+    context.clean(&args.output);
     let edits = edits(&args.set, args.sheet.is_some())?;
     let inversion = Inversion::open(&args.inversion)?;
     let model = context.model(Some(&inversion.info.bundle))?;
@@ -58,7 +59,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     }
     let set: Vec<String> = args.set.iter().map(|s| s.name.clone()).collect();
     context.print(
-        &json!({ "image": args.output, "inversion": args.inversion, "model": model.bundle.name(), "directions": set, "tuned": !args.untuned }),
+        &json!({ "image": text(&args.output), "inversion": text(&args.inversion), "model": model.bundle.name(), "directions": set, "tuned": !args.untuned }),
         &format!("wrote {}", args.output.display()),
     )
 }

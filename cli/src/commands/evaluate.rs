@@ -1,7 +1,7 @@
 //! `gani evaluate DIR`: compares inversion methods on the faces of a folder. Writes an HTML page, JSON and CSV.
 
 use crate::args::{EvaluateArgs, MethodSpec};
-use crate::context::{Context, Failure, Outcome};
+use crate::context::{Context, Failure, Outcome, message};
 use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Outcome {
         let failed = |e: Error, method: String| match e {
             Error::Cancelled => Err(e),
             e => {
-                eprintln!("error: {e}");
+                message(&format!("error: {e}"));
                 Ok(FailedCase { photo: path.clone(), method, error: e.to_string() })
             }
         };

@@ -1,7 +1,7 @@
 //! `gani generate`.
 
 use crate::args::GenerateArgs;
-use crate::context::{Context, Outcome};
+use crate::context::{Context, Outcome, text};
 use crate::hints::{self, Hint};
 use gani_core::edit::Generator;
 use gani_core::model::Model;
@@ -18,6 +18,7 @@ use std::path::Path;
 /// Generates an image from a given or a sampled latent code.
 pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     context.may_write(&args.output)?;
+    context.clean(&args.output);
     args.dump.as_deref().map_or(Ok(()), |dump| context.may_write(dump))?;
     let model = context.model(None)?;
     let ws = match &args.latent {
@@ -37,7 +38,7 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
         files::write_whole(dump, |file| image.write_npy(file).map_err(std::io::Error::other))?;
     }
     context.print(
-        &json!({ "image": args.output, "dump": args.dump, "model": model.bundle.name(), "seed": context.common.seed }),
+        &json!({ "image": text(&args.output), "dump": args.dump.as_deref().map(text), "model": model.bundle.name(), "seed": context.common.seed }),
         &format!("wrote {}", args.output.display()),
     )
 }

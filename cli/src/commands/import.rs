@@ -1,7 +1,7 @@
 //! `gani import --generator F … -o BUNDLE`: creates a bundle, and reports its networks and the consequences of missing ones.
 
 use crate::args::ImportArgs;
-use crate::context::{Context, Outcome};
+use crate::context::{self, Context, Outcome};
 use crate::hints::{self, Hint};
 use gani_core::Error;
 use gani_core::bundle::{ImportOptions, Imported, import};
@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Outcome {
         .collect();
     context.print(
         &json!({
-            "bundle": done.bundle.folder(),
+            "bundle": context::text(done.bundle.folder()),
             "size": done.bundle.image_shape(),
             "recognised": recognized,
             "missing": missing,

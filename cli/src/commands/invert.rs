@@ -3,7 +3,7 @@
 mod outputs;
 
 use crate::args::InvertArgs;
-use crate::context::{Context, Failure, Outcome};
+use crate::context::{Context, Failure, Outcome, message, path_text};
 use crate::faces::{Face, faces};
 use crate::photos;
 use crate::progress::Bar;
@@ -15,19 +15,23 @@ use gani_core::photo::Photo;
 use gani_core::report::evaluation::peak_memory_mb;
 use gani_core::settings::Method;
 use gani_core::settings::Settings;
+use gani_core::util::work_folder::{WorkFolder, clean};
 use gani_core::{Error, Result};
 use outputs::Outputs;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
 
 /// A finished face in the output of `--json`.
 #[derive(Serialize)]
 struct Done {
+    #[serde(serialize_with = "path_text")]
     photo: PathBuf,
+    #[serde(serialize_with = "path_text")]
     inversion: PathBuf,
+    #[serde(serialize_with = "path_text")]
     image: PathBuf,
     model: String,
     method: String,
@@ -45,6 +49,7 @@ struct Done {
 /// A photo that failed, in the output of `--json`.
 #[derive(Serialize)]
 struct Failed {
+    #[serde(serialize_with = "path_text")]
     photo: PathBuf,
     error: String,
 }
@@ -66,14 +71,17 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         seed: context.common.seed,
         preview_interval: 0,
     };
-    let mut photos = photos::expand(&args.photos)?;
-    if let Some(shard) = args.shard {
-        photos = shard.select(photos);
-    }
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
     // Fails now rather than after minutes of work if the folder is not writable.
     tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
-    let run = Run { context, args, model, options, names: Mutex::default() };
+    clean(&args.output);
+    let mut photos = photos::expand(&args.photos)?;
+    let inputs = photos.iter().filter_map(|photo| photo.canonicalize().ok()).collect();
+    let same_names = photos::repeated_stems(&photos);
+    if let Some(shard) = args.shard {
+        photos = shard.select(photos);
+    }
+    let run = Run { context, args, model, options, inputs, same_names };
     let report = run.all(&photos)?;
     let lines: Vec<String> =
         report.files.iter().map(|f| format!("{}\n  {}", f.image.display(), f.metrics)).collect();
@@ -103,8 +111,10 @@ struct Run<'c> {
     args: &'c InvertArgs,
     model: Model,
     options: InvertOptions,
-    /// Base names of the results so far, to detect collisions.
-    names: Mutex<HashSet<String>>,
+    /// Canonical paths of all photos, also of other shards.
+    inputs: HashSet<PathBuf>,
+    /// Photos with the name of an earlier photo.
+    same_names: HashSet<PathBuf>,
 }
 
 /// The outcome of a photo: its finished faces, and the error that ended it.
@@ -146,7 +156,7 @@ impl Run<'_> {
     /// Inverts the selected faces of one photo and prints the error, if any.
     fn photo(&self, path: &Path) -> PhotoOutcome {
         let mut done = Vec::new();
-        let result = Photo::open(path).and_then(|photo| {
+        let result = self.check_outputs(path).and_then(|()| Photo::open(path)).and_then(|photo| {
             for face in faces(self.context, &self.model, &photo, self.args.aligned, &self.args.face)? {
                 done.push(self.face(&photo, &face)?);
             }
@@ -155,28 +165,38 @@ impl Run<'_> {
         if let Err(error) = &result
             && !matches!(error, Error::Cancelled)
         {
-            eprintln!("error: {error}");
+            message(&format!("error: {error}"));
         }
         (done, result.err())
     }
 
-    /// Inverts one face and writes its files, or resumes an earlier run.
-    fn face(&self, photo: &Photo, face: &Face) -> Result<Done> {
-        let Run { context, args, model, options, names } = self;
-        let files = Outputs::new(&args.output, &face.name);
-        let is_new = names.lock().is_ok_and(|mut names| names.insert(face.name.clone()));
-        if !is_new {
+    /// Checks the names of the results before any work.
+    fn check_outputs(&self, path: &Path) -> Result<()> {
+        if self.same_names.contains(path) {
             return Err(Error::Input(format!(
                 "{}: an earlier photo has the same name, so its results would be overwritten; rename one of them",
-                photo.path.display()
+                path.display()
             )));
         }
+        let files = Outputs::new(&self.args.output, &photos::stem(path));
+        files.check_names()?;
+        files.check_not_input(&self.inputs)
+    }
+
+    /// Inverts one face and writes its files, or resumes an earlier run.
+    fn face(&self, photo: &Photo, face: &Face) -> Result<Done> {
+        let Run { context, args, model, options, .. } = self;
+        let files = Outputs::new(&args.output, &face.name);
+        files.check_names()?; // `face.name` can be longer than the photo's
+        files.check_not_input(&self.inputs)?;
         if args.resume && files.inversion.exists() {
             let earlier = self.earlier_result(&files.inversion, face)?;
             context.say(&format!("  {} already exists, skipped", files.inversion.display()));
             return self.report(&photo.path, &files, &earlier, [0.0, 0.0]);
         }
         files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+        files.check_are_results()?;
+        let work = WorkFolder::new(&args.output, &face.name)?;
         let origin = CropSource::new(photo, face.alignment);
         // Several bars would overwrite each other.
         let mut bar = Bar::new(context.common.quiet || args.jobs > 1);
@@ -185,7 +205,7 @@ impl Run<'_> {
         });
         bar.finish();
         let inverted = inverted?;
-        files.write(model, photo, face, &inverted)?;
+        files.write(work, model, photo, face, &inverted)?;
         let InversionResult { inversion, seconds, seconds_per_step, .. } = &inverted;
         self.report(&photo.path, &files, inversion, [*seconds, *seconds_per_step])
     }

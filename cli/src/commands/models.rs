@@ -1,10 +1,11 @@
 //! `gani models list|fetch|verify`.
 
 use crate::args::{ModelsAction, ModelsArgs};
-use crate::context::{Context, Failure, Outcome, repair};
+use crate::context::{self, Context, Failure, Outcome, repair};
 use crate::hints::{self, Hint};
 use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
+use gani_core::util::work_folder::{WorkFolder, clean};
 use gani_fetch as fetch;
 use serde_json::json;
 
@@ -33,7 +34,7 @@ fn list(context: &Context) -> Outcome {
                     "",
                     m.license
                 ));
-                rows.push(json!({ "name": name, "size": b.resolution(), "title": m.title, "folder": b.folder(), "domain": m.domain, "licence": m.license }));
+                rows.push(json!({ "name": name, "size": b.resolution(), "title": m.title, "folder": context::text(b.folder()), "domain": m.domain, "licence": m.license }));
             }
             Err(e) => {
                 lines.push(format!("{name:12} unusable: {e}"));
@@ -54,21 +55,19 @@ fn fetch(context: &Context, name: &str) -> Outcome {
     let target = folder.join(name);
     if target.join("bundle.toml").is_file() && !context.common.force && Bundle::open_folder(&target).is_ok() {
         return context.print(
-            &json!({ "model": name, "folder": target, "fetched": false }),
+            &json!({ "model": name, "folder": context::text(&target), "fetched": false }),
             &format!("{name} is already installed in {}", target.display()),
         );
     }
     context.say(&format!("downloading {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
-    let work = tempfile::Builder::new()
-        .prefix(".fetch-")
-        .tempdir_in(&folder)
-        .map_err(Error::io("creating a folder in", &folder))?;
+    clean(&folder);
+    let work = WorkFolder::new(&folder, "fetch")?;
     fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
     let installed = bundle::make_ffhq_1024(work.path(), &folder)?;
     let licence = installed.manifest().license.clone();
     context.print(
-        &json!({ "model": name, "folder": installed.folder(), "fetched": true, "licence": licence }),
+        &json!({ "model": name, "folder": context::text(installed.folder()), "fetched": true, "licence": licence }),
         &format!("installed {name} in {}\nlicense: {licence}", installed.folder().display()),
     )
 }

@@ -3,7 +3,7 @@
 mod hosts;
 
 use crate::args::{PluginAction, PluginArgs, PluginHost};
-use crate::context::{Context, Failure, Outcome};
+use crate::context::{self, Context, Failure, Outcome};
 use gani_core::bundle::{self, Bundle};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use gani_core::{Error, Result};
@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
             Err(error) => (false, error.to_string()),
         };
         lines.push(format!("{} {:24} {text}", if good { "ok  " } else { "FAIL" }, place.what));
-        rows.push(json!({ "host": host.title, "place": place.what, "folder": place.folder, "ok": good, "text": text }));
+        rows.push(json!({ "host": host.title, "place": place.what, "folder": context::text(&place.folder), "ok": good, "text": text }));
     }
     if matches!(args.action, PluginAction::Install) && !failed {
         lines.push(host.next_steps.to_string());

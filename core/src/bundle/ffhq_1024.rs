@@ -4,6 +4,7 @@ use super::make::{WeightPrecision, replace, write_manifest, write_npy};
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, search};
 use crate::util::files::write_whole;
+use crate::util::work_folder::{WorkFolder, clean};
 use crate::{Error, Result};
 use gani_onnx::networks::mobilestylegan;
 use gani_onnx::{Builder, Graph, openvino};
@@ -29,14 +30,16 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     for file in manifest.named_files().iter().filter_map(|f| f.strip_prefix("../common/")) {
         copy_shared(file, &common)?;
     }
-    let work = tempfile::Builder::new().prefix(".ffhq-1024-").tempdir_in(models);
-    let work = work.map_err(Error::io("creating a folder in", models))?;
+    clean(models);
+    let work = WorkFolder::new(models, NAME)?;
+    let folder = work.path().join("bundle");
+    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mapping = renamed(&openvino::read(&published.join("MappingNetwork.xml"))?)?;
-    WeightPrecision::Full.write(&mapping, &work.path().join("mapping.onnx"))?;
+    WeightPrecision::Full.write(&mapping, &folder.join("mapping.onnx"))?;
     let synthesis = openvino::read(&published.join("SynthesisNetwork.xml"))?;
     let built = mobilestylegan::build(&synthesis)?;
-    WeightPrecision::Full.write(&built.generator, &work.path().join("generator.onnx"))?;
-    extract_w_avg(&common.join("directions.npz"), &work.path().join("w_avg.npy"))?;
+    WeightPrecision::Full.write(&built.generator, &folder.join("generator.onnx"))?;
+    extract_w_avg(&common.join("directions.npz"), &folder.join("w_avg.npy"))?;
     let manifest = Manifest {
         title: "Faces, 1024 px: MobileStyleGAN".into(),
         resolution: built.resolution,
@@ -46,9 +49,9 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..manifest
     };
-    write_manifest(work.path(), manifest)?;
+    write_manifest(&folder, manifest)?;
     let target = models.join(NAME);
-    replace(work.path(), &target)?;
+    replace(&folder, &target)?;
     Bundle::open_folder(&target)
 }
 

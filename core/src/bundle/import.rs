@@ -19,6 +19,7 @@ use super::make::{replace, write_manifest};
 use super::manifest::{MANIFEST_FILE, Manifest, Mapping, VERSION};
 use crate::runtime::{Cancel, Runtime};
 use crate::settings::domain;
+use crate::util::work_folder::{WorkFolder, clean};
 use crate::{Error, Result};
 use importer::Importer;
 use std::fs;
@@ -51,11 +52,13 @@ pub fn import(
     let name = check_target(target, options.force)?;
     let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
-    let folder = tempfile::Builder::new().prefix(".import-").tempdir_in(parent);
-    let folder = folder.map_err(Error::io("creating a folder in", parent))?;
+    clean(parent);
+    let work = WorkFolder::new(parent, &name)?;
+    let folder = work.path().join("bundle");
+    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mut importer = Importer {
         options,
-        folder: folder.path(),
+        folder: &folder,
         runtime,
         cancel,
         manifest: empty_manifest(&name, options),
@@ -68,8 +71,8 @@ pub fn import(
     importer.add_faces(&mut on_file)?;
     importer.add_directions(&w, &mut on_file)?;
     let Importer { manifest, recognized, missing, .. } = importer;
-    write_manifest(folder.path(), manifest)?;
-    replace(folder.path(), target)?;
+    write_manifest(&folder, manifest)?;
+    replace(&folder, target)?;
     Ok(Imported { bundle: Bundle::open_folder(target)?, recognized, missing })
 }
 

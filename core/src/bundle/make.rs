@@ -3,6 +3,7 @@
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest};
 use super::{Bundle, sha256};
 use crate::util::files::write_whole;
+use crate::util::work_folder::exchange;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use gani_onnx::write::{WriteOptions, to_file};
@@ -55,19 +56,8 @@ pub(super) fn write_npy(path: &Path, values: &Array1<f32>) -> Result<()> {
     write_whole(path, |w| values.write_npy(w).map_err(std::io::Error::other))
 }
 
-/// Moves the folder `new` to `target`. An existing `target` is removed; if the move fails, it is restored.
+/// Moves the folder `new` to `target`. An existing `target` then has the place of `new`; one of the two exists at any time.
 pub(super) fn replace(new: &Path, target: &Path) -> Result<()> {
-    let old = new.with_extension("old");
-    if target.exists() {
-        fs::rename(target, &old).map_err(Error::io("moving away", target))?;
-    }
-    let moved = fs::rename(new, target);
-    if moved.is_err() && old.exists() {
-        fs::rename(&old, target).ok();
-    }
-    moved.map_err(Error::io("renaming to", target))?;
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(Error::io("removing", &old))?;
-    }
-    Ok(())
+    let moved = if target.exists() { exchange(new, target) } else { fs::rename(new, target) };
+    moved.map_err(Error::io("renaming to", target))
 }

@@ -220,6 +220,19 @@ impl Manifest {
         }
     }
 
+    /// What an inversion depends on: the tuned weights, and outputs and hashes of all networks except those of faces and directions.
+    pub(crate) fn inversion_inputs(&self) -> impl std::fmt::Debug + '_ {
+        let hash = |file: &str| self.files.iter().find(|entry| entry.path == file).map(|entry| &entry.sha256);
+        let network = |n: &'_ Network| (hash(&n.file).cloned(), n.output.clone());
+        let losses: Vec<_> = self
+            .losses
+            .iter()
+            .map(|l| (&l.kind, hash(&l.file), &l.output, format!("{:?}", l.distance), l.resolution, l.lambda))
+            .collect();
+        let mapping = [Some(&*self.mapping.w_avg), self.mapping.file.as_deref()].map(|f| f.and_then(hash));
+        (&self.generator.tunable, mapping, self.encoder.as_ref().map(network), losses)
+    }
+
     /// All files that the manifest names outside `[[files]]`, sorted.
     pub fn named_files(&self) -> Vec<&str> {
         let mut names = vec![&*self.generator.file, &*self.mapping.w_avg];

@@ -6,7 +6,11 @@ use crate::{Error, Result};
 use ndarray::ArrayView4;
 use sha2::{Digest, Sha256};
 
-/// sha256, in hexadecimal, of the crop `[1,3,S,S]`, the generator, the method, the settings and the seed.
+/// Version of the algorithms. A change that gives other results than before increases it.
+const ALGORITHM: u32 = 1;
+
+/// sha256, in hexadecimal, of all that an inversion depends on: the crop `[1,3,S,S]`, the model's networks and tuned weights, the
+/// method, the settings, the seed, and the version of the algorithms.
 ///
 /// # Errors
 /// [`Error::Input`] if the settings cannot be serialized.
@@ -15,6 +19,7 @@ pub fn fingerprint(model: &Model, crop: ArrayView4<'_, f32>, options: &InvertOpt
         .map_err(|e| Error::Input(format!("the settings cannot be serialized: {e}")))?;
     let mut hash = Sha256::new();
     hash.update(format!("{:?} {} ", crop.shape(), model.bundle.generator_sha256()));
+    hash.update(format!("{ALGORITHM} {:?} ", model.bundle.manifest().inversion_inputs()));
     hash.update(options.method.name());
     hash.update(options.seed.to_le_bytes());
     hash.update(settings);

@@ -2,42 +2,111 @@
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Prefix of all temporary files and folders. Those of dead processes are removed by [`clean`](super::work_folder::clean).
+pub(super) const TEMPORARY: &str = ".gani-";
 
 /// Writes `path` completely or not at all: writes a temporary file in the same folder and renames it. If the disk is full, or the
 /// process crashes or is killed, an existing file stays as it was.
 ///
+/// A new file gets the permissions that the umask leaves, and an existing one keeps its permissions. Of a symbolic link, the file
+/// that it points to is replaced.
+///
 /// # Errors
-/// [`Error::Io`] with the path and the system's message.
+/// [`Error::Input`] if `path` is a device, a pipe or a folder. [`Error::Io`] with the path and the system's message.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let destination = Destination::of(path)?;
     let attempt = || {
-        let mut file = tempfile::Builder::new().prefix(".gani-").suffix(".part").tempfile_in(folder)?;
+        let mut file = temporary_file(&destination.folder())?;
         let mut buffered = std::io::BufWriter::new(file.as_file_mut());
         write(&mut buffered)?;
         buffered.flush()?;
         drop(buffered);
+        if let Some(permissions) = &destination.permissions {
+            file.as_file().set_permissions(permissions.clone())?;
+        }
         file.as_file().sync_all()?;
-        share_permissions(file.as_file());
-        file.persist(path).map_err(|e| e.error)?;
+        file.persist(&destination.path).map_err(|e| e.error)?;
         Ok(())
     };
     attempt().map_err(Error::io("writing", path))
 }
 
-/// Temporary files are readable by the user only. The result gets the permissions of an ordinary new file.
-#[cfg(unix)]
-fn share_permissions(file: &std::fs::File) {
-    use std::os::unix::fs::PermissionsExt;
-    // The umask cannot be read without changing it; 0644 is the result of the usual umask.
-    if let Err(e) = file.set_permissions(std::fs::Permissions::from_mode(0o644)) {
-        log::debug!("the permissions of a new file could not be set: {e}");
+/// The file that a write to a path replaces.
+pub(super) struct Destination {
+    /// The path, after symbolic links.
+    pub path: PathBuf,
+    /// Permissions of the existing file.
+    pub permissions: Option<Permissions>,
+}
+
+impl Destination {
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn of(path: &Path) -> Result<Destination> {
+        let target = match std::fs::symlink_metadata(path) {
+            Ok(link) if link.is_symlink() => link_target(path).map_err(Error::io("following", path))?,
+            _ => path.to_owned(),
+        };
+        let existing = match std::fs::metadata(&target) {
+            Ok(metadata) => Some(metadata),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io("writing", path)(e)),
+        };
+        if existing.as_ref().is_some_and(|metadata| !metadata.is_file()) {
+            let kind = if existing.is_some_and(|m| m.is_dir()) { "a folder" } else { "a device or a pipe" };
+            return Err(Error::Input(format!(
+                "{} is {kind}, not a regular file; choose another name",
+                path.display()
+            )));
+        }
+        Ok(Destination { path: target, permissions: existing.as_ref().map(Metadata::permissions) })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
     }
 }
 
-#[cfg(not(unix))]
-fn share_permissions(_: &std::fs::File) {}
+/// The target of a symbolic link, which need not exist.
+fn link_target(link: &Path) -> std::io::Result<PathBuf> {
+    match link.canonicalize() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let target = std::fs::read_link(link)?;
+            Ok(link.parent().unwrap_or(Path::new("")).join(target))
+        }
+        found => found,
+    }
+}
+
+/// A new temporary file in `folder`, locked as long as it is open, so that [`clean`](super::work_folder::clean) leaves it.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY).suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(Permissions::from_mode(0o666)); // less the umask
+    }
+    loop {
+        let file = builder.tempfile_in(folder)?;
+        lock(file.as_file());
+        // Another process may have removed the file before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Locks a file until it is closed. On file systems without locks, nothing is ever removed.
+pub(super) fn lock(file: &File) {
+    if let Err(e) = file.lock() {
+        log::debug!("a temporary file cannot be locked: {e}");
+    }
+}
 
 /// sha256 of a file in hexadecimal.
 ///
@@ -45,7 +114,7 @@ fn share_permissions(_: &std::fs::File) {}
 /// [`Error::Io`] if the file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
+    let mut file = File::open(path).map_err(Error::io("reading", path))?;
     let mut block = vec![0; 1 << 20];
     loop {
         match file.read(&mut block).map_err(Error::io("reading", path))? {
@@ -74,5 +143,35 @@ mod tests {
         assert!(full.unwrap_err().to_string().contains("free some space"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_and_links_are_kept_and_devices_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let [file, link, plain] = ["file", "link", "plain"].map(|name| folder.path().join(name));
+        let new = |path: &Path| write_whole(path, |w| w.write_all(b"new"));
+
+        File::create(&plain).unwrap();
+        new(&file).unwrap();
+        assert_eq!(mode(&file), mode(&plain), "the umask decides");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        new(&file).unwrap();
+        assert_eq!(mode(&file), 0o640);
+
+        symlink("file", &link).unwrap();
+        std::fs::write(&file, b"old").unwrap();
+        new(&link).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        std::fs::remove_file(&file).unwrap();
+        new(&link).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new", "a dangling link");
+
+        let device = new(Path::new("/dev/null")).unwrap_err().to_string();
+        assert!(device.contains("/dev/null is a device or a pipe"), "{device}");
+        assert!(new(folder.path()).unwrap_err().to_string().contains("is a folder"));
     }
 }

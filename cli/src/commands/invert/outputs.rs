@@ -7,9 +7,14 @@ use gani_core::invert::InversionResult;
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::report::plot;
+use gani_core::util::work_folder::WorkFolder;
 use gani_core::{Error, Result};
 use image::DynamicImage;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+/// Maximum length of a file name in bytes.
+const MAX_NAME: usize = 255;
 
 /// The paths of the output files.
 pub struct Outputs {
@@ -33,17 +38,58 @@ impl Outputs {
         }
     }
 
+    /// Checks that the file names are short enough for common file systems: 255 bytes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the longest name.
+    pub fn check_names(&self) -> Result<()> {
+        let bytes = |path: &&Path| path.file_name().map_or(0, |name| name.len());
+        match self.all().into_iter().max_by_key(bytes) {
+            Some(longest) if bytes(&longest) > MAX_NAME => Err(Error::Input(format!(
+                "the name {} has {} bytes, more than the {MAX_NAME} that file systems allow; rename the photo",
+                longest.file_name().unwrap_or_default().display(),
+                bytes(&longest)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that existing files were written by gani: that the inversion is among them. All four appear together.
+    ///
+    /// # Errors
+    /// [`Error::Input`], even with --force.
+    pub fn check_are_results(&self) -> Result<()> {
+        match self.all().into_iter().find(|file| file.exists()) {
+            Some(file) if Inversion::open(&self.inversion).is_err() => Err(Error::Input(format!(
+                "{} exists, and there is no inversion {} to which it belongs, so that it may be a file of yours; move it away, or \
+                 choose another folder for the results",
+                file.display(),
+                self.inversion.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// All four paths.
     pub fn all(&self) -> [&Path; 4] {
         [&self.inversion, &self.image, &self.sheet, &self.curve]
     }
 
-    /// Writes the files. The inversion is last, so its presence implies that of the others.
+    /// Writes the files. They appear together, when all of them are complete.
     ///
     /// # Errors
     /// A file cannot be written. The inversion is then saved to the temporary folder if possible.
-    pub fn write(&self, model: &Model, photo: &Photo, face: &Face, inverted: &InversionResult) -> Result<()> {
-        self.write_all(model, photo, face, inverted)
+    pub fn write(
+        &self,
+        work: WorkFolder,
+        model: &Model,
+        photo: &Photo,
+        face: &Face,
+        inverted: &InversionResult,
+    ) -> Result<()> {
+        Outputs::new(work.path(), &face.name)
+            .write_all(model, photo, face, inverted)
+            .and_then(|()| work.commit())
             .map_err(|error| self.save_elsewhere(&inverted.inversion, error))
     }
 
@@ -66,6 +112,21 @@ impl Outputs {
         photo_of(&self.sheet, plot::contact_sheet(&cells, cells.len(), 512)).save(&self.sheet)?;
         photo_of(&self.curve, loss_curve(&inverted.inversion)).save(&self.curve)?;
         inverted.inversion.save(&self.inversion)
+    }
+
+    /// Checks that none of the files is one of `inputs`, the canonical paths of the photos.
+    ///
+    /// # Errors
+    /// [`Error::Input`], even with --force.
+    pub fn check_not_input(&self, inputs: &HashSet<PathBuf>) -> Result<()> {
+        let is_input = |file: &&&Path| file.canonicalize().is_ok_and(|file| inputs.contains(&file));
+        match self.all().iter().find(is_input) {
+            None => Ok(()),
+            Some(file) => Err(Error::Input(format!(
+                "the result would replace the photo {}; choose another folder for the results",
+                file.display()
+            ))),
+        }
     }
 
     /// Saves the inversion to the temporary folder, so that minutes of work are not lost if the disk is full, and adds its
