@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         method,
         preset: args.preset,
         settings: settings(&model, method, args)?,
-        seed: context.common.seed,
+        seed: context.common.seed.number,
         preview_interval: 0,
     };
     let mut photos = photos::expand(&args.photos)?;
