@@ -70,7 +70,9 @@ fn the_written_gradient_equals_central_differences() {
         let (dx, dw) = (wave(x.shape(), seed), wave(w.shape(), seed + 0.5));
         let slope_x = (loss(&(&x + &(&dx * h)), &w) - loss(&(&x - &(&dx * h)), &w)) / f64::from(2.0 * h);
         let slope_w = (loss(&x, &(&w + &(&dw * h))) - loss(&x, &(&w - &(&dw * h)))) / f64::from(2.0 * h);
-        for (name, slope, predicted) in [("x", slope_x, (grad_x * &dx).sum()), ("w", slope_w, (grad_w * &dw).sum())] {
+        for (name, slope, predicted) in
+            [("x", slope_x, (grad_x * &dx).sum()), ("w", slope_w, (grad_w * &dw).sum())]
+        {
             assert!(slope.abs() > 1e-2, "{name}: {slope} shows nothing");
             let error = (slope - f64::from(predicted)).abs();
             assert!(error < 5e-3 * (1.0 + slope.abs()), "{name}: {predicted}, the difference is {slope}");

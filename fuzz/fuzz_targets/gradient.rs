@@ -74,9 +74,8 @@ fn graph(kind: u8, program: &[u8], dtype: DType) -> Result<Vec<u8>> {
         let constant = || b.constant(Tensor::from_f64(shape, &value, dtype).expect("sizes match"));
         constants.push(if i < INPUTS { x } else { constant() });
     }
-    let moved = |s: f64| -> Vec<_> {
-        inputs.iter().zip(&directions).map(|(&x, &d)| x + d * number(s)).collect()
-    };
+    let moved =
+        |s: f64| -> Vec<_> { inputs.iter().zip(&directions).map(|(&x, &d)| x + d * number(s)).collect() };
     let here = loss(&b, program, &inputs, dtype);
     let folded = loss(&b, program, &constants, dtype);
     let (ahead, behind) = (loss(&b, program, &moved(h), dtype), loss(&b, program, &moved(-h), dtype));
@@ -87,7 +86,8 @@ fn graph(kind: u8, program: &[u8], dtype: DType) -> Result<Vec<u8>> {
     let all = parts.drain(..).reduce(|a, t| a + t).expect("there are variables");
     let of_folded = (g_folded[0] * directions[0]).sum_all() + (g_folded[1] * directions[1]).sum_all();
     let inverse = number(1.0 / h);
-    let found = [folded, here, (ahead - here) * inverse, (here - behind) * inverse, all, of_inputs, of_folded];
+    let found =
+        [folded, here, (ahead - here) * inverse, (here - behind) * inverse, all, of_inputs, of_folded];
     for (i, value) in found.into_iter().enumerate() {
         b.output(&format!("y{i}"), cast(value, 1));
     }
@@ -105,7 +105,12 @@ fn check(kind: u8, dtype: DType, program: &[u8]) {
     let session = match RUNTIME.session("fuzz", &bytes) {
         Ok(session) => session,
         // f64 and f32 kernels differ; what ONNX Runtime does not implement is not compared.
-        Err(e) if e.to_string().contains("NOT_IMPLEMENTED") || e.to_string().contains("Could not find an implementation") => return,
+        Err(e)
+            if e.to_string().contains("NOT_IMPLEMENTED")
+                || e.to_string().contains("Could not find an implementation") =>
+        {
+            return;
+        }
         Err(e) => panic!("ONNX Runtime refused the graph: {e}\n{again}"),
     };
     let mut arrays = vec![];
@@ -123,7 +128,9 @@ fn check(kind: u8, dtype: DType, program: &[u8]) {
 }
 
 fn compare(y: &[f64], dtype: DType) -> std::result::Result<(), String> {
-    let [folded, here, right, left, all, of_inputs, of_folded] = y[..] else { return Err("seven values".into()) };
+    let [folded, here, right, left, all, of_inputs, of_folded] = y[..] else {
+        return Err("seven values".into());
+    };
     if y.iter().any(|v| !v.is_finite() || v.abs() > 1e4) {
         // Large values leave no digits for the difference; a gradient may only be infinite if the value is.
         let lost = here.abs() < 1e4 && right.abs() < 1e4 && left.abs() < 1e4 && !all.is_finite();
@@ -141,7 +148,11 @@ fn compare(y: &[f64], dtype: DType) -> std::result::Result<(), String> {
     if !close(right, left, smooth) {
         return Ok(()); // a kink, or too curved
     }
-    match close((right + left) / 2.0, all, tolerance + here.abs() * if dtype == DType::F64 { 0.0 } else { 1e-4 }) {
+    match close(
+        (right + left) / 2.0,
+        all,
+        tolerance + here.abs() * if dtype == DType::F64 { 0.0 } else { 1e-4 },
+    ) {
         true => Ok(()),
         false => Err("the gradient differs from the difference".into()),
     }

@@ -23,7 +23,9 @@ pub fn run(context: &Context, args: &GradientArgs) -> Outcome {
     let net = net.hint(hints::input, "give the shapes of inputs with --shapes INPUT=1x3x256x256 …")?;
     let seed = match &context.common.seed.file {
         Some(_) if args.seed_input => {
-            return Err(Failure::Usage("--seed and --seed-input exclude each other; give one of them".into()));
+            return Err(Failure::Usage(
+                "--seed and --seed-input exclude each other; give one of them".into(),
+            ));
         }
         Some(path) => Seed::Values(read_seed(&net, &args.of, path)?),
         None if args.seed_input => Seed::Input,
@@ -50,12 +52,7 @@ pub fn run(context: &Context, args: &GradientArgs) -> Outcome {
     )
 }
 
-fn text(
-    gradient: &Graph,
-    path: &Path,
-    inputs: &[(&str, Value)],
-    outputs: &[(&str, Value)],
-) -> String {
+fn text(gradient: &Graph, path: &Path, inputs: &[(&str, Value)], outputs: &[(&str, Value)]) -> String {
     let line = |kind: &str, values: &[(&str, Value)]| {
         let entries: Vec<_> =
             values.iter().map(|(name, v)| format!("{name} {:?}", gradient.info(*v).shape)).collect();

@@ -19,9 +19,32 @@ impl Bytes<'_> {
 }
 
 const UNARY: [&str; 26] = [
-    "Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Softplus", "HardSigmoid", "HardSwish", "Erf", "Sin", "Cos", "Atan",
-    "Asinh", "Mish", "Softsign", "Celu", "Selu", "ThresholdedRelu", "Shrink", "Abs", "Neg", "Identity", "Gelu", "Floor",
-    "Sign", "Ceil",
+    "Relu",
+    "LeakyRelu",
+    "Elu",
+    "Sigmoid",
+    "Tanh",
+    "Softplus",
+    "HardSigmoid",
+    "HardSwish",
+    "Erf",
+    "Sin",
+    "Cos",
+    "Atan",
+    "Asinh",
+    "Mish",
+    "Softsign",
+    "Celu",
+    "Selu",
+    "ThresholdedRelu",
+    "Shrink",
+    "Abs",
+    "Neg",
+    "Identity",
+    "Gelu",
+    "Floor",
+    "Sign",
+    "Ceil",
 ];
 /// Ops of tanh x, which is in their domain.
 const OF_TANH: [&str; 8] = ["Exp", "Sinh", "Cosh", "Tan", "Asin", "Acos", "Atanh", "Identity"];
@@ -29,8 +52,16 @@ const OF_TANH: [&str; 8] = ["Exp", "Sinh", "Cosh", "Tan", "Asin", "Acos", "Atanh
 const OF_POSITIVE: [&str; 4] = ["Sqrt", "Log", "Reciprocal", "Acosh"];
 const BINARY: [&str; 8] = ["Add", "Sub", "Mul", "Max", "Min", "Sum", "Mean", "PRelu"];
 const REDUCE: [&str; 10] = [
-    "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum",
-    "ReduceLogSumExp", "ReduceSumSquare",
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceSumSquare",
 ];
 /// More elements are not needed to find a fault.
 const MOST: usize = 512;
@@ -125,7 +156,9 @@ impl<'g> Net<'g> {
         let y = self.partner(x, bytes);
         Some(match bytes.below(BINARY.len() + 4) {
             // The slope must broadcast to x.
-            i if i < BINARY.len() && BINARY[i] == "PRelu" => self.op("PRelu", &[x, self.number(0.3)], Attrs::new()),
+            i if i < BINARY.len() && BINARY[i] == "PRelu" => {
+                self.op("PRelu", &[x, self.number(0.3)], Attrs::new())
+            }
             i if i < BINARY.len() => self.op(BINARY[i], &[x, y], Attrs::new()),
             8 => self.op("Div", &[x, self.positive(y)], Attrs::new()),
             9 => self.op("Pow", &[self.positive(x), self.unary("Tanh", y)], Attrs::new()),
@@ -133,7 +166,9 @@ impl<'g> Net<'g> {
                 let condition = self.op("Greater", &[x, y], Attrs::new());
                 self.op("Where", &[condition, x * self.number(2.0), y], Attrs::new())
             }
-            _ => self.op("Where", &[self.op("Less", &[x, self.number(0.1)], Attrs::new()), y, x], Attrs::new()),
+            _ => {
+                self.op("Where", &[self.op("Less", &[x, self.number(0.1)], Attrs::new()), y, x], Attrs::new())
+            }
         })
     }
 
@@ -146,7 +181,8 @@ impl<'g> Net<'g> {
         let along = Attrs::new().int("axis", axis as i64);
         Some(match bytes.below(REDUCE.len() + 5) {
             i if i < REDUCE.len() => {
-                let x = if REDUCE[i] == "ReduceLogSum" || REDUCE[i] == "ReduceL2" { self.positive(x) } else { x };
+                let x =
+                    if REDUCE[i] == "ReduceLogSum" || REDUCE[i] == "ReduceL2" { self.positive(x) } else { x };
                 let all = bytes.below(4) == 0;
                 let axes: Vec<_> = if all { (0..shape.len()).collect() } else { vec![axis] };
                 let keep = Attrs::new().int("keepdims", bytes.below(2) as i64);
@@ -157,9 +193,17 @@ impl<'g> Net<'g> {
             12 => {
                 let size = *shape.last()?;
                 let scale = self.values[2..].iter().find(|v| v.shape() == [size])?;
-                self.op("LayerNormalization", &[x, *scale, *scale], Attrs::new().int("axis", -1).float("epsilon", 0.1))
+                self.op(
+                    "LayerNormalization",
+                    &[x, *scale, *scale],
+                    Attrs::new().int("axis", -1).float("epsilon", 0.1),
+                )
             }
-            13 => self.op("CumSum", &[x, self.ints(&[axis]).reshape(&[])], Attrs::new().int("reverse", bytes.below(2) as i64)),
+            13 => self.op(
+                "CumSum",
+                &[x, self.ints(&[axis]).reshape(&[])],
+                Attrs::new().int("reverse", bytes.below(2) as i64),
+            ),
             _ => x.mean(&[axis], true),
         })
     }
@@ -218,9 +262,11 @@ impl<'g> Net<'g> {
             1 if rank >= 2 => x.matmul(x.transpose(&transposed)),
             2 if rank == 2 => self.op("Einsum", &[x, x], Attrs::new().str("equation", "ij,kj->ik")),
             2 if rank >= 2 => self.op("Einsum", &[x], Attrs::new().str("equation", "...ij->...ji")),
-            3 if rank == 2 && last == 3 => {
-                self.op("Gemm", &[x, self.values[3], self.values[2]], Attrs::new().float("alpha", 0.5).int("transB", 1))
-            }
+            3 if rank == 2 && last == 3 => self.op(
+                "Gemm",
+                &[x, self.values[3], self.values[2]],
+                Attrs::new().float("alpha", 0.5).int("transB", 1),
+            ),
             _ => self.op("Flatten", &[x], Attrs::new().int("axis", bytes.below(rank + 1) as i64)),
         })
     }
@@ -228,9 +274,14 @@ impl<'g> Net<'g> {
     /// Images of four channels.
     fn spatial(&self, x: Expr<'g>, bytes: &mut Bytes<'_>) -> Option<Expr<'g>> {
         let shape = x.shape();
-        let x = if shape.len() == 4 && shape[1] == 4 && shape[2] >= 3 && shape[3] >= 3 { x } else { self.values[1] };
+        let x = if shape.len() == 4 && shape[1] == 4 && shape[2] >= 3 && shape[3] >= 3 {
+            x
+        } else {
+            self.values[1]
+        };
         let (scale, kernel) = (self.values[4], self.values[5]);
-        let windows = |size: i64| Attrs::new().ints("kernel_shape", &[size, size]).ints("pads", &[1, 1, 1, 1]);
+        let windows =
+            |size: i64| Attrs::new().ints("kernel_shape", &[size, size]).ints("pads", &[1, 1, 1, 1]);
         let stride = 1 + bytes.below(2) as i64;
         let conv = || windows(3).ints("strides", &[stride, stride]).int("group", 2);
         let resize = |mode: &str, to: [usize; 4], coordinates: &str| {
@@ -250,7 +301,11 @@ impl<'g> Net<'g> {
             8 => self.op("BatchNormalization", &[x, scale, scale, scale, self.positive(scale)], Attrs::new()),
             9 => self.op("LRN", &[x], Attrs::new().int("size", 3).float("alpha", 0.5)),
             10 => self.op("DepthToSpace", &[x], Attrs::new().int("blocksize", 2)),
-            11 => resize("linear", [n, c, h + stride as usize, w], ["half_pixel", "align_corners"][bytes.below(2)]),
+            11 => resize(
+                "linear",
+                [n, c, h + stride as usize, w],
+                ["half_pixel", "align_corners"][bytes.below(2)],
+            ),
             12 => resize("nearest", [n, c, 2 * h, w], "asymmetric"),
             _ => resize("cubic", [n, c, h, w + 1], "half_pixel"),
         })
@@ -278,7 +333,9 @@ impl<'g> Net<'g> {
                 let mode = ["none", "add"][bytes.below(2)];
                 self.op("ScatterElements", &[x, indices, part], along.str("reduction", mode))
             }
-            3 => self.op("GatherND", &[x, self.ints(&[bytes.below(shape[0])]).reshape(&[1, 1])], Attrs::new()),
+            3 => {
+                self.op("GatherND", &[x, self.ints(&[bytes.below(shape[0])]).reshape(&[1, 1])], Attrs::new())
+            }
             _ => {
                 let at = self.op("ArgMax", &[x], Attrs::new().int("axis", axis as i64).int("keepdims", 1));
                 self.op("GatherElements", &[x, at], along)
