@@ -255,7 +255,10 @@ impl<'g> Net<'g> {
     fn linear(&self, x: Expr<'g>, bytes: &mut Bytes<'_>) -> Option<Expr<'g>> {
         let shape = x.shape();
         let (rank, last) = (shape.len(), *shape.last()?);
-        let transposed: Vec<_> = (0..rank).map(|i| if i + 2 < rank { i } else { 2 * rank - 3 - i }).collect();
+        let mut transposed: Vec<_> = (0..rank).collect();
+        if rank >= 2 {
+            transposed.swap(rank - 2, rank - 1);
+        }
         Some(match bytes.below(4) {
             0 if last == 3 => x.matmul(self.values[3]),
             1 if rank == 2 => x.gemm(x, bytes.below(2) == 1, true).mean(&[0], true),
