@@ -2,6 +2,7 @@
 //! `fixtures/onnx_cases/`.
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_onnx::graph::Attrs;
 use gani_onnx::read::ReadOptions;
 use gani_onnx::write::to_bytes;
 use gani_onnx::{Builder, DType, Error, Graph, Seed, Tensor};
@@ -180,6 +181,37 @@ fn other_element_types_are_differentiated_in_their_type() {
         let graph = gradient(name, &["x", "w"]);
         for (name, value) in graph.outputs() {
             assert_eq!(graph.info(*value).dtype, dtype, "{name}");
+        }
+    }
+}
+
+/// y = Relu(x·w): the values and both gradients, computed here in f64.
+#[test]
+fn gradients_of_other_element_types_have_the_right_values() {
+    for (name, code, tolerance) in [("f16", 10, 1e-2), ("f64", 11, 1e-6)] {
+        let file = gradient(name, &["x", "w"]);
+        let w: Vec<f64> = read(name).find_constant("w").unwrap().to_f64();
+        let b = Builder::new();
+        let cast = |e, to| b.op("Cast", &[Some(e)], Attrs::new().int("to", to))[0];
+        let (x, v) = (cast(b.input("x", &[2, 3]), code), cast(b.input("v", &[2, 4]), code));
+        let results = b.inline(&file, &[("x", x), ("seed_y", v)]).unwrap();
+        for (out, value) in ["y", "grad_x", "grad_w"].iter().zip(results) {
+            b.output(out, cast(value, 1));
+        }
+        let (x, v) = (values(&[2, 3], 1), values(&[2, 4], 2));
+        let found = run(&b.finish().unwrap(), &[("x", &x), ("v", &v)]);
+        let wide = |a: &ArrayD<f32>, i: usize, j: usize| f64::from(a[[i, j]]);
+        let product = |i: usize, j: usize| (0..3).map(|k| wide(&x, i, k) * w[4 * k + j]).sum::<f64>();
+        let back = |i: usize, j: usize| if product(i, j) > 0.0 { wide(&v, i, j) } else { 0.0 };
+        let near = |a: f64, b: f64| (a - b).abs() <= tolerance * b.abs().max(1.0);
+        for i in 0..2 {
+            assert!((0..4).all(|j| near(wide(&found["y"], i, j), product(i, j).max(0.0))), "{name}: y");
+            let grad_x = |k: usize| (0..4).map(|j| back(i, j) * w[4 * k + j]).sum::<f64>();
+            assert!((0..3).all(|k| near(wide(&found["grad_x"], i, k), grad_x(k))), "{name}: grad_x");
+        }
+        for (k, j) in (0..3).flat_map(|k| (0..4).map(move |j| (k, j))) {
+            let expected = (0..2).map(|i| wide(&x, i, k) * back(i, j)).sum::<f64>();
+            assert!(near(wide(&found["grad_w"], k, j), expected), "{name}: grad_w");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The command line, parsed by `clap`.
 
+mod gradient;
 mod import;
 mod values;
 
+pub use gradient::{GradientArgs, Seed};
 pub use import::ImportArgs;
 pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 
@@ -37,9 +39,10 @@ pub struct Common {
     /// Number of CPU threads; 0 for all cores
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub threads: usize,
-    /// Random seed; the same seed and number of threads give identical files
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Random seed; the same seed and number of threads give identical files. With `gani gradient`, an .npy file: the factors v
+    /// of Σ y·v
+    #[arg(long, global = true, value_name = "N", default_value = "0")]
+    pub seed: Seed,
     /// Model: the name of an installed bundle, or the path of a bundle's folder
     #[arg(long, global = true, value_name = "NAME|PATH")]
     pub model: Option<String>,
@@ -71,6 +74,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Create a bundle from published checkpoints, or from any generator in ONNX format
     Import(ImportArgs),
+    /// Write the gradient of a network in ONNX format as an ONNX file, which any ONNX Runtime runs
+    Gradient(GradientArgs),
     /// Show the contents of a checkpoint, network, bundle or inversion
     Inspect(InspectArgs),
     /// List, download or verify bundles

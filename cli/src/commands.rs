@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod edit;
 pub mod evaluate;
 pub mod generate;
+pub mod gradient;
 pub mod import;
 pub mod inspect;
 pub mod invert;

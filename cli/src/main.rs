@@ -24,6 +24,9 @@ fn main() -> ExitCode {
         ));
     }));
     let Arguments { common, command } = Arguments::parse();
+    if common.seed.file.is_some() && !matches!(command, Command::Gradient(_)) {
+        return report(&Failure::Usage("--seed takes a number; only `gani gradient` takes an .npy file".into()));
+    }
     let context = match Context::new(common) {
         Ok(context) => context,
         Err(failure) => return report(&failure),
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),
         Command::Import(args) => commands::import::run(&context, &args),
+        Command::Gradient(args) => commands::gradient::run(&context, &args),
         Command::Inspect(args) => commands::inspect::run(&context, &args),
         Command::Models(args) => commands::models::run(&context, &args),
         Command::Bench => commands::bench::run(&context),

@@ -54,6 +54,9 @@ class Erf(OpRun):
         return (np.vectorize(math.erf, otypes=["d"])(x),)
 
 
+# Between names in a job of the gradient program.
+SEPARATOR = "\x1f"
+
 OWN_OPS = [LpNormalization, Erf]
 
 
@@ -290,7 +293,7 @@ def check(case, gradient, folder):
         path, out = folder / "model.onnx", folder / "gradient.onnx"
         onnx.save(bound_model, path)
         shapes = [f"{n}={'x'.join(map(str, data[n].shape))}" for n in data if n not in values]
-        kind, text = gradient([str(path), str(out), ",".join(of), ",".join(wrt), *shapes])
+        kind, text = gradient([str(path), str(out), SEPARATOR.join(of), SEPARATOR.join(wrt), *shapes])
         if kind == "panic":
             return "wrong", f"panic: {text}"
         if kind == "refused":

@@ -96,8 +96,10 @@ fn checks() -> [Command; 7] {
         ),
         task(
             "check-onnx",
-            "Compare the gradients of ONNX's own node tests with finite differences (pip fetches ONNX; half an hour)",
-        ),
+            "Compare the gradients of ONNX's own node tests and of published networks with finite differences (pip fetches both; \
+             half an hour)",
+        )
+        .arg(option("only", "PART", "Check only this part").value_parser(["nodes", "networks"])),
     ]
 }
 

@@ -50,7 +50,7 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         }
         "check-cuda" => dev("check-cuda", None),
         "check-import" => check_import::run(&path("python").unwrap_or("python3".into())),
-        "check-onnx" => check_onnx::run(),
+        "check-onnx" => check_onnx::run(text("only")),
         "test-hosts" => hosts::run(text("editor").and_then(hosts::Suite::from_name)),
         "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
         "dist" => dist::run(path("built").as_deref()),

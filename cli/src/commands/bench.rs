@@ -9,7 +9,7 @@ pub fn run(context: &Context) -> Outcome {
     context.say(
         "this takes from a few seconds at 64 px to a minute at 1024 px; do not run other programs meanwhile",
     );
-    let figures = bench(&model, context.common.seed, &context.cancel, |part| {
+    let figures = bench(&model, context.common.seed.number, &context.cancel, |part| {
         context.say(&format!("measuring: {part}"));
     })?;
     context.print(&figures, &lines(&figures).join("\n"))

@@ -62,7 +62,7 @@ fn measure_pose(context: &Context, model: &Model, names: &[String], n: u32, psi:
     let mut rows = Vec::new();
     for name in &names {
         model.directions()?.get(name).map_err(|e| Failure::Usage(e.to_string()))?;
-        let options = measure::Options { faces: n, seed: context.common.seed, truncation_psi: psi };
+        let options = measure::Options { faces: n, seed: context.common.seed.number, truncation_psi: psi };
         for effect in measure::pose(model, name, &options, &context.cancel)? {
             lines.push(effect.to_string());
             rows.push(effect);

@@ -165,7 +165,7 @@ impl<'c> Bench<'c> {
 
     fn options(&self, spec: &MethodSpec) -> Result<InvertOptions> {
         let mut options = InvertOptions::with_method(&self.model, spec.method, spec.preset)?;
-        options.seed = self.context.common.seed;
+        options.seed = self.context.common.seed.number;
         if let Some(n) = self.args.iterations {
             options.settings.set_iterations(spec.method, n as usize);
         }

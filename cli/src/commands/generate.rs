@@ -23,7 +23,7 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     let model = context.model(None)?;
     let ws = match &args.latent {
         Some(path) => read_latent(&model, path)?,
-        None => model.sample(context.common.seed, args.psi, &context.cancel).hint(
+        None => model.sample(context.common.seed.number, args.psi, &context.cancel).hint(
             hints::unsupported,
             "give a latent code with --latent, or import the model again with --mapping",
         )?,
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
         files::write_whole(dump, |file| image.write_npy(file).map_err(std::io::Error::other))?;
     }
     context.print(
-        &json!({ "image": text(&args.output), "dump": args.dump.as_deref().map(text), "model": model.bundle.name(), "seed": context.common.seed }),
+        &json!({ "image": text(&args.output), "dump": args.dump.as_deref().map(text), "model": model.bundle.name(), "seed": context.common.seed.number }),
         &format!("wrote {}", args.output.display()),
     )
 }

@@ -68,7 +68,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
         method,
         preset: args.preset,
         settings: settings(&model, method, args)?,
-        seed: context.common.seed,
+        seed: context.common.seed.number,
         preview_interval: 0,
     };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
