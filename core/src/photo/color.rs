@@ -146,7 +146,8 @@ fn gray_as_rgb(gray: &ColorProfile) -> Result<ColorProfile, String> {
 
 fn options() -> TransformOptions {
     TransformOptions {
-        rendering_intent: RenderingIntent::RelativeColorimetric,
+        // The only intent for which every profile with tables has some.
+        rendering_intent: RenderingIntent::Perceptual,
         prefer_fixed_point: false,
         ..TransformOptions::default()
     }

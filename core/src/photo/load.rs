@@ -48,51 +48,20 @@ impl Photo {
         if format == ImageFormat::Jpeg {
             bytes = jpeg::complete(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
         }
-        if format == ImageFormat::Tiff
-            && let Some(pixels) = tiff::gray_float(&bytes)
-        {
-            return Ok(Photo { color: ColorSpace::default(), ..Photo::from_pixels(path, pixels) });
-        }
-        let mut decoder = decoder(path, &bytes, format)?;
+        let special = if format == ImageFormat::Tiff { tiff::gray_pixels(&bytes) } else { None };
         let mut metadata = Metadata::default();
-        // Damaged metadata is no reason to refuse a picture.
-        let exif = decoder.exif_metadata().unwrap_or(None);
-        let tagged = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
-        let icc = decoder.icc_profile().unwrap_or(None);
-        let mut pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
-        let mut color = ColorSpace::default();
+        let (mut pixels, orientation, icc) = match special {
+            Some(pixels) => (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None),
+            None => decode(path, &bytes, format, &mut metadata)?,
+        };
+        let icc = if format == ImageFormat::Tiff { tiff::icc(&bytes) } else { icc };
         match format {
             ImageFormat::Jpeg => jpeg::Segments::new(&bytes).read_metadata(&mut metadata),
             ImageFormat::Png => png::read_metadata(&bytes, &mut metadata),
             ImageFormat::Tiff => tiff::read_metadata(&bytes, &mut metadata),
             _ => {}
         }
-        let is_gray = !pixels.color().has_color();
-        let of_chunks = (format == ImageFormat::Png)
-            .then(|| png::color_space(&bytes, is_gray, icc.is_some()))
-            .flatten();
-        if let Some(space) = of_chunks {
-            color = space;
-        } else if let Some(icc) = icc {
-            let of_cmyk = if format == ImageFormat::Jpeg { jpeg::cmyk(&bytes) } else { None };
-            let space = match of_cmyk {
-                Some(cmyk) => ColorSpace::cmyk_to_srgb(&icc, &cmyk).map(|rgb| {
-                    if let Some(rgb) = RgbImage::from_raw(pixels.width(), pixels.height(), rgb) {
-                        pixels = rgb.into();
-                    }
-                    ColorSpace::srgb()
-                }),
-                None => ColorSpace::from_icc(&icc, is_gray),
-            };
-            match space {
-                Ok(space) => color = space,
-                Err(e) => log::warn!(
-                    "{}: the color profile is not used: {e}. The colors are read as sRGB",
-                    path.display()
-                ),
-            }
-        }
+        let color = color_of(path, &bytes, format, icc, &mut pixels);
         pixels.apply_orientation(orientation);
         let mut photo = Photo { path: path.to_owned(), pixels: float_to_16_bit(pixels), color, metadata };
         if !photo.color.is_writable() {
@@ -154,6 +123,54 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat> {
         .or_else(by_name)
         .filter(ImageFormat::reading_enabled)
         .ok_or_else(|| not_an_image(path, "the format is unknown"))
+}
+
+/// The pixels as they are stored, the orientation, and the ICC profile. Stores EXIF in `metadata`.
+fn decode(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    metadata: &mut Metadata,
+) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
+    let mut decoder = decoder(path, bytes, format)?;
+    // Damaged metadata is no reason to refuse a picture.
+    let exif = decoder.exif_metadata().unwrap_or(None);
+    let tagged = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
+    Ok((pixels, orientation, icc))
+}
+
+/// The color space of a file's pixels. CMYK pixels are converted to sRGB.
+fn color_of(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    icc: Option<Vec<u8>>,
+    pixels: &mut DynamicImage,
+) -> ColorSpace {
+    let is_gray = !pixels.color().has_color();
+    if format == ImageFormat::Png
+        && let Some(space) = png::color_space(bytes, is_gray, icc.is_some())
+    {
+        return space;
+    }
+    let Some(icc) = icc else { return ColorSpace::default() };
+    let of_cmyk = if format == ImageFormat::Jpeg { jpeg::cmyk(bytes) } else { None };
+    let space = match of_cmyk {
+        None => ColorSpace::from_icc(&icc, is_gray),
+        Some(cmyk) => ColorSpace::cmyk_to_srgb(&icc, &cmyk).map(|rgb| {
+            if let Some(rgb) = RgbImage::from_raw(pixels.width(), pixels.height(), rgb) {
+                *pixels = rgb.into();
+            }
+            ColorSpace::srgb()
+        }),
+    };
+    space.unwrap_or_else(|e| {
+        log::warn!("{}: the color profile is not used: {e}. The colors are read as sRGB", path.display());
+        ColorSpace::default()
+    })
 }
 
 /// A decoder within the limits.

@@ -1,8 +1,10 @@
-//! TIFF files: writing of all pixel types with their metadata, and reading of gray float pixels.
+//! TIFF files: writing of all pixel types with their metadata, and reading of gray pixels that `image` does not read.
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageBuffer, Luma};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageBuffer};
+use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use tiff::encoder::{Rational, TiffEncoder, TiffValue};
@@ -10,7 +12,7 @@ use tiff::tags::{ExtraSamples, ResolutionUnit, Tag};
 use tiff::{ColorType as Pixels, TiffResult};
 
 use super::color::ColorSpace;
-use super::load::MAX_BYTES;
+use super::load::{MAX_BYTES, MAX_SIDE};
 use super::metadata::Metadata;
 
 const XMP: Tag = Tag::Unknown(700);
@@ -75,16 +77,35 @@ impl File<'_> {
     }
 }
 
+/// A decoder that accepts long tags, such as profiles of printers.
+fn decoder(file: &[u8]) -> Option<Decoder<Cursor<&[u8]>>> {
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = MAX_BYTES as usize;
+    limits.ifd_value_size = MAX_BYTES as usize;
+    Some(Decoder::new(Cursor::new(file)).ok()?.with_limits(limits))
+}
+
+/// The ICC profile. `image` refuses profiles that are longer than the pixels.
+pub(super) fn icc(file: &[u8]) -> Option<Vec<u8>> {
+    decoder(file)?.get_tag_u8_vec(Tag::IccProfile).ok()
+}
+
+/// The orientation tag.
+pub(super) fn orientation(file: &[u8]) -> Option<Orientation> {
+    let value = decoder(file)?.get_tag_u32(Tag::Orientation).ok()?;
+    Orientation::from_exif(u8::try_from(value).ok()?)
+}
+
 /// Reads metadata other than EXIF.
 pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
-    let Ok(mut decoder) = Decoder::new(Cursor::new(file)) else { return };
+    let Some(mut decoder) = decoder(file) else { return };
     let mut bytes = |tag| decoder.get_tag_u8_vec(tag).ok();
     if let Some(xmp) = bytes(XMP) {
         metadata.set_xmp(xmp);
     }
     metadata.iptc = bytes(IPTC);
     let mut rational = |tag| match decoder.get_tag(tag).ok()? {
-        tiff::decoder::ifd::Value::Rational(n, d) if n > 0 && d > 0 => Some(f64::from(n) / f64::from(d)),
+        Value::Rational(n, d) if n > 0 && d > 0 => Some(f64::from(n) / f64::from(d)),
         _ => None,
     };
     let density = rational(Tag::XResolution).zip(rational(Tag::YResolution));
@@ -96,21 +117,34 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
     metadata.dpi = density.map(|(x, y)| [x * scale, y * scale]);
 }
 
-/// The picture of a file with 32-bit float gray pixels, as 16 bit; `None` for all other files.
-pub(super) fn gray_float(file: &[u8]) -> Option<DynamicImage> {
-    let mut limits = Limits::default();
-    limits.decoding_buffer_size = MAX_BYTES as usize;
-    let mut decoder = Decoder::new(Cursor::new(file)).ok()?.with_limits(limits);
-    if decoder.colortype().ok()? != Pixels::Gray(32) {
-        return None;
-    }
+/// The picture of a file with gray pixels that `image` does not read: 32-bit floats, as 16 bit, or integers with alpha. `None`
+/// for all other files.
+pub(super) fn gray_pixels(file: &[u8]) -> Option<DynamicImage> {
+    let mut decoder = decoder(file)?;
     let (width, height) = decoder.dimensions().ok()?;
-    let side = super::load::MAX_SIDE;
-    if width > side || height > side {
+    let kind = decoder.colortype().ok()?;
+    let bytes = u64::from(width) * u64::from(height) * 4;
+    if width > MAX_SIDE || height > MAX_SIDE || bytes > MAX_BYTES {
         return None;
     }
-    let DecodingResult::F32(values) = decoder.read_image().ok()? else { return None };
-    // The conversion of float to u16 saturates; NaN becomes 0.
-    let samples = values.into_iter().map(|v| (v * 65535.0).round() as u16).collect();
-    ImageBuffer::<Luma<u16>, _>::from_raw(width, height, samples).map(DynamicImage::ImageLuma16)
+    let is_gray = decoder.get_tag_u32(Tag::PhotometricInterpretation).is_ok_and(|v| v == 1);
+    match kind {
+        Pixels::Gray(32) => {}
+        Pixels::Multiband { num_samples: 2, bit_depth: 8 | 16 } if is_gray => {}
+        _ => return None,
+    }
+    match (kind, decoder.read_image().ok()?) {
+        (Pixels::Gray(32), DecodingResult::F32(values)) => {
+            // The conversion of float to u16 saturates; NaN becomes 0.
+            let samples = values.into_iter().map(|v| (v * 65535.0).round() as u16).collect();
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16)
+        }
+        (Pixels::Multiband { .. }, DecodingResult::U8(samples)) => {
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8)
+        }
+        (Pixels::Multiband { .. }, DecodingResult::U16(samples)) => {
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16)
+        }
+        _ => None,
+    }
 }
