@@ -2,7 +2,7 @@
 
 use crate::args::MetricsArgs;
 use crate::context::{Context, Outcome};
-use gani_core::photo::{Photo, crop_from_image};
+use gani_core::photo::Photo;
 
 /// Compares two images at 256 px.
 pub fn run(context: &Context, args: &MetricsArgs) -> Outcome {
