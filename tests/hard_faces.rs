@@ -50,7 +50,10 @@ fn assert_agrees(name: &str, found: &[Alignment], expected: &Alignment, degrees:
     assert_eq!(found.len(), 1, "{name}: {found:?}");
     let (center, side, turn) = compare(&found[0], expected);
     println!("{name}: center {center:.3}, side {side:.3}, angle {turn:.2}°");
-    assert!(center < 0.03 && (side - 1.0).abs() < 0.06 && turn.abs() < degrees, "{name}: {center} {side} {turn}");
+    assert!(
+        center < 0.03 && (side - 1.0).abs() < 0.06 && turn.abs() < degrees,
+        "{name}: {center} {side} {turn}"
+    );
 }
 
 #[test]
@@ -58,9 +61,11 @@ fn small_faces_in_large_photos_are_aligned() {
     let finder = finder();
     let (original, seconds) = alignments(&finder, astronaut());
     println!("512 × 512: {seconds:.2} s");
-    for (face, [width, height], [left, top]) in
-        [(60.0, [4000, 3000], [2900, 1710]), (60.0, [512, 15_000], [90, 11_300]), (90.0, [6000, 4000], [1230, 2222])]
-    {
+    for (face, [width, height], [left, top]) in [
+        (60.0, [4000, 3000], [2900, 1710]),
+        (60.0, [512, 15_000], [90, 11_300]),
+        (90.0, [6000, 4000], [1230, 2222]),
+    ] {
         let scale = face / FACE;
         let side = (512.0 * scale) as u32;
         let small = imageops::resize(&astronaut(), side, side, FilterType::CatmullRom);
@@ -69,8 +74,9 @@ fn small_faces_in_large_photos_are_aligned() {
         });
         imageops::replace(&mut large, &small, left, top);
         let scale = f64::from(side) / 512.0;
-        let expected =
-            Alignment { quad: original[0].quad.map(|[x, y]| [x * scale + left as f64, y * scale + top as f64]) };
+        let expected = Alignment {
+            quad: original[0].quad.map(|[x, y]| [x * scale + left as f64, y * scale + top as f64]),
+        };
         let (found, seconds) = alignments(&finder, large);
         println!("{face} px in {width} × {height}: {seconds:.2} s, {} faces", found.len());
         assert_agrees(&format!("{face} px in {width} × {height}"), &found, &expected, 2.0);

@@ -39,8 +39,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// A square of 120 pixels on the face.
-const SQUARE: Alignment =
-    Alignment { quad: [[160.0, 60.0], [160.0, 180.0], [280.0, 180.0], [280.0, 60.0]] };
+const SQUARE: Alignment = Alignment { quad: [[160.0, 60.0], [160.0, 180.0], [280.0, 180.0], [280.0, 60.0]] };
 
 /// Pastes the face of the astronaut, moved by 4 pixels.
 fn paste_moved(photo: &mut Photo) {
@@ -167,7 +166,10 @@ fn no_thumbnail_of_the_unedited_face_is_written() {
     for name in ["out.jpg", "out.png", "out.webp"] {
         let (bytes, written) = save_and_open(&photo, name);
         assert_eq!(written.metadata.exif.as_ref(), Some(exif), "{name}");
-        assert_eq!(bytes.windows(3).filter(|w| *w == [0xFF, 0xD8, 0xFF]).count(), usize::from(name == "out.jpg"));
+        assert_eq!(
+            bytes.windows(3).filter(|w| *w == [0xFF, 0xD8, 0xFF]).count(),
+            usize::from(name == "out.jpg")
+        );
     }
 }
 

@@ -4,8 +4,7 @@ use gani_core::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Extensions of the image files that are read from a folder.
-const EXTENSIONS: [&str; 10] =
-    ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "tga", "qoi"];
+const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "tga", "qoi"];
 
 /// The images in a folder, sorted by name.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {

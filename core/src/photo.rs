@@ -16,8 +16,8 @@ mod tiff;
 mod warp;
 
 pub(crate) use affine::Affine;
-pub(crate) use float_image::FloatImage;
 pub use color::ColorSpace;
+pub(crate) use float_image::FloatImage;
 pub use load::Photo;
 pub use metadata::Metadata;
 pub use read::{crop_from_image, image_from_crop};

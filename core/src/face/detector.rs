@@ -109,8 +109,7 @@ impl Detector {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let shrink = (width.max(height) / (4 * SIDE)).max(1);
         let size = [width.div_ceil(shrink), height.div_ceil(shrink)];
-        let reduced =
-            Source::Reduced(photo.read_rgb([0, 0], size, shrink, Border::Reflect), shrink as f64);
+        let reduced = Source::Reduced(photo.read_rgb([0, 0], size, shrink, Border::Reflect), shrink as f64);
         let longer = size[0].max(size[1]) as f64;
         for turn in [0, 1, 3, 2] {
             let faces = self.search(photo, &reduced, &[longer, longer / 2.0, longer / 4.0], turn, cancel)?;
@@ -209,7 +208,8 @@ impl Detector {
 /// Decodes the 16 numbers of an anchor: center, size, then six key points. Points are offsets from `anchor` in pixels of the
 /// network's input, which `map` maps to the image; `anchor` is in `[0,1]²`.
 fn decode(map: &Affine, raw: &[f32], anchor: [f64; 2], score: f32) -> Detection {
-    let point = |at: usize| map.apply([0, 1].map(|axis| anchor[axis] * SIDE as f64 + f64::from(raw[at + axis])));
+    let point =
+        |at: usize| map.apply([0, 1].map(|axis| anchor[axis] * SIDE as f64 + f64::from(raw[at + axis])));
     let half = [2, 3].map(|at| f64::from(raw[at]) / 2.0);
     let corner = |sign: f64| {
         map.apply([0, 1].map(|axis| anchor[axis] * SIDE as f64 + f64::from(raw[axis]) + sign * half[axis]))

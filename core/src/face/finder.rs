@@ -50,7 +50,10 @@ impl FaceFinder {
             let Some(landmarks) = self.mesh.landmarks(photo, &detection, cancel)? else { continue };
             if let Some(reason) = landmarks.doubt(&detection) {
                 let [x, y] = detection.box_center();
-                log::warn!("{}: a possible face at {x:.0}, {y:.0} is not used: {reason}", photo.path.display());
+                log::warn!(
+                    "{}: a possible face at {x:.0}, {y:.0} is not used: {reason}",
+                    photo.path.display()
+                );
                 continue;
             }
             let alignment = Alignment::from_landmarks(&landmarks);

@@ -55,7 +55,8 @@ impl Landmarks {
             return Some("its landmarks and its box disagree about its orientation");
         }
         if apart(angle(eyes) + 90.0, angle([middle, self.mean(&MOUTH_CORNERS)])) > MAX_SKEW
-            || apart(angle([left, right]) + 90.0, angle([[0, 1].map(|i| (left[i] + right[i]) / 2.0), mouth])) > MAX_SKEW
+            || apart(angle([left, right]) + 90.0, angle([[0, 1].map(|i| (left[i] + right[i]) / 2.0), mouth]))
+                > MAX_SKEW
         {
             return Some("its eyes and its mouth disagree about its orientation");
         }

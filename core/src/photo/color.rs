@@ -58,8 +58,10 @@ impl ColorSpace {
         if profile.color_space != expected {
             return Err(format!("it is for {:?} pixels, but these are {expected:?}", profile.color_space));
         }
-        if matches!(profile.profile_class, ProfileClass::DeviceLink | ProfileClass::Abstract | ProfileClass::Named)
-        {
+        if matches!(
+            profile.profile_class,
+            ProfileClass::DeviceLink | ProfileClass::Abstract | ProfileClass::Named
+        ) {
             return Err("it is not the profile of a picture".into());
         }
         let icc = profile.encode().ok().map(Into::into);

@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// Extensions of raw files of cameras. Most of these files are TIFF inside, with a small preview as the first picture.
 const RAW: [&str; 22] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef", "nrw",
-    "orf", "pef", "raf", "rw2", "sr2", "srw",
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
+    "nrw", "orf", "pef", "raf", "rw2", "sr2", "srw",
 ];
 
 /// What the file is, and how to convert it; `None` for all formats that may be read.
@@ -36,7 +36,10 @@ pub(super) fn advice(path: &Path, bytes: &[u8]) -> Option<String> {
         return convert("a JPEG XL file", "convert it to PNG, for example with `djxl IN.jxl OUT.png`");
     }
     if bytes.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") || bytes.starts_with(b"\xff\x4f\xff\x51") {
-        return convert("a JPEG 2000 file", "convert it to PNG, for example with `opj_decompress -i IN -o OUT.png`");
+        return convert(
+            "a JPEG 2000 file",
+            "convert it to PNG, for example with `opj_decompress -i IN -o OUT.png`",
+        );
     }
     if bytes.starts_with(b"8BPS") {
         return convert("a Photoshop file", "export it as PNG or TIFF");
@@ -45,10 +48,16 @@ pub(super) fn advice(path: &Path, bytes: &[u8]) -> Option<String> {
         return convert("a GIMP file", "export it as PNG or TIFF, or use gani's filter in GIMP");
     }
     if bytes.starts_with(b"%PDF") {
-        return convert("a PDF file", "save the picture as PNG, for example with `pdfimages -png IN.pdf OUT`");
+        return convert(
+            "a PDF file",
+            "save the picture as PNG, for example with `pdfimages -png IN.pdf OUT`",
+        );
     }
     if bytes.starts_with(b"FUJIFILMCCD-RAW") || (!bytes.is_empty() && RAW.contains(&extension.as_str())) {
-        return convert("a raw file of a camera", "develop it to a 16-bit TIFF with darktable or RawTherapee");
+        return convert(
+            "a raw file of a camera",
+            "develop it to a 16-bit TIFF with darktable or RawTherapee",
+        );
     }
     None
 }

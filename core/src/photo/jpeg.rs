@@ -64,7 +64,8 @@ impl<'b> Segments<'b> {
             self.with(0xE0, b"JFIF\0").next()
         {
             let scale = if unit == 1 { 1.0 } else { 2.54 };
-            let density = [[x_high, x_low], [y_high, y_low]].map(|b| f64::from(u16::from_be_bytes(b)) * scale);
+            let density =
+                [[x_high, x_low], [y_high, y_low]].map(|b| f64::from(u16::from_be_bytes(b)) * scale);
             metadata.dpi = density.iter().all(|v| *v > 0.0).then_some(density);
         }
         if let Some(xmp) = self.with(0xE1, XMP).next() {

@@ -117,7 +117,8 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat> {
         return Err(Error::Input(format!("{} {advice}", path.display())));
     }
     // TGA has no signature.
-    let by_name = || ImageFormat::from_path(path).ok().filter(|f| *f == ImageFormat::Tga && !bytes.is_empty());
+    let by_name =
+        || ImageFormat::from_path(path).ok().filter(|f| *f == ImageFormat::Tga && !bytes.is_empty());
     image::guess_format(bytes)
         .ok()
         .or_else(by_name)

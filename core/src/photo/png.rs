@@ -1,8 +1,8 @@
 //! Chunks of PNG files: color and metadata that the decoder does not report, and writing of metadata.
 
 use moxcms::{
-    Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, MatrixCoefficients, ToneReprCurve,
-    TransferCharacteristics,
+    Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, MatrixCoefficients,
+    ToneReprCurve, TransferCharacteristics,
 };
 
 use super::color::ColorSpace;
@@ -96,8 +96,8 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
         match &kind {
             b"pHYs" => {
                 if let &[x0, x1, x2, x3, y0, y1, y2, y3, 1] = data {
-                    let dpi = [[x0, x1, x2, x3], [y0, y1, y2, y3]]
-                        .map(|b| f64::from(u32::from_be_bytes(b)) * DPI);
+                    let dpi =
+                        [[x0, x1, x2, x3], [y0, y1, y2, y3]].map(|b| f64::from(u32::from_be_bytes(b)) * DPI);
                     metadata.dpi = dpi.iter().all(|v| *v > 0.0).then_some(dpi);
                 }
             }
@@ -136,7 +136,8 @@ pub(super) fn write_metadata(file: &mut Vec<u8>, metadata: &Metadata) {
     }
     // Before the pixels.
     let mut at = SIGNATURE;
-    while let Some((&[a, b, c, d, ref kind @ ..], _)) = file.get(at..).and_then(|r| r.split_first_chunk::<8>())
+    while let Some((&[a, b, c, d, ref kind @ ..], _)) =
+        file.get(at..).and_then(|r| r.split_first_chunk::<8>())
         && kind != b"IDAT"
     {
         at += 12 + u32::from_be_bytes([a, b, c, d]) as usize;

@@ -81,7 +81,9 @@ impl Photo {
     fn write_row(&mut self, y: u32, row: &[[f32; 3]]) {
         let width = self.width();
         if let Ok(image) = ImageMut::from_photo(self) {
-            image.with_color(ColorSpace::default()).blend([0, y, width, y + 1], false, |x, _| Some((row[x], 1.0)));
+            image
+                .with_color(ColorSpace::default())
+                .blend([0, y, width, y + 1], false, |x, _| Some((row[x], 1.0)));
         }
     }
 

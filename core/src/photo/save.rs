@@ -81,7 +81,8 @@ impl Photo {
                 lost.extend(too_long);
             }
             ImageFormat::WebP => {
-                self.write_webp(&mut out).map_err(|e| failed(ImageError::IoError(std::io::Error::other(e))))?;
+                self.write_webp(&mut out)
+                    .map_err(|e| failed(ImageError::IoError(std::io::Error::other(e))))?;
                 keep(&["EXIF", "XMP"]);
             }
             ImageFormat::Bmp => {

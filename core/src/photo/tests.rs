@@ -71,7 +71,8 @@ fn a_round_trip_preserves_every_bit_depth() {
     for pixels in kinds {
         let mut written = photo(pixels);
         let gray = !written.pixels.color().has_color();
-        let profile = if gray { ColorProfile::new_gray_with_gamma(1.8) } else { ColorProfile::new_adobe_rgb() };
+        let profile =
+            if gray { ColorProfile::new_gray_with_gamma(1.8) } else { ColorProfile::new_adobe_rgb() };
         written.color = ColorSpace::from_icc(&profile.encode().unwrap(), gray).unwrap();
         for path in [&path, &path.with_extension("tif")] {
             written.save(path).unwrap();

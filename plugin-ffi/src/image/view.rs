@@ -2,8 +2,8 @@
 
 use crate::boundary::FfiError;
 use crate::{gani_image_desc, gani_layout, gani_sample};
-use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use gani_core::photo::ColorSpace;
+use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use std::mem::{align_of, size_of};
 use std::slice;
 
@@ -134,7 +134,8 @@ fn color_of(desc: &gani_image_desc, format: PixelFormat) -> Result<ColorSpace, F
     if color.is_writable() {
         return Ok(color);
     }
-    Err(unfit("it has no conversion from sRGB; convert the image to sRGB or another RGB profile".into()).into())
+    Err(unfit("it has no conversion from sRGB; convert the image to sRGB or another RGB profile".into())
+        .into())
 }
 
 /// The sample type with its size and alignment in bytes.

@@ -20,8 +20,16 @@ fn assert_close(a: [f32; 3], b: [f32; 3], tolerance: f32) {
 #[test]
 fn known_colors_of_wide_gamuts() {
     // Display P3 (200, 120, 90) and Adobe RGB (120, 150, 90), computed from the primaries in double precision.
-    assert_close(srgb(&space(ColorProfile::new_display_p3()), [200.0, 120.0, 90.0]), [213.0, 115.0, 82.8], 0.3);
-    assert_close(srgb(&space(ColorProfile::new_adobe_rgb()), [120.0, 150.0, 90.0]), [105.4, 151.4, 85.6], 0.3);
+    assert_close(
+        srgb(&space(ColorProfile::new_display_p3()), [200.0, 120.0, 90.0]),
+        [213.0, 115.0, 82.8],
+        0.3,
+    );
+    assert_close(
+        srgb(&space(ColorProfile::new_adobe_rgb()), [120.0, 150.0, 90.0]),
+        [105.4, 151.4, 85.6],
+        0.3,
+    );
     // An sRGB profile needs no conversion.
     assert!(space(ColorProfile::new_srgb()).is_srgb() && ColorSpace::srgb().is_srgb());
 }

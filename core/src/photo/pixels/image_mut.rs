@@ -215,9 +215,7 @@ fn add<S: Sample>(
         }));
         space.to_srgb(&mut srgb);
         changes.clear();
-        changes.extend(srgb.iter().enumerate().map(|(i, pixel)| {
-            change(bounds[0] as usize + i, y, *pixel)
-        }));
+        changes.extend(srgb.iter().enumerate().map(|(i, pixel)| change(bounds[0] as usize + i, y, *pixel)));
         if !space.is_srgb() {
             changes_in_space(space, &srgb, &mut changes);
         }
@@ -240,7 +238,8 @@ fn add<S: Sample>(
 fn changes_in_space(space: &ColorSpace, srgb: &[[f32; 3]], changes: &mut [Option<([f32; 3], bool)>]) {
     let mut before = srgb.to_vec();
     let mut after = srgb.to_vec();
-    for (after, (change, gray)) in after.iter_mut().zip(changes.iter()).filter_map(|(a, c)| Some((a, (*c)?))) {
+    for (after, (change, gray)) in after.iter_mut().zip(changes.iter()).filter_map(|(a, c)| Some((a, (*c)?)))
+    {
         let change = if gray { [luma(change); 3] } else { change };
         *after = [0, 1, 2].map(|c| after[c] + change[c]);
     }

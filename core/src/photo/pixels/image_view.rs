@@ -5,8 +5,8 @@ use std::path::Path;
 use image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::layout::{ImageLayout, PixelFormat, Sample};
-use crate::photo::{ColorSpace, Photo};
 use crate::photo::load::check_size;
+use crate::photo::{ColorSpace, Photo};
 use crate::{Error, Result};
 
 /// The samples of an image to read.
