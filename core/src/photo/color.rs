@@ -116,7 +116,7 @@ impl ColorSpace {
     }
 
     /// Converts sRGB colors to this space. Both are in `[-1,1]`; values out of range are clamped.
-    pub(crate) fn from_srgb(&self, colors: &mut [[f32; 3]]) {
+    pub(crate) fn convert_from_srgb(&self, colors: &mut [[f32; 3]]) {
         if let Some(from_srgb) = self.transforms.as_ref().and_then(|t| t.from_srgb.as_ref()) {
             convert(&**from_srgb, colors);
         }

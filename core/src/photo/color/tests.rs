@@ -42,7 +42,7 @@ fn conversion_there_and_back_is_accurate() {
         let colors = [[0.1, -0.2, 0.3], [-0.8, -0.75, -0.7], [0.9, 0.9, 0.9], [-1.0; 3], [1.0; 3]];
         let mut converted = colors;
         space.to_srgb(&mut converted);
-        space.from_srgb(&mut converted);
+        space.convert_from_srgb(&mut converted);
         for (a, b) in converted.into_iter().zip(colors) {
             assert_close(a, b, 1.0 / 2048.0);
         }

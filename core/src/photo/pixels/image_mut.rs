@@ -182,7 +182,7 @@ fn blend<S: Sample>(
             targets.push(if gray { [luma(rgb); 3] } else { rgb });
             weights.push(weight);
         }
-        space.from_srgb(&mut targets);
+        space.convert_from_srgb(&mut targets);
         for ((pixel, rgb), weight) in row.chunks_exact_mut(channels).zip(&targets).zip(&weights) {
             let Some(weight) = *weight else { continue };
             let rgb = if gray { [luma(*rgb); 3] } else { *rgb };
@@ -243,8 +243,8 @@ fn changes_in_space(space: &ColorSpace, srgb: &[[f32; 3]], changes: &mut [Option
         let change = if gray { [luma(change); 3] } else { change };
         *after = [0, 1, 2].map(|c| after[c] + change[c]);
     }
-    space.from_srgb(&mut before);
-    space.from_srgb(&mut after);
+    space.convert_from_srgb(&mut before);
+    space.convert_from_srgb(&mut after);
     for (change, (before, after)) in changes.iter_mut().zip(before.iter().zip(&after)) {
         if let Some((change, _)) = change.as_mut() {
             *change = [0, 1, 2].map(|c| after[c] - before[c]);
