@@ -273,6 +273,11 @@ typedef struct gani_image_desc {
   uint32_t layout;
   // A gani_sample.
   uint32_t sample;
+  // ICC profile of the pixels; NULL for sRGB. It must be for gray in gray layouts, for RGB in the others. gani_image_wrap()
+  // copies it.
+  const void *icc_profile;
+  // Size of icc_profile in bytes.
+  size_t icc_profile_size;
 } gani_image_desc;
 
 // Progress of an inversion.
@@ -453,7 +458,7 @@ const char *gani_stage_label(uint32_t stage);
 // during this call. On failure, *image is NULL.
 gani_status gani_image_wrap(const struct gani_image_desc *desc, struct gani_image **image);
 
-// Loads a PNG, JPEG, WebP, TIFF or BMP file and stores a new handle in `image`. The EXIF orientation is applied. On
+// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file and stores a new handle in `image`. The EXIF orientation is applied. On
 // failure, *image is NULL.
 gani_status gani_image_load(const char *path, struct gani_image **image);
 
@@ -462,7 +467,7 @@ gani_status gani_image_load(const char *path, struct gani_image **image);
 gani_status gani_image_save(const struct gani_image *image, const char *path);
 
 // Fills `desc` with the image's memory layout. The caller must have set desc->struct_size. The pixels of a loaded file
-// belong to the image and are valid until it is freed.
+// and the color profile belong to the image and are valid until it is freed.
 gani_status gani_image_describe(const struct gani_image *image, struct gani_image_desc *desc);
 
 // Frees an image; NULL is ignored. The host's own pixels are not freed.
@@ -541,7 +546,7 @@ GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 56, "gani_
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 64, "gani_direction");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_options) == 40, "gani_model_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_model_info");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 56, "gani_image_desc");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 72, "gani_image_desc");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_invert_options) == 80, "gani_invert_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_progress");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");

@@ -95,7 +95,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct InvertArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF, BMP), or folders of photos
+    /// Photos (PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI), or folders of photos
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
     /// Folder for the results; created if it does not exist
@@ -166,6 +166,9 @@ pub struct EditArgs {
     /// Width of the soft border of the face's square, as a fraction of its side: 0 to 0.5
     #[arg(long, value_name = "F", requires = "paste_into", default_value_t = 0.1)]
     pub feather: f64,
+    /// Color under transparent parts of the photo if OUT is a JPEG, as RRGGBB
+    #[arg(long, value_name = "COLOR", requires = "paste_into", default_value = "ffffff", value_parser = parse_color)]
+    pub matte: [u8; 3],
     /// The output image
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
@@ -317,4 +320,15 @@ pub enum PluginHost {
     Gimp,
     /// Krita 5
     Krita,
+}
+
+/// A color written as RRGGBB or #RRGGBB.
+fn parse_color(text: &str) -> Result<[u8; 3], String> {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let value = (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| u32::from_str_radix(digits, 16).ok())
+        .flatten()
+        .ok_or("write a color as RRGGBB, for example ff8000")?;
+    let [_, r, g, b] = value.to_be_bytes();
+    Ok([r, g, b])
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Extensions of the image files that are read from a folder.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "tga", "qoi"];
 
 /// The images in a folder, sorted by name, without hidden files and without results of `gani invert`.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -27,7 +27,7 @@ use crate::inversion::{Cache, CropSource, Inversion};
 use crate::invert::{InvertOptions, Progress, fingerprint, invert};
 use crate::model::Model;
 use crate::photo::pixels::ImageMut;
-use crate::photo::{Photo, crop_from_image, image_from_crop};
+use crate::photo::{Photo, image_from_crop};
 use crate::runtime::Cancel;
 use crate::{Error, Result};
 use ndarray::{Array4, ArrayView2, ArrayView4};
@@ -207,7 +207,7 @@ impl FaceSession {
         let square = Alignment { quad: [[0.0, 0.0], [0.0, side], [side, side], [side, 0.0]] };
         let options = PasteOptions { keep, feather: 0.0, match_border: false, mask: None };
         paste_edit(&mut photo, &self.edited_face(image, keep, cancel)?, &square, &options)?;
-        Ok(crop_from_image(&photo.pixels))
+        Ok(photo.to_tensor())
     }
 
     /// `image` with what a composite needs beside it. The first call costs one forward pass.

@@ -6,8 +6,8 @@ use crate::boundary::{self, FfiError, guard};
 use crate::extensible;
 use crate::handles::{self, Object};
 use crate::*;
-use gani_core::photo::Photo;
 use gani_core::photo::pixels::{ImageLayout, ImageMut, PixelsMut, selection};
+use gani_core::photo::{ColorSpace, Photo};
 use ndarray::{Array2, ArrayView2, ArrayView4};
 use std::ffi::c_char;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn gani_image_wrap(
     })
 }
 
-/// Loads a PNG, JPEG, WebP, TIFF or BMP file and stores a new handle in `image`. The EXIF orientation is applied. On
+/// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file and stores a new handle in `image`. The EXIF orientation is applied. On
 /// failure, *image is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_load(path: *const c_char, image: *mut *mut gani_image) -> gani_status {
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn gani_image_save(image: *const gani_image, path: *const 
 }
 
 /// Fills `desc` with the image's memory layout. The caller must have set desc->struct_size. The pixels of a loaded file
-/// belong to the image and are valid until it is freed.
+/// and the color profile belong to the image and are valid until it is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_describe(
     image: *const gani_image,
@@ -144,13 +144,20 @@ pub unsafe extern "C" fn gani_image_describe(
     guard("gani_image_describe", || {
         let object = handles::get::<ImageObject>(image)?;
         let mut value = extensible::zeroed::<gani_image_desc>();
+        let mut set_color = |color: &ColorSpace| {
+            if let Some(icc) = color.icc() {
+                (value.icc_profile, value.icc_profile_size) = (icc.as_ptr().cast(), icc.len());
+            }
+        };
         let (frame, sample_size) = match &mut *object.lock() {
             Source::View(view) => {
+                set_color(&view.color);
                 (value.pixels, value.sample) = (view.pixels.cast(), view.sample as u32);
                 (value.mask, value.mask_stride) = (view.mask, view.mask_stride);
                 (view.frame, [1, 2, 4][view.sample as usize - 1])
             }
             Source::File(photo) => {
+                set_color(&photo.color);
                 let (frame, pixels) = ImageMut::from_photo(photo)?.into_parts();
                 let (pointer, sample, size) = match pixels {
                     PixelsMut::U8(p) => (p.as_mut_ptr().cast(), gani_sample::GANI_SAMPLE_U8, 1),

@@ -189,7 +189,7 @@ impl Engine {
 /// The layer as a photo of 16-bit RGB. A layer converted to another precision then gives the same photo and cache key.
 fn to_photo(layer: &InputLayer) -> Result<Photo> {
     let photo = layer.pixels.image()?.to_photo(&layer.name)?;
-    Ok(Photo::from_pixels(&photo.path, photo.pixels.into_rgb16().into()))
+    Ok(Photo { pixels: photo.pixels.into_rgb16().into(), ..photo })
 }
 
 /// An image `[1,3,R,R]` in `[-1,1]`, resized for the dialog.

@@ -1,6 +1,7 @@
 //! Pixel buffers that GIMP fills and gani-core reads and changes: RGBA in the layer's own color space.
 
 use gani_core::face::Region;
+use gani_core::photo::ColorSpace;
 use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use gani_core::{Error, Result};
 use ndarray::Array2;
@@ -34,6 +35,8 @@ pub struct RgbaBuffer {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// The color space of the pixels.
+    pub color: ColorSpace,
     values: Values,
 }
 
@@ -66,7 +69,7 @@ impl RgbaBuffer {
             Depth::U16 => Values::U16(vec![0; count]),
             Depth::F32 => Values::F32(vec![0.0; count]),
         };
-        Ok(RgbaBuffer { width, height, values })
+        Ok(RgbaBuffer { width, height, color: ColorSpace::default(), values })
     }
 
     /// The type of its channels.
@@ -103,18 +106,18 @@ impl RgbaBuffer {
             Values::U16(v) => Pixels::U16(v),
             Values::F32(v) => Pixels::F32(v),
         };
-        Image::new(self.frame(), pixels)
+        Ok(Image::new(self.frame(), pixels)?.with_color(self.color.clone()))
     }
 
     /// A view for gani-core to change.
     pub fn image_mut(&mut self) -> Result<ImageMut<'_>> {
-        let frame = self.frame();
+        let (frame, color) = (self.frame(), self.color.clone());
         let pixels = match &mut self.values {
             Values::U8(v) => PixelsMut::U8(v),
             Values::U16(v) => PixelsMut::U16(v),
             Values::F32(v) => PixelsMut::F32(v),
         };
-        ImageMut::new(frame, pixels)
+        Ok(ImageMut::new(frame, pixels)?.with_color(color))
     }
 
     fn frame(&self) -> ImageLayout {
@@ -125,6 +128,7 @@ impl RgbaBuffer {
     /// A copy of `region`, which is inside the buffer.
     pub fn crop(&self, region: Region) -> Result<RgbaBuffer> {
         let mut crop = RgbaBuffer::new("the face", region.width, region.height, self.depth())?;
+        crop.color = self.color.clone();
         let (pixel, row) =
             (self.depth().bytes_per_pixel(), self.width as usize * self.depth().bytes_per_pixel());
         let (from, length) = (region.x as usize * pixel, region.width as usize * pixel);

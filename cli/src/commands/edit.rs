@@ -23,6 +23,7 @@ const FULL_COLUMNS: usize = 7;
 
 /// Renders the edited inversion and writes the output image.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
+    gani_core::photo::check_writable(&args.output)?;
     context.may_write(&args.output)?;
     context.clean(&args.output);
     let edits = edits(&args.set, args.sheet.is_some())?;
@@ -51,7 +52,8 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
                 Some(photo) => {
                     let old = reconstruct(context, args, &editor, &inversion)?;
                     let images = [&image, old.as_ref().unwrap_or(&image)];
-                    paste_into(context, args, photo, &model, &inversion, images)?.save(&args.output)?;
+                    paste_into(context, args, photo, &model, &inversion, images)?
+                        .save_over(&args.output, args.matte)?;
                 }
                 None => save(&image_from_crop(image.view()), &args.output)?,
             }

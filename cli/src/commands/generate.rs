@@ -17,6 +17,7 @@ use std::path::Path;
 
 /// Generates an image from a given or a sampled latent code.
 pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
+    gani_core::photo::check_writable(&args.output)?;
     context.may_write(&args.output)?;
     context.clean(&args.output);
     args.dump.as_deref().map_or(Ok(()), |dump| context.may_write(dump))?;

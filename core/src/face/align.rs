@@ -4,7 +4,7 @@ use ndarray::Array4;
 use serde::{Deserialize, Serialize};
 
 use super::landmarks::Landmarks;
-use crate::photo::{Affine, Border, FloatImage, Photo, Sampler, crop_from_image, resize};
+use crate::photo::{Affine, Border, FloatImage, Photo, Sampler, resize};
 use crate::{Error, Result};
 
 /// FaceMesh points in place of dlib's points 36 to 41, the eye on the left.
@@ -121,7 +121,7 @@ impl Photo {
             )));
         }
         if h != w {
-            return Ok(resize(crop_from_image(&self.pixels).view(), h, w));
+            return Ok(resize(self.to_tensor().view(), h, w));
         }
         Alignment { quad: [[0.0, 0.0], [0.0, height], [width, height], [width, 0.0]] }.crop(self, w)
     }

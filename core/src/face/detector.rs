@@ -12,6 +12,10 @@ const GRIDS: [(usize, usize); 2] = [(16, 2), (8, 6)];
 const MIN_SCORE: f32 = 0.5;
 /// Distance between tiles as a fraction of their side. Faces larger than the overlap of 0.3 are found in larger tiles.
 const STRIDE: f64 = 0.7;
+/// Side of the smallest tile: 90 % of the network's input.
+const MIN_TILE: f64 = SIDE as f64 * 0.9;
+/// Side of the tile that confirms a face, relative to its box.
+const CONFIRM_MARGIN: f64 = 2.5;
 /// Maximum overlap of two faces, as a fraction of the smaller box. Above it, both detections show the same face.
 const MAX_OVERLAP: f64 = 0.5;
 
@@ -59,6 +63,26 @@ struct Tile {
     left: f64,
     top: f64,
     side: f64,
+    /// Clockwise quarter turns of the image that make a face in it upright.
+    turn: usize,
+}
+
+/// The pixels that tiles are cut from.
+enum Source<'p> {
+    /// The photo itself.
+    Photo(&'p Photo),
+    /// The photo, reduced by a factor.
+    Reduced(FloatImage, f64),
+}
+
+impl Source<'_> {
+    /// Size, and photo pixels per pixel.
+    fn size(&self) -> ([f64; 2], f64) {
+        match self {
+            Source::Photo(photo) => ([photo.width().into(), photo.height().into()], 1.0),
+            Source::Reduced(image, scale) => ([image.width as f64, image.height as f64], *scale),
+        }
+    }
 }
 
 impl Detector {
@@ -77,37 +101,89 @@ impl Detector {
     }
 
     /// The faces of the photo, highest score first, without duplicates.
+    ///
+    /// Tiles of at least a quarter of the photo's longer side are searched. If there is no face in them, the photo is turned by
+    /// quarters, and then smaller tiles are searched, down to the photo's own pixels.
     pub fn detect(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Detection>> {
-        // Large photos are reduced to 1024 to 2047 pixels on the longer side, so that the smallest tiles have at least 256.
+        // Large photos are reduced to 1024 to 2047 pixels on the longer side, so that tiles of a quarter have at least 256.
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let shrink = (width.max(height) / (4 * SIDE)).max(1);
         let size = [width.div_ceil(shrink), height.div_ceil(shrink)];
-        let image = photo.read_rgb([0, 0], size, shrink, Border::Reflect);
-
-        let mut candidates = Vec::new();
-        for tile in tiles(size[0] as f64, size[1] as f64) {
-            candidates.extend(self.detect_in_tile(&image, tile, cancel)?);
+        let reduced = Source::Reduced(photo.read_rgb([0, 0], size, shrink, Border::Reflect), shrink as f64);
+        let longer = size[0].max(size[1]) as f64;
+        for turn in [0, 1, 3, 2] {
+            let faces = self.search(photo, &reduced, &[longer, longer / 2.0, longer / 4.0], turn, cancel)?;
+            if !faces.is_empty() {
+                return Ok(faces);
+            }
         }
-        let to_photo = |v: f64| v * shrink as f64;
-        Ok(without_duplicates(candidates)
-            .into_iter()
-            .map(|d| Detection {
-                rect: d.rect.map(to_photo),
-                keypoints: d.keypoints.map(|p| p.map(to_photo)),
-                ..d
-            })
-            .collect())
+        let mut side = width.max(height) as f64 / 8.0;
+        while side >= MIN_TILE {
+            let faces = self.search(photo, &Source::Photo(photo), &[side], 0, cancel)?;
+            if !faces.is_empty() {
+                return Ok(faces);
+            }
+            side /= 2.0;
+        }
+        Ok(Vec::new())
     }
 
-    /// Detections in one tile, in pixels of the image.
-    fn detect_in_tile(&self, image: &FloatImage, tile: Tile, cancel: &Cancel) -> Result<Vec<Detection>> {
-        let view = tile.view(image);
+    /// The confirmed faces in tiles with these sides, in pixels of the photo.
+    fn search(
+        &self,
+        photo: &Photo,
+        source: &Source<'_>,
+        sides: &[f64],
+        turn: usize,
+        cancel: &Cancel,
+    ) -> Result<Vec<Detection>> {
+        let ([width, height], scale) = source.size();
+        let mut candidates = Vec::new();
+        for tile in tiles(width, height, sides, turn) {
+            candidates.extend(self.detect_in_tile(source, tile, cancel)?);
+        }
+        let mut faces = Vec::new();
+        for candidate in without_duplicates(candidates) {
+            let candidate = Detection {
+                rect: candidate.rect.map(|v| v * scale),
+                keypoints: candidate.keypoints.map(|p| p.map(|v| v * scale)),
+                ..candidate
+            };
+            faces.extend(self.confirm(photo, &candidate, cancel)?);
+        }
+        Ok(without_duplicates(faces))
+    }
+
+    /// Detects a face again in a tile around it, cut from the photo's own pixels, in all four orientations. The one with the
+    /// highest score counts; `None` if no tile shows this face.
+    fn confirm(&self, photo: &Photo, face: &Detection, cancel: &Cancel) -> Result<Option<Detection>> {
+        let side = face.box_size() * CONFIRM_MARGIN;
+        let [x, y] = face.box_center();
+        let mut best: Option<Detection> = None;
+        for turn in 0..4 {
+            let tile = Tile { left: x - side / 2.0, top: y - side / 2.0, side, turn };
+            let found = self.detect_in_tile(&Source::Photo(photo), tile, cancel)?;
+            let found = found.into_iter().filter(|d| d.overlap(face) >= MAX_OVERLAP);
+            let found = found.max_by(|a, b| a.score.total_cmp(&b.score));
+            log::debug!("face at {x:.0}, {y:.0}: turn {turn}, score {:?}", found.as_ref().map(|d| d.score));
+            best = best.into_iter().chain(found).max_by(|a, b| a.score.total_cmp(&b.score));
+        }
+        Ok(best)
+    }
+
+    /// Detections in one tile, in pixels of the source.
+    fn detect_in_tile(&self, source: &Source<'_>, tile: Tile, cancel: &Cancel) -> Result<Vec<Detection>> {
+        let map = tile.map();
+        let view = match source {
+            Source::Photo(photo) => photo.warp(&map, SIDE, Border::Black),
+            Source::Reduced(image, _) => tile.view(image),
+        };
         let input = &self.session.inputs()[0].name;
         let outputs = self.session.run(&[(input, view.to_nhwc(|v| v).view().into_dyn())], cancel)?;
         let output =
             |shape: [usize; 3]| outputs.iter().find(|o| o.shape() == shape).and_then(|o| o.as_slice());
 
-        let [width, height] = [image.width as f64, image.height as f64];
+        let ([width, height], _) = source.size();
         let mut detections = Vec::new();
         for (grid, anchors) in GRIDS {
             let count = grid * grid * anchors;
@@ -119,7 +195,7 @@ impl Detector {
                 }
                 let cell = i / anchors;
                 let anchor = [cell % grid, cell / grid].map(|c| (c as f64 + 0.5) / grid as f64);
-                let detection = tile.decode(raw, anchor, score);
+                let detection = decode(&map, raw, anchor, score);
                 if !tile.truncates(&detection.rect, width, height) {
                     detections.push(detection);
                 }
@@ -127,6 +203,20 @@ impl Detector {
         }
         Ok(detections)
     }
+}
+
+/// Decodes the 16 numbers of an anchor: center, size, then six key points. Points are offsets from `anchor` in pixels of the
+/// network's input, which `map` maps to the image; `anchor` is in `[0,1]²`.
+fn decode(map: &Affine, raw: &[f32], anchor: [f64; 2], score: f32) -> Detection {
+    let point =
+        |at: usize| map.apply([0, 1].map(|axis| anchor[axis] * SIDE as f64 + f64::from(raw[at + axis])));
+    let half = [2, 3].map(|at| f64::from(raw[at]) / 2.0);
+    let corner = |sign: f64| {
+        map.apply([0, 1].map(|axis| anchor[axis] * SIDE as f64 + f64::from(raw[axis]) + sign * half[axis]))
+    };
+    let (a, b) = (corner(-1.0), corner(1.0));
+    let rect = [a[0].min(b[0]), a[1].min(b[1]), a[0].max(b[0]), a[1].max(b[1])];
+    Detection { rect, keypoints: [4, 6, 8, 10, 12, 14].map(point), score }
 }
 
 /// Non-maximum suppression: keeps the detections with the highest scores that do not overlap, in this order.
@@ -142,10 +232,21 @@ fn without_duplicates(mut candidates: Vec<Detection>) -> Vec<Detection> {
 }
 
 impl Tile {
+    /// The map from the network's input to the image.
+    fn map(&self) -> Affine {
+        let step = self.side / SIDE as f64;
+        // A clockwise turn of the image shows its left edge at the top.
+        let right = [[1.0, 0.0], [0.0, -1.0], [-1.0, 0.0], [0.0, 1.0]][self.turn % 4].map(|v: f64| v * step);
+        let down = [-right[1], right[0]];
+        let half = SIDE as f64 / 2.0;
+        let origin = [self.left, self.top];
+        let corner = [0, 1].map(|i| origin[i] + self.side / 2.0 - half * (right[i] + down[i]));
+        Affine::from_axes(if self.turn == 0 { origin } else { corner }, right, down)
+    }
+
     /// The tile resampled to the network's input. Black outside the image.
     fn view(&self, image: &FloatImage) -> FloatImage {
-        let step = self.side / SIDE as f64;
-        let map = Affine::from_axes([self.left, self.top], [step, 0.0], [0.0, step]);
+        let map = self.map();
         let mut view = image.resample(&map, SIDE, SIDE);
         let [width, height] = [image.width as f64, image.height as f64];
         for (i, pixel) in view.data.iter_mut().enumerate() {
@@ -155,19 +256,6 @@ impl Tile {
             }
         }
         view
-    }
-
-    /// Decodes the 16 numbers of an anchor: center, size, then six key points. Points are offsets from `anchor` in pixels of
-    /// the network's input; `anchor` is in `[0,1]²`.
-    fn decode(&self, raw: &[f32], anchor: [f64; 2], score: f32) -> Detection {
-        let point = |at: usize| {
-            let [x, y] = [0, 1].map(|axis| anchor[axis] + f64::from(raw[at + axis]) / SIDE as f64);
-            [self.left + x * self.side, self.top + y * self.side]
-        };
-        let half = [2, 3].map(|at| f64::from(raw[at]) / SIDE as f64 * self.side / 2.0);
-        let [x, y] = point(0);
-        let rect = [x - half[0], y - half[1], x + half[0], y + half[1]];
-        Detection { rect, keypoints: [4, 6, 8, 10, 12, 14].map(point), score }
     }
 
     /// Whether the box crosses an edge of the tile inside the image. Another tile contains the whole face.
@@ -180,13 +268,12 @@ impl Tile {
     }
 }
 
-/// A tile of the whole image, then overlapping tiles of 1/2 and 1/4 of its longer side, as long as these have at least 90 % of
-/// the network's input size.
-fn tiles(width: f64, height: f64) -> Vec<Tile> {
-    let longer = width.max(height);
-    let mut tiles = vec![Tile { left: (width - longer) / 2.0, top: (height - longer) / 2.0, side: longer }];
-    for side in [longer / 2.0, longer / 4.0] {
-        if side < SIDE as f64 * 0.9 {
+/// Overlapping tiles with each of these sides, as long as they have at least 90 % of the network's input size. A tile as large as
+/// the image is always included.
+fn tiles(width: f64, height: f64, sides: &[f64], turn: usize) -> Vec<Tile> {
+    let mut tiles = Vec::new();
+    for &side in sides {
+        if side < MIN_TILE && side < width.max(height) {
             break;
         }
         let starts = |length: f64| -> Vec<f64> {
@@ -197,7 +284,7 @@ fn tiles(width: f64, height: f64) -> Vec<Tile> {
             (0..=steps as usize).map(|i| (length - side) * i as f64 / steps).collect()
         };
         for top in starts(height) {
-            tiles.extend(starts(width).into_iter().map(|left| Tile { left, top, side }));
+            tiles.extend(starts(width).into_iter().map(|left| Tile { left, top, side, turn }));
         }
     }
     tiles
@@ -209,8 +296,9 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_image() {
-        assert_eq!(tiles(200.0, 100.0), [Tile { left: 0.0, top: -50.0, side: 200.0 }]);
-        let all = tiles(1920.0, 1350.0);
+        let small = [Tile { left: 0.0, top: -50.0, side: 200.0, turn: 0 }];
+        assert_eq!(tiles(200.0, 100.0, &[200.0, 100.0, 50.0], 0), small);
+        let all = tiles(1920.0, 1350.0, &[1920.0, 960.0, 480.0], 0);
         assert!(all.len() > 20 && all.len() < 40, "{}", all.len());
         for side in [960.0, 480.0] {
             let level: Vec<_> = all.iter().filter(|t| t.side == side).collect();

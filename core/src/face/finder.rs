@@ -48,6 +48,14 @@ impl FaceFinder {
         let mut faces: Vec<Face> = Vec::new();
         for detection in self.detector.detect(photo, cancel)? {
             let Some(landmarks) = self.mesh.landmarks(photo, &detection, cancel)? else { continue };
+            if let Some(reason) = landmarks.doubt(&detection) {
+                let [x, y] = detection.box_center();
+                log::warn!(
+                    "{}: a possible face at {x:.0}, {y:.0} is not used: {reason}",
+                    photo.path.display()
+                );
+                continue;
+            }
             let alignment = Alignment::from_landmarks(&landmarks);
             // The landmarks of two detections may converge to the same face. The one with the higher score comes first.
             if faces.iter().all(|known| !known.alignment.is_duplicate_of(&alignment)) {
@@ -126,8 +134,8 @@ impl FaceChoice {
         match (selected.is_empty(), faces.len(), self) {
             (false, ..) => Ok(selected),
             (true, 0, _) => Err(Error::Input(format!(
-                "no face was found in {path}. Faces in profile, covered, upside down or smaller than about 40 pixels are not \
-                 detected; rotate or crop the photo"
+                "no face was found in {path}. Faces in profile, covered or smaller than about 40 pixels are not detected; crop \
+                 the photo, or rotate it if the face is tilted by 30° to 60°"
             ))),
             (true, 1, choice) => Err(Error::Input(format!(
                 "face {choice} was requested, but {path} shows only one face; choose 1 or largest"

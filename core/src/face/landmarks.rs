@@ -17,6 +17,13 @@ const MIN_PRESENCE: f32 = 0.5;
 /// The outer corners of the left and the right eye. They are on one horizontal line in an upright face.
 const EYE_CORNERS: [usize; 2] = [33, 263];
 
+/// The corners of the mouth.
+const MOUTH_CORNERS: [usize; 2] = [61, 291];
+/// Maximum difference between the rolls of landmarks and detector, in degrees.
+const MAX_ROLL_DIFFERENCE: f64 = 12.0;
+/// Maximum deviation of the axis from eyes to mouth from the normal of the eyes, in degrees. Turned heads have up to 25.
+const MAX_SKEW: f64 = 35.0;
+
 /// FaceMesh's 468 landmarks of a face.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Landmarks {
@@ -34,6 +41,26 @@ impl Landmarks {
     pub fn mean(&self, indices: &[usize]) -> [f64; 2] {
         let n = indices.len() as f64;
         [0, 1].map(|axis| indices.iter().map(|&i| self.points[i][axis]).sum::<f64>() / n)
+    }
+
+    /// Why these landmarks are not reliable: they disagree with the detector about where up is, or with each other.
+    pub(super) fn doubt(&self, detection: &Detection) -> Option<&'static str> {
+        let angle = |[a, b]: [[f64; 2]; 2]| (b[1] - a[1]).atan2(b[0] - a[0]).to_degrees();
+        let apart = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs();
+        let flat = |i: usize| [self.points[i][0], self.points[i][1]];
+        let eyes = EYE_CORNERS.map(flat);
+        let middle = [0, 1].map(|i| (eyes[0][i] + eyes[1][i]) / 2.0);
+        let [left, right, _, mouth, ..] = detection.keypoints;
+        if apart(angle(eyes), angle([left, right])) > MAX_ROLL_DIFFERENCE {
+            return Some("its landmarks and its box disagree about its orientation");
+        }
+        if apart(angle(eyes) + 90.0, angle([middle, self.mean(&MOUTH_CORNERS)])) > MAX_SKEW
+            || apart(angle([left, right]) + 90.0, angle([[0, 1].map(|i| (left[i] + right[i]) / 2.0), mouth]))
+                > MAX_SKEW
+        {
+            return Some("its eyes and its mouth disagree about its orientation");
+        }
+        None
     }
 
     /// A crop around the points, rotated so that the eyes are level.

@@ -48,8 +48,8 @@ pub struct Region {
 
 /// Pastes `crop` (`[1,3,R,R]` in `[-1,1]`) into the square `alignment` of the photo.
 ///
-/// Alpha and pixels outside the square stay bit-exact. Bit depth and color type do not change; in a gray photo, the crop's luma
-/// is pasted. Returns a rectangle that contains all changed pixels.
+/// Alpha and pixels outside the square stay bit-exact. Bit depth, color type and color space do not change; if all pixels of the
+/// square are gray, the crop's luma is pasted. Returns a rectangle that contains all changed pixels.
 ///
 /// # Errors
 /// [`Error::Input`] if the crop is not `[1,3,R,R]`, an option is out of range, or the square is not on this photo.
@@ -163,7 +163,8 @@ impl<'m> WarpedCrop<'m> {
         let side = self.image.width as f64;
         let mut crop = Sampler::new(&self.image, self.placement.photo_to_crop.scale());
         let mut correction = self.correction.as_ref().map(|image| Sampler::new(image, [1.0; 2]));
-        image.blend(self.placement.bounds, |x, y| {
+        let gray = image.is_gray(self.placement.bounds);
+        image.blend(self.placement.bounds, gray, |x, y| {
             let point = self.placement.photo_to_crop.apply([x as f64 + 0.5, y as f64 + 0.5]);
             let position = point.map(|v| v / side);
             let mask = self.mask.map_or(1.0, |mask| f32::from(mask[[y, x]]) / 255.0);

@@ -1,18 +1,21 @@
-//! Reading picture files: decoding within limits, EXIF orientation, color profile.
+//! Reading picture files: decoding within limits, EXIF orientation, color space, metadata.
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use super::color::ColorSpace;
+use super::metadata::Metadata;
+use super::{foreign, jpeg, png, tiff};
 use crate::{Error, Result};
 
 /// Maximum width and height, in pixels.
-const MAX_SIDE: u32 = 20_000;
+pub(super) const MAX_SIDE: u32 = 20_000;
 /// Maximum size of the file and of the decoded image, in bytes: about 178 million RGB pixels.
-const MAX_BYTES: u64 = 512 << 20;
+pub(super) const MAX_BYTES: u64 = 512 << 20;
 
 const TRUNCATED: &str = "the file is truncated";
 
@@ -21,59 +24,58 @@ const TRUNCATED: &str = "the file is truncated";
 pub struct Photo {
     /// The file that it was read from. Names the photo in messages.
     pub path: PathBuf,
-    /// The pixels, with the EXIF orientation applied. 8 or 16 bit, never float.
+    /// The pixels in the color space `color`, with the EXIF orientation applied. 8 or 16 bit, never float.
     pub pixels: DynamicImage,
-    /// The ICC color profile. [`Photo::save`] writes it back.
-    pub icc_profile: Option<Vec<u8>>,
-    /// EXIF metadata without the orientation, which has been applied. [`Photo::save`] writes it back.
-    pub exif: Option<Vec<u8>>,
+    /// The color space of the pixels. Faces are read from it as sRGB, and pasted into it.
+    pub color: ColorSpace,
+    /// Metadata. [`Photo::save`] writes it back.
+    pub metadata: Metadata,
 }
 
 impl Photo {
-    /// Reads a PNG, JPEG, WebP, TIFF or BMP file. The format is detected from the content, not from the extension.
+    /// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file. The format is detected from the content; only TGA by the
+    /// extension. The first picture of an animation is read.
+    ///
+    /// CMYK pixels are converted to sRGB through the file's profile. Other pixels keep their values.
     ///
     /// # Errors
     /// [`Error::Input`] if the file has another format, is truncated or has no pixels; [`Error::Limits`] above 20,000 pixels
     /// per side or 512 MiB; [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Photo> {
         let path = path.as_ref();
-        let bytes = read_file(path)?;
-        let mut reader = ImageReader::new(Cursor::new(&bytes))
-            .with_guessed_format()
-            .map_err(Error::io("reading", path))?;
-        match reader.format() {
-            None => return Err(not_an_image(path, "the format is unknown")),
-            Some(ImageFormat::Jpeg) if !jpeg_is_complete(&bytes) => {
-                return Err(not_an_image(path, TRUNCATED));
-            }
-            Some(_) => {}
+        let mut bytes = read_file(path)?;
+        let format = format_of(path, &bytes)?;
+        if format == ImageFormat::Jpeg {
+            bytes = jpeg::complete(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
         }
-        let mut limits = Limits::default();
-        (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-        limits.max_alloc = Some(MAX_BYTES);
-        reader.limits(limits);
-
-        let mut decoder = reader.into_decoder().map_err(|e| decode_error(path, e))?;
-        let (width, height) = decoder.dimensions();
-        let bytes = decoder.total_bytes();
-        if width == 0 || height == 0 {
-            return Err(Error::Input(format!("{} has no pixels ({width} × {height})", path.display())));
+        let special = if format == ImageFormat::Tiff { tiff::gray_pixels(&bytes) } else { None };
+        let mut metadata = Metadata::default();
+        let (mut pixels, orientation, icc) = match special {
+            Some(pixels) => (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None),
+            None => decode(path, &bytes, format, &mut metadata)?,
+        };
+        let icc = if format == ImageFormat::Tiff { tiff::icc(&bytes) } else { icc };
+        match format {
+            ImageFormat::Jpeg => jpeg::Segments::new(&bytes).read_metadata(&mut metadata),
+            ImageFormat::Png => png::read_metadata(&bytes, &mut metadata),
+            ImageFormat::Tiff => tiff::read_metadata(&bytes, &mut metadata),
+            _ => {}
         }
-        check_size(path, width, height, bytes)?;
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let icc_profile = decoder.icc_profile().unwrap_or(None);
-        let mut exif = decoder.exif_metadata().unwrap_or(None);
-        if let Some(exif) = &mut exif {
-            let _ = Orientation::remove_from_exif_chunk(exif);
-        }
-        let mut pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
+        let color = color_of(path, &bytes, format, icc, &mut pixels);
         pixels.apply_orientation(orientation);
-        Ok(Photo { path: path.to_owned(), pixels: float_to_16_bit(pixels), icc_profile, exif })
+        let mut photo = Photo { path: path.to_owned(), pixels: float_to_16_bit(pixels), color, metadata };
+        if !photo.color.is_writable() {
+            photo.convert_to_srgb();
+        }
+        Ok(photo)
     }
 
-    /// A photo from pixels in memory, such as a generated image. `path` names it in messages.
+    /// A photo from sRGB pixels in memory, such as a generated image. `path` names it in messages. Files of it are tagged
+    /// sRGB.
     pub fn from_pixels(path: &Path, pixels: DynamicImage) -> Photo {
-        Photo { path: path.to_owned(), pixels: float_to_16_bit(pixels), icc_profile: None, exif: None }
+        // The profile is for RGB.
+        let color = if pixels.color().has_color() { ColorSpace::srgb() } else { ColorSpace::default() };
+        Photo { path: path.to_owned(), pixels: float_to_16_bit(pixels), color, metadata: Metadata::default() }
     }
 
     /// Width in pixels.
@@ -109,29 +111,88 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a JPEG contains its end-of-image marker. The decoder silently fills missing data with gray.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    loop {
-        // Finds the next marker. In entropy-coded data, FF 00 is an escaped byte, FF D0 to D7 are restarts, FF FF is fill.
-        let marker =
-            rest.windows(2).position(|w| w[0] == 0xFF && !matches!(w[1], 0x00 | 0x01 | 0xD0..=0xD7 | 0xFF));
-        let Some((code, after)) = marker.and_then(|at| rest.get(at + 1..)).and_then(|r| r.split_first())
-        else {
-            return false;
-        };
-        if *code == 0xD9 {
-            return true;
-        }
-        // Skips the segment, because EXIF may contain a JPEG thumbnail. The length includes its own two bytes.
-        let &[high, low, ..] = after else { return false };
-        rest = after.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default();
+/// The format by the content, or the error for formats that are not read.
+fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat> {
+    if let Some(advice) = foreign::advice(path, bytes) {
+        return Err(Error::Input(format!("{} {advice}", path.display())));
     }
+    // TGA has no signature.
+    let by_name =
+        || ImageFormat::from_path(path).ok().filter(|f| *f == ImageFormat::Tga && !bytes.is_empty());
+    image::guess_format(bytes)
+        .ok()
+        .or_else(by_name)
+        .filter(ImageFormat::reading_enabled)
+        .ok_or_else(|| not_an_image(path, "the format is unknown"))
+}
+
+/// The pixels as they are stored, the orientation, and the ICC profile. Stores EXIF in `metadata`.
+fn decode(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    metadata: &mut Metadata,
+) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
+    let mut decoder = decoder(path, bytes, format)?;
+    // Damaged metadata is no reason to refuse a picture.
+    let exif = decoder.exif_metadata().unwrap_or(None);
+    let tagged = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
+    Ok((pixels, orientation, icc))
+}
+
+/// The color space of a file's pixels. CMYK pixels are converted to sRGB.
+fn color_of(
+    path: &Path,
+    bytes: &[u8],
+    format: ImageFormat,
+    icc: Option<Vec<u8>>,
+    pixels: &mut DynamicImage,
+) -> ColorSpace {
+    let is_gray = !pixels.color().has_color();
+    if format == ImageFormat::Png
+        && let Some(space) = png::color_space(bytes, is_gray, icc.is_some())
+    {
+        return space;
+    }
+    let Some(icc) = icc else { return ColorSpace::default() };
+    let of_cmyk = if format == ImageFormat::Jpeg { jpeg::cmyk(bytes) } else { None };
+    let space = match of_cmyk {
+        None => ColorSpace::from_icc(&icc, is_gray),
+        Some(cmyk) => ColorSpace::cmyk_to_srgb(&icc, &cmyk).map(|rgb| {
+            if let Some(rgb) = RgbImage::from_raw(pixels.width(), pixels.height(), rgb) {
+                *pixels = rgb.into();
+            }
+            ColorSpace::srgb()
+        }),
+    };
+    space.unwrap_or_else(|e| {
+        log::warn!("{}: the color profile is not used: {e}. The colors are read as sRGB", path.display());
+        ColorSpace::default()
+    })
+}
+
+/// A decoder within the limits.
+fn decoder<'b>(path: &Path, bytes: &'b [u8], format: ImageFormat) -> Result<impl ImageDecoder + use<'b>> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|e| decode_error(path, e))?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(Error::Input(format!("{} has no pixels ({width} × {height})", path.display())));
+    }
+    check_size(path, width, height, decoder.total_bytes())?;
+    Ok(decoder)
 }
 
 fn not_an_image(path: &Path, cause: &str) -> Error {
     Error::Input(format!(
-        "{} cannot be read as an image: {cause}. Supported formats are PNG, JPEG, WebP, TIFF and BMP",
+        "{} cannot be read as an image: {cause}. Supported formats are PNG, JPEG, WebP, TIFF, BMP, GIF, TGA and QOI",
         path.display()
     ))
 }

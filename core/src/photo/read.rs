@@ -1,4 +1,4 @@
-//! Reading pixels of a photo as RGB in `[-1,1]`. Alpha is ignored; gray is repeated.
+//! Reading pixels of a photo as sRGB in `[-1,1]`. Alpha is ignored; gray is repeated.
 
 use std::ops::Range;
 
@@ -6,8 +6,10 @@ use image::{DynamicImage, ImageBuffer, Pixel};
 use ndarray::{Array4, ArrayView4};
 
 use super::affine::Affine;
+use super::color::ColorSpace;
 use super::float_image::FloatImage;
 use super::load::Photo;
+use super::pixels::ImageMut;
 use super::warp::Border;
 
 impl Photo {
@@ -45,7 +47,44 @@ impl Photo {
                 }
             }
         }
+        self.color.to_srgb(&mut out.data);
         out
+    }
+
+    /// The whole photo as `[1,3,H,W]` in sRGB, `[-1,1]`.
+    pub fn to_tensor(&self) -> Array4<f32> {
+        if self.color.is_srgb() {
+            return crop_from_image(&self.pixels);
+        }
+        let size = [self.width() as usize, self.height() as usize];
+        self.read_rgb([0, 0], size, 1, Border::Reflect).to_nchw()
+    }
+
+    /// Converts the pixels to sRGB. Alpha and the number of channels do not change; 8-bit pixels stay 8 bit.
+    pub(super) fn convert_to_srgb(&mut self) {
+        if !self.color.is_srgb() {
+            let color = std::mem::take(&mut self.color);
+            let mut row = Vec::new();
+            let height = self.height();
+            for y in 0..height {
+                row.clear();
+                row.extend(read_row(&self.pixels, y, 0..self.width()));
+                color.to_srgb(&mut row);
+                self.write_row(y, &row);
+            }
+        }
+        let is_rgb = self.pixels.color().has_color();
+        self.color = if is_rgb { ColorSpace::srgb() } else { ColorSpace::default() };
+    }
+
+    /// Replaces the colors of a row.
+    fn write_row(&mut self, y: u32, row: &[[f32; 3]]) {
+        let width = self.width();
+        if let Ok(image) = ImageMut::from_photo(self) {
+            image
+                .with_color(ColorSpace::default())
+                .blend([0, y, width, y + 1], false, |x, _| Some((row[x], 1.0)));
+        }
     }
 
     /// Resamples the photo to `size` × `size` pixels without aliasing. `map` maps output pixels to pixels of the photo.
@@ -65,7 +104,7 @@ impl Photo {
     }
 }
 
-/// Converts a decoded image to a crop `[1,3,H,W]` in `[-1,1]` of the same size.
+/// Converts an sRGB image to a crop `[1,3,H,W]` in `[-1,1]` of the same size.
 pub fn crop_from_image(image: &DynamicImage) -> Array4<f32> {
     let (w, h) = (image.width(), image.height());
     let mut crop = Array4::zeros((1, 3, h as usize, w as usize));

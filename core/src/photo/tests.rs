@@ -5,6 +5,8 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
 
+use moxcms::ColorProfile;
+
 use super::*;
 use crate::Error;
 
@@ -68,11 +70,17 @@ fn a_round_trip_preserves_every_bit_depth() {
     ];
     for pixels in kinds {
         let mut written = photo(pixels);
-        written.icc_profile = Some(b"not a real profile, but preserved".to_vec());
-        written.save(&path).unwrap();
-        let read = Photo::open(&path).unwrap();
-        assert_eq!(read.pixels, written.pixels);
-        assert_eq!(read.icc_profile, written.icc_profile);
+        let gray = !written.pixels.color().has_color();
+        let profile =
+            if gray { ColorProfile::new_gray_with_gamma(1.8) } else { ColorProfile::new_adobe_rgb() };
+        written.color = ColorSpace::from_icc(&profile.encode().unwrap(), gray).unwrap();
+        for path in [&path, &path.with_extension("tif")] {
+            written.save(path).unwrap();
+            let read = Photo::open(path).unwrap();
+            assert_eq!(read.pixels, written.pixels);
+            assert_eq!(read.color.icc(), written.color.icc(), "{path:?} {:?}", written.pixels.color());
+            assert!(!read.color.is_srgb());
+        }
     }
 }
 
@@ -82,7 +90,7 @@ fn orientation_is_applied_once() {
     let path = dir.path().join("turned.jpg");
     let mut turned = photo(picture(40, 20));
     // A minimal EXIF block with orientation 6: rotate by 90° clockwise for display.
-    turned.exif =
+    turned.metadata.exif =
         Some([&b"II*\0\x08\0\0\0\x01\0"[..], &[0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0], &[0; 4]].concat());
     turned.save(&path).unwrap();
     let upright = Photo::open(&path).unwrap();

@@ -2,9 +2,13 @@
 
 use crate::boundary::FfiError;
 use crate::{gani_image_desc, gani_layout, gani_sample};
+use gani_core::photo::ColorSpace;
 use gani_core::photo::pixels::{Image, ImageLayout, ImageMut, PixelFormat, Pixels, PixelsMut};
 use std::mem::{align_of, size_of};
 use std::slice;
+
+/// Maximum size of a color profile, in bytes.
+const MAX_PROFILE: usize = 16 << 20;
 
 /// A validated `gani_image_desc`.
 pub(super) struct View {
@@ -16,6 +20,7 @@ pub(super) struct View {
     pub(super) mask: *const u8,
     /// Bytes between rows of the mask; at least the width.
     pub(super) mask_stride: usize,
+    pub(super) color: ColorSpace,
 }
 
 // SAFETY: the header requires that the memory of a wrapped image is valid on every thread that uses its handle.
@@ -61,7 +66,8 @@ impl View {
             stride: desc.stride / size,
             format: layout,
         };
-        Ok(View { frame, sample, pixels: desc.pixels.cast(), bytes, mask: desc.mask, mask_stride })
+        let color = color_of(desc, frame.format)?;
+        Ok(View { frame, sample, pixels: desc.pixels.cast(), bytes, mask: desc.mask, mask_stride, color })
     }
 
     /// Borrows the pixels for reading.
@@ -78,7 +84,7 @@ impl View {
                 }
             }
         };
-        Ok(Image::new(self.frame, pixels)?)
+        Ok(Image::new(self.frame, pixels)?.with_color(self.color.clone()))
     }
 
     /// Borrows the pixels for writing.
@@ -97,7 +103,7 @@ impl View {
                 }
             }
         };
-        Ok(ImageMut::new(self.frame, pixels)?)
+        Ok(ImageMut::new(self.frame, pixels)?.with_color(self.color.clone()))
     }
 
     /// A copy of the mask with its row stride; `None` if everything is selected.
@@ -109,6 +115,27 @@ impl View {
         // SAFETY: the host guarantees that these bytes are valid; `new` checked their number.
         Some(unsafe { slice::from_raw_parts(self.mask, len) }.to_vec())
     }
+}
+
+/// The color space of the host's profile.
+fn color_of(desc: &gani_image_desc, format: PixelFormat) -> Result<ColorSpace, FfiError> {
+    if desc.icc_profile.is_null() {
+        return Ok(ColorSpace::default());
+    }
+    if desc.icc_profile_size > MAX_PROFILE {
+        let text = format!("icc_profile_size is {}; the limit is {MAX_PROFILE} bytes", desc.icc_profile_size);
+        return Err(FfiError::Misuse(text));
+    }
+    // SAFETY: the host guarantees that these bytes are readable during the call.
+    let icc = unsafe { slice::from_raw_parts(desc.icc_profile.cast(), desc.icc_profile_size) };
+    let gray = matches!(format, PixelFormat::Gray | PixelFormat::GrayAlpha);
+    let unfit = |e| gani_core::Error::Input(format!("the image's color profile cannot be used: {e}"));
+    let color = ColorSpace::from_icc(icc, gray).map_err(unfit)?;
+    if color.is_writable() {
+        return Ok(color);
+    }
+    Err(unfit("it has no conversion from sRGB; convert the image to sRGB or another RGB profile".into())
+        .into())
 }
 
 /// The sample type with its size and alignment in bytes.

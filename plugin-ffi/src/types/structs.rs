@@ -115,6 +115,11 @@ pub struct gani_image_desc {
     pub layout: u32,
     /// A gani_sample.
     pub sample: u32,
+    /// ICC profile of the pixels; NULL for sRGB. It must be for gray in gray layouts, for RGB in the others. gani_image_wrap()
+    /// copies it.
+    pub icc_profile: *const c_void,
+    /// Size of icc_profile in bytes.
+    pub icc_profile_size: usize,
 }
 
 /// Options of gani_model_invert(). If all fields except struct_size are zero: the default preset, the selected or largest

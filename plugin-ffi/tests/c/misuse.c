@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,21 @@ static void every_status(gani_model *model, gani_image *photo, gani_face_session
   FAILS(gani_model_invert(model, image, &options, &session), GANI_ERROR_LIMITS, "too large");
   CHECK(gani_image_free(image) == GANI_OK);
   free(huge);
+}
+
+/* A profile that is none is refused, and a program compiled before profiles existed has none. */
+static void profiles(void) {
+  uint8_t pixels[3 * 4 * 4] = {0};
+  gani_image_desc desc = rgb(pixels, 4, 4);
+  gani_image *image = NULL;
+  desc.icc_profile = "not a profile";
+  desc.icc_profile_size = 13;
+  FAILS(gani_image_wrap(&desc, &image), GANI_ERROR_INPUT, "color profile");
+  desc.icc_profile_size = (size_t)1 << 40;
+  FAILS(gani_image_wrap(&desc, &image), GANI_ERROR_MISUSE, "icc_profile_size");
+  desc.struct_size = offsetof(gani_image_desc, icc_profile);
+  CHECK(gani_image_wrap(&desc, &image) == GANI_OK);
+  CHECK(gani_image_free(image) == GANI_OK);
 }
 
 static void invalid_values(gani_model *model, gani_image *photo) {
@@ -383,6 +399,7 @@ int main(int argc, char **argv) {
   null_pointers(model, photo, face);
   freed_and_invalid_handles(model, photo, face);
   every_status(model, photo, face);
+  profiles();
   invalid_values(model, photo);
   cancel(model, photo);
   if (!skip_inversions) freed_in_flight();

@@ -67,6 +67,8 @@ fn wrap(pixels: *mut u8, [width, height]: [u32; 2], mask: Option<&Vec<u8>>) -> H
         height,
         layout: gani_layout::GANI_LAYOUT_RGB as u32,
         sample: gani_sample::GANI_SAMPLE_U8 as u32,
+        icc_profile: ptr::null(),
+        icc_profile_size: 0,
     };
     // SAFETY: the pixels outlive the handle in every use below.
     create(gani_image_free, |to| unsafe { gani_image_wrap(&desc, to) }).unwrap()

@@ -5,6 +5,7 @@ use super::libgimp::LibGimp;
 use super::procedure::Call;
 use crate::error::{Error, Result};
 use crate::pixels::Depth;
+use gani_core::photo::ColorSpace;
 use std::ffi::CStr;
 
 /// A reference to a GEGL buffer. Dropping it flushes pending writes.
@@ -78,6 +79,33 @@ impl Call {
             Depth::F32 => c"R'G'B'A float",
         };
         self.format(name, drawable)
+    }
+
+    /// The color space of the layer's pixels. GIMP's built-in sRGB and gray spaces need no conversion.
+    pub(super) fn color(&self) -> Result<ColorSpace> {
+        let gimp = self.gimp.functions();
+        // SAFETY: babl objects and their profiles live as long as the process.
+        let icc = unsafe {
+            let format = (gimp.gimp_drawable_get_format)(self.drawable)
+                .ok_or_else(|| Error::missing("pixel format"))?;
+            let space = (gimp.babl_format_get_space)(format).ok_or_else(|| Error::missing("color space"))?;
+            let mut length = 0;
+            let icc = (gimp.babl_space_get_icc)(space, &mut length);
+            match usize::try_from(length) {
+                Ok(length) if length > 0 && !icc.is_null() => std::slice::from_raw_parts(icc.cast(), length),
+                _ => return Ok(ColorSpace::default()),
+            }
+        };
+        match ColorSpace::from_icc(icc, false) {
+            Ok(color) if color.is_writable() => Ok(color),
+            Ok(_) => Err(Error::Failed(
+                "The image's color profile has no conversion from sRGB. Convert the image to another profile.".into(),
+            )),
+            Err(e) => {
+                log::warn!("the image's color profile is not used: {e}; the colors are read as sRGB");
+                Ok(ColorSpace::default())
+            }
+        }
     }
 
     /// The babl format of this name in the color space of `drawable`.

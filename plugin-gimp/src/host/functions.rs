@@ -64,6 +64,7 @@ functions! {
         babl_format_with_space: unsafe extern "C" fn(Text, Babl) -> Option<Babl>,
         babl_format_get_space: unsafe extern "C" fn(Babl) -> Option<Babl>,
         babl_format_get_type: unsafe extern "C" fn(Babl, c_int) -> Option<Babl>,
+        babl_space_get_icc: unsafe extern "C" fn(Babl, *mut c_int) -> *const c_char,
         babl_get_name: unsafe extern "C" fn(Babl) -> Text,
         gegl_init: unsafe extern "C" fn(*mut c_int, Opaque),
         gegl_buffer_get: unsafe extern "C" fn(GeglBuffer, *const Rect, c_double, Babl, *mut u8, c_int, c_int),

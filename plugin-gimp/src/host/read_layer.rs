@@ -31,6 +31,7 @@ impl Call {
         let name = format!("the layer “{name}”");
         let size = [width, height].map(|side| u32::try_from(side).unwrap_or(0));
         let mut pixels = RgbaBuffer::new(&name, size[0], size[1], self.depth()?)?;
+        pixels.color = self.color()?;
         let format = self.rgba_format(self.drawable, pixels.depth())?;
         self.buffer(self.drawable)?.read(Rect { x: 0, y: 0, width, height }, format, pixels.bytes_mut());
         Ok(InputLayer { name, pixels, selection: self.read_selection(size)? })

@@ -41,7 +41,7 @@ class Direction(C.Structure):
 class ImageDesc(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("pixels", C.c_void_p), ("stride", C.c_size_t), ("mask", C.c_void_p),
                 ("mask_stride", C.c_size_t), ("width", C.c_uint32), ("height", C.c_uint32), ("layout", C.c_uint32),
-                ("sample", C.c_uint32)]
+                ("sample", C.c_uint32), ("icc_profile", C.c_void_p), ("icc_profile_size", C.c_size_t)]
 
 
 class Progress(C.Structure):
@@ -104,7 +104,7 @@ FUNCTIONS = {
 }
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
-SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 64, ImageDesc: 56, Progress: 48, InvertOptions: 80, Edit: 16,
+SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 64, ImageDesc: 72, Progress: 48, InvertOptions: 80, Edit: 16,
          PasteOptions: 16, Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::layout::{ImageLayout, PixelFormat, Sample};
-use crate::photo::Photo;
 use crate::photo::load::check_size;
+use crate::photo::{ColorSpace, Photo};
 use crate::{Error, Result};
 
 /// The samples of an image to read.
@@ -21,10 +21,11 @@ pub enum Pixels<'a> {
 }
 
 /// A host's image to read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Image<'a> {
     pub(super) layout: ImageLayout,
     pub(super) pixels: Pixels<'a>,
+    pub(super) color: ColorSpace,
 }
 
 impl<'a> Image<'a> {
@@ -38,7 +39,12 @@ impl<'a> Image<'a> {
             Pixels::U16(p) => p.len(),
             Pixels::F32(p) => p.len(),
         })?;
-        Ok(Image { layout, pixels })
+        Ok(Image { layout, pixels, color: ColorSpace::default() })
+    }
+
+    /// The same image in another color space than sRGB.
+    pub fn with_color(self, color: ColorSpace) -> Image<'a> {
+        Image { color, ..self }
     }
 
     /// Copies the image to a photo, which messages call `name`. Floats are clamped to 0..=1 and converted to 16 bit.
@@ -60,7 +66,7 @@ impl<'a> Image<'a> {
         };
         let pixels =
             pixels.ok_or_else(|| Error::Input(format!("{name}: the size does not match the pixels")))?;
-        Ok(Photo::from_pixels(Path::new(name), pixels))
+        Ok(Photo { color: self.color.clone(), ..Photo::from_pixels(Path::new(name), pixels) })
     }
 }
 

@@ -1,0 +1,150 @@
+//! TIFF files: writing of all pixel types with their metadata, and reading of gray pixels that `image` does not read.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageBuffer};
+use tiff::decoder::ifd::Value;
+use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
+use tiff::encoder::{Rational, TiffEncoder, TiffValue};
+use tiff::tags::{ExtraSamples, ResolutionUnit, Tag};
+use tiff::{ColorType as Pixels, TiffResult};
+
+use super::color::ColorSpace;
+use super::load::{MAX_BYTES, MAX_SIDE};
+use super::metadata::Metadata;
+
+const XMP: Tag = Tag::Unknown(700);
+const IPTC: Tag = Tag::Unknown(33_723);
+
+/// Encodes a picture.
+pub(super) fn encode(
+    pixels: &DynamicImage,
+    color: &ColorSpace,
+    metadata: &Metadata,
+    out: &mut Cursor<Vec<u8>>,
+) -> TiffResult<()> {
+    use DynamicImage as D;
+    let file = File { size: [pixels.width(), pixels.height()], color, metadata, out };
+    match pixels {
+        D::ImageLuma8(b) => file.write::<Gray8>(b, false),
+        D::ImageLumaA8(b) => file.write::<Gray8>(b, true),
+        D::ImageRgb8(b) => file.write::<RGB8>(b, false),
+        D::ImageRgba8(b) => file.write::<RGBA8>(b, false),
+        D::ImageLuma16(b) => file.write::<Gray16>(b, false),
+        D::ImageLumaA16(b) => file.write::<Gray16>(b, true),
+        D::ImageRgba16(b) => file.write::<RGBA16>(b, false),
+        other => file.write::<RGB16>(&other.to_rgb16(), false),
+    }
+}
+
+struct File<'f> {
+    size: [u32; 2],
+    color: &'f ColorSpace,
+    metadata: &'f Metadata,
+    out: &'f mut Cursor<Vec<u8>>,
+}
+
+impl File<'_> {
+    /// `with_alpha`: whether alpha is not a part of `C`.
+    fn write<C: ColorType>(self, samples: &[C::Inner], with_alpha: bool) -> TiffResult<()>
+    where
+        [C::Inner]: TiffValue,
+    {
+        let mut encoder = TiffEncoder::new(self.out)?;
+        let mut image = encoder.new_image::<C>(self.size[0], self.size[1])?;
+        if with_alpha {
+            image.extra_samples(&[ExtraSamples::UnassociatedAlpha])?;
+        }
+        if let Some([x, y]) = self.metadata.dpi {
+            let hundredths = |v: f64| Rational { n: (v * 100.0).round() as u32, d: 100 };
+            image.resolution_unit(ResolutionUnit::Inch);
+            image.x_resolution(hundredths(x));
+            image.y_resolution(hundredths(y));
+        }
+        let tags = [
+            (Tag::IccProfile, self.color.icc()),
+            (XMP, self.metadata.xmp.as_deref()),
+            (IPTC, self.metadata.iptc.as_deref()),
+        ];
+        for (tag, value) in tags {
+            if let Some(value) = value {
+                image.encoder().write_tag(tag, value)?;
+            }
+        }
+        image.write_data(samples)
+    }
+}
+
+/// A decoder that accepts long tags, such as profiles of printers.
+fn decoder(file: &[u8]) -> Option<Decoder<Cursor<&[u8]>>> {
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = MAX_BYTES as usize;
+    limits.ifd_value_size = MAX_BYTES as usize;
+    Some(Decoder::new(Cursor::new(file)).ok()?.with_limits(limits))
+}
+
+/// The ICC profile. `image` refuses profiles that are longer than the pixels.
+pub(super) fn icc(file: &[u8]) -> Option<Vec<u8>> {
+    decoder(file)?.get_tag_u8_vec(Tag::IccProfile).ok()
+}
+
+/// The orientation tag.
+pub(super) fn orientation(file: &[u8]) -> Option<Orientation> {
+    let value = decoder(file)?.get_tag_u32(Tag::Orientation).ok()?;
+    Orientation::from_exif(u8::try_from(value).ok()?)
+}
+
+/// Reads metadata other than EXIF.
+pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
+    let Some(mut decoder) = decoder(file) else { return };
+    let mut bytes = |tag| decoder.get_tag_u8_vec(tag).ok();
+    if let Some(xmp) = bytes(XMP) {
+        metadata.set_xmp(xmp);
+    }
+    metadata.iptc = bytes(IPTC);
+    let mut rational = |tag| match decoder.get_tag(tag).ok()? {
+        Value::Rational(n, d) if n > 0 && d > 0 => Some(f64::from(n) / f64::from(d)),
+        _ => None,
+    };
+    let density = rational(Tag::XResolution).zip(rational(Tag::YResolution));
+    let scale = match decoder.get_tag_u32(Tag::ResolutionUnit) {
+        Ok(1) => return,
+        Ok(3) => 2.54,
+        _ => 1.0,
+    };
+    metadata.dpi = density.map(|(x, y)| [x * scale, y * scale]);
+}
+
+/// The picture of a file with gray pixels that `image` does not read: 32-bit floats, as 16 bit, or integers with alpha. `None`
+/// for all other files.
+pub(super) fn gray_pixels(file: &[u8]) -> Option<DynamicImage> {
+    let mut decoder = decoder(file)?;
+    let (width, height) = decoder.dimensions().ok()?;
+    let kind = decoder.colortype().ok()?;
+    let bytes = u64::from(width) * u64::from(height) * 4;
+    if width > MAX_SIDE || height > MAX_SIDE || bytes > MAX_BYTES {
+        return None;
+    }
+    let is_gray = decoder.get_tag_u32(Tag::PhotometricInterpretation).is_ok_and(|v| v == 1);
+    match kind {
+        Pixels::Gray(32) => {}
+        Pixels::Multiband { num_samples: 2, bit_depth: 8 | 16 } if is_gray => {}
+        _ => return None,
+    }
+    match (kind, decoder.read_image().ok()?) {
+        (Pixels::Gray(32), DecodingResult::F32(values)) => {
+            // The conversion of float to u16 saturates; NaN becomes 0.
+            let samples = values.into_iter().map(|v| (v * 65535.0).round() as u16).collect();
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16)
+        }
+        (Pixels::Multiband { .. }, DecodingResult::U8(samples)) => {
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8)
+        }
+        (Pixels::Multiband { .. }, DecodingResult::U16(samples)) => {
+            ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16)
+        }
+        _ => None,
+    }
+}
