@@ -82,10 +82,20 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// Opens the model of `--model`, else `default`, else the best of the installed models.
-    pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
-        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::default_name());
-        let model = Model::with_runtime(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
+    /// Opens the model of `--model`, else the installed model that a file names, else the best of the installed models.
+    pub fn model(&self, of_file: Option<&str>) -> Result<Model, Error> {
+        let runtime = self.runtime()?.clone();
+        let model = match (&self.common.model, of_file) {
+            (Some(name), _) => Model::with_runtime(name, runtime).hint(hints::model, &repair(name)),
+            (None, Some(name)) => {
+                let opened = Model::with_runtime_named(name, runtime).hint(hints::model, &repair(name));
+                opened.hint(hints::input, "name the model with --model")
+            }
+            (None, None) => {
+                let name = bundle::default_name();
+                Model::with_runtime(name, runtime).hint(hints::model, &repair(name))
+            }
+        }?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
     }

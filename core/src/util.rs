@@ -1,6 +1,7 @@
-//! Helpers: atomic file writes, installation paths, random latents, tensor shapes.
+//! Helpers: atomic file writes, NumPy files, installation paths, random latents, tensor shapes.
 
 pub mod files;
+pub mod npy;
 pub mod paths;
 pub(crate) mod random;
 pub(crate) mod tensor;
