@@ -4,6 +4,7 @@ use crate::args::Common;
 use crate::hints::{self, Hint};
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::printable::printable;
 use gani_core::{Error, bundle};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -45,7 +46,11 @@ impl Context {
             _ => "debug",
         };
         env_logger::Builder::from_env(env_logger::Env::new().filter_or("GANI_LOG", level))
-            .format_timestamp(None)
+            .format(|out, record| {
+                let style = out.default_level_style(record.level());
+                let (level, target) = (record.level(), record.target());
+                writeln!(out, "[{style}{level:<5}{style:#} {target}] {}", printable(&record.args().to_string()))
+            })
             .init();
         let cancel = Cancel::new();
         let handler = cancel.clone();
@@ -103,7 +108,7 @@ impl Context {
     /// Prints a line to standard error, unless --quiet is given.
     pub fn say(&self, text: &str) {
         if !self.common.quiet {
-            eprintln!("{text}");
+            eprintln!("{}", printable(text));
         }
     }
 
@@ -113,7 +118,7 @@ impl Context {
             true => serde_json::to_string(json)
                 .map_err(|e| Error::Runtime(format!("the result cannot be written as JSON: {e}")))?,
             false if text.is_empty() => return Ok(()),
-            false => text.to_owned(),
+            false => printable(text).into_owned(),
         };
         match writeln!(std::io::stdout().lock(), "{line}") {
             // The reader closed the pipe: `gani inspect FILE | head`.

@@ -12,6 +12,7 @@ mod report;
 use args::{Arguments, Command};
 use clap::Parser;
 use context::{Context, Failure};
+use gani_core::util::printable::printable;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -50,7 +51,7 @@ fn report(failure: &Failure) -> ExitCode {
             ExitCode::from(130)
         }
         Failure::Error(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", printable(&error.to_string()));
             ExitCode::from(1)
         }
         Failure::Usage(text) => {

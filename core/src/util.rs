@@ -3,5 +3,6 @@
 pub mod files;
 pub mod npy;
 pub mod paths;
+pub mod printable;
 pub(crate) mod random;
 pub(crate) mod tensor;
