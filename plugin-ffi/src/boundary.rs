@@ -130,6 +130,6 @@ mod tests {
         std::thread::spawn(|| assert_eq!(text(), "")).join().unwrap();
         assert_eq!(guard("gani_test", || Ok(())), GANI_OK);
         assert_eq!(guard("gani_test", || Err(FfiError::Core(Error::Input("a\0b".into())))), GANI_ERROR_INPUT);
-        assert_eq!(text(), "gani_test: a");
+        assert_eq!(text(), "gani_test: a\\u{0}b");
     }
 }

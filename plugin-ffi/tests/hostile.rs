@@ -2,7 +2,7 @@
 //!
 //! Each case runs in a process of its own, this test's executable, which prints its status and its peak memory.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs)]
+#![allow(missing_docs, unsafe_code)]
 
 use gani::*;
 use gani_core::util::npy::NpyArray;
@@ -78,6 +78,7 @@ struct Outcome {
     status: String,
     message: String,
     megabytes: u64,
+    /// Of the call that failed.
     time: Duration,
 }
 
@@ -92,13 +93,12 @@ fn use_bundle(folder: &Path) -> Outcome {
         .spawn()
         .unwrap();
     while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > Duration::from_secs(120) {
             child.kill().unwrap();
             panic!("{}: does not end", folder.display());
         }
         thread::sleep(Duration::from_millis(5));
     }
-    let time = started.elapsed();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {}\n{}", output.status, text, String::from_utf8_lossy(&output.stderr));
@@ -107,6 +107,7 @@ fn use_bundle(folder: &Path) -> Outcome {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).1.to_string()
     };
     let megabytes = field("peak").parse::<u64>().unwrap() / 1024;
+    let time = Duration::from_millis(field("milliseconds").parse().unwrap());
     Outcome { status: field("status"), message: field("message"), megabytes, time }
 }
 
@@ -136,21 +137,28 @@ fn child() {
         (invert.aligned, invert.cache, invert.iterations, invert.refine_steps) = (1, 1, 1, GANI_COUNT_ZERO);
         let mut target = ptr::null_mut();
         let edit = gani_edit { direction: c"smile".as_ptr(), strength: 1.0 };
-        let steps: [&mut dyn FnMut() -> gani_status; 6] = [
-            &mut || gani_image_load(photo.as_ptr(), &mut image),
-            &mut || gani_image_wrap(&desc, &mut target),
-            &mut || gani_model_open(&options, &mut model),
-            &mut || gani_model_invert(model, image, &invert, &mut session),
-            &mut || gani_face_session_render(session, &edit, 1, target),
-            &mut || gani_model_generate(model, 1, 1.0, target),
+        let (image, target, model, session) = (&raw mut image, &raw mut target, &raw mut model, &raw mut session);
+        let steps: [&dyn Fn() -> gani_status; 6] = [
+            &|| gani_image_load(photo.as_ptr(), image),
+            &|| gani_image_wrap(&desc, target),
+            &|| gani_model_open(&options, model),
+            &|| gani_model_invert(*model, *image, &invert, session),
+            &|| gani_face_session_render(*session, &edit, 1, *target),
+            &|| gani_model_generate(*model, 1, 1.0, *target),
         ];
-        steps.into_iter().map(|step| step()).find(|s| *s != gani_status::GANI_OK)
+        let mut statuses = steps.into_iter().map(|step| {
+            let started = Instant::now();
+            (step(), started.elapsed())
+        });
+        statuses.find(|(s, _)| *s != gani_status::GANI_OK)
     };
     // SAFETY: the string is valid until the next failure.
     let message = unsafe { CStr::from_ptr(gani_last_error()) }.to_str().unwrap().replace('\n', " ");
     let proc = fs::read_to_string("/proc/self/status").unwrap();
     let peak = proc.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    println!("\nstatus: {:?}", status.unwrap_or(gani_status::GANI_OK));
+    let (status, time) = status.unwrap_or((gani_status::GANI_OK, Duration::ZERO));
+    println!("\nstatus: {status:?}");
+    println!("milliseconds: {}", time.as_millis());
     println!("message: {message}");
     println!("peak: {}", peak.trim().trim_end_matches(" kB"));
 }
@@ -217,7 +225,7 @@ fn each_hostile_bundle_gives_a_status_and_takes_little_memory() {
     for (name, variant, status, text) in cases {
         let outcome = use_bundle(&variant.folder);
         assert!(outcome.status.ends_with(status) && outcome.message.contains(text), "{name}: {outcome:?}");
-        assert!(outcome.time < Duration::from_secs(10), "{name}: {outcome:?}");
+        assert!(outcome.time < Duration::from_secs(5), "{name}: {outcome:?}");
         assert!(outcome.megabytes < own.megabytes + 100, "{name}: {outcome:?}, the valid bundle {own:?}");
     }
 }
