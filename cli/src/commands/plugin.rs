@@ -183,7 +183,8 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     }
     // A new file with a name of its own: a link that is already there is not followed.
     let failed = |e| Error::io("writing", target)(e);
-    let mut part = tempfile::Builder::new().prefix(".gani-").suffix(".part").tempfile_in(folder).map_err(failed)?;
+    let mut part =
+        tempfile::Builder::new().prefix(".gani-").suffix(".part").tempfile_in(folder).map_err(failed)?;
     let mut from = fs::File::open(source).map_err(Error::io("reading", source))?;
     std::io::copy(&mut from, part.as_file_mut()).map_err(failed)?;
     let permissions = from.metadata().map_err(Error::io("reading", source))?.permissions();

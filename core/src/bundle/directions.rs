@@ -65,9 +65,8 @@ impl Direction {
         if !norm.is_finite() || norm == 0.0 {
             return Err(Error::Input(format!("the direction {} is zero or not finite", name.escape_debug())));
         }
-        let is_first = |row: ArrayView1<'_, f32>| {
-            row.iter().zip(rows.row(0)).all(|(a, b)| (a - b).abs() <= 1e-4 * norm)
-        };
+        let is_first =
+            |row: ArrayView1<'_, f32>| row.iter().zip(rows.row(0)).all(|(a, b)| (a - b).abs() <= 1e-4 * norm);
         let layers = if rows.rows().into_iter().all(is_first) { 1 } else { rows.nrows() };
         let unit = rows.rows().into_iter().take(layers).flatten().map(|v| v / norm).collect();
         Ok(Direction { layers, ..Direction::new(name, unit, sigma) })

@@ -35,7 +35,8 @@ impl Bundle {
     /// Checks that the generator takes ws and makes the images that the manifest states.
     pub(super) fn check_generator(&self, graph: &Graph) -> Result<()> {
         let path = self.path(&self.manifest().generator.file);
-        let (ws, image) = (graph.input_shape("ws")?, graph.outputs().first().map(|(_, v)| &graph.info(*v).shape));
+        let (ws, image) =
+            (graph.input_shape("ws")?, graph.outputs().first().map(|(_, v)| &graph.info(*v).shape));
         let [height, width] = self.image_shape();
         let [max_layers, max_dims] = MAX_WS;
         match *ws {

@@ -172,7 +172,9 @@ impl Manifest {
                 manifest.resolution
             )));
         }
-        if let Some(loss) = manifest.losses.iter().find(|l| l.resolution.is_some_and(|r| r == 0 || r > MAX_RESOLUTION)) {
+        if let Some(loss) =
+            manifest.losses.iter().find(|l| l.resolution.is_some_and(|r| r == 0 || r > MAX_RESOLUTION))
+        {
             return Err(Error::Limits(format!(
                 "{}: the loss `{}` takes images of {} pixels; gani supports 1 to {MAX_RESOLUTION}",
                 path.display(),

@@ -43,7 +43,8 @@ impl NpyArray {
     /// # Errors
     /// As [`NpyArray::read`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<NpyArray> {
-        let bad = |why: String| Error::Input(format!("{name}: not an .npy file of numbers, or damaged: {why}"));
+        let bad =
+            |why: String| Error::Input(format!("{name}: not an .npy file of numbers, or damaged: {why}"));
         let (header, data) = Header::parse(bytes).map_err(bad)?;
         let Header { element, big_endian, fortran_order, shape } = header;
         let count = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));

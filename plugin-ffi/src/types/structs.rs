@@ -244,7 +244,42 @@ pub struct gani_rect {
 
 extensible!(gani_model_options { struct_size, model, device, onnx_runtime, threads });
 extensible!(gani_model_info { struct_size, name, title, license, device, onnx_runtime, width, height });
-extensible!(gani_image_desc { struct_size, pixels, stride, mask, mask_stride, width, height, layout, sample });
-extensible!(gani_invert_options { struct_size, preset, aligned, face, iterations, refine_steps, cache, cache_folder, cache_limit, seed, progress, user_data, preview_interval });
+extensible!(gani_image_desc {
+    struct_size,
+    pixels,
+    stride,
+    mask,
+    mask_stride,
+    width,
+    height,
+    layout,
+    sample
+});
+extensible!(gani_invert_options {
+    struct_size,
+    preset,
+    aligned,
+    face,
+    iterations,
+    refine_steps,
+    cache,
+    cache_folder,
+    cache_limit,
+    seed,
+    progress,
+    user_data,
+    preview_interval
+});
 extensible!(gani_paste_options { struct_size, keep, feather });
-extensible!(gani_face_session_info { struct_size, from_cache, has_alignment, alignment, photo_width, photo_height, mse, lpips, ms_ssim, id });
+extensible!(gani_face_session_info {
+    struct_size,
+    from_cache,
+    has_alignment,
+    alignment,
+    photo_width,
+    photo_height,
+    mse,
+    lpips,
+    ms_ssim,
+    id
+});

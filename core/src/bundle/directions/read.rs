@@ -62,7 +62,9 @@ fn of_bundle(npz: &mut Npz) -> Result<Directions> {
             return Err(Error::Input("pca_std: its length differs from the number of components".into()));
         }
         let rows = components.rows().into_iter().zip(&std).enumerate();
-        all.pca = rows.map(|(k, (unit, &sigma))| Direction::new(format!("pca.{k}"), unit.to_vec(), sigma)).collect();
+        all.pca = rows
+            .map(|(k, (unit, &sigma))| Direction::new(format!("pca.{k}"), unit.to_vec(), sigma))
+            .collect();
     }
     Ok(all)
 }
@@ -73,7 +75,10 @@ fn info(npz: &mut Npz) -> Result<BTreeMap<String, DirectionInfo>> {
     }
     let text = npz.array("info")?;
     if text.element != "u1" {
-        return Err(Error::Input(format!("info: its elements are {}, not the bytes of a text", text.element)));
+        return Err(Error::Input(format!(
+            "info: its elements are {}, not the bytes of a text",
+            text.element
+        )));
     }
     let text: Vec<u8> = text.values.iter().map(|&byte| byte as u8).collect();
     let info: BTreeMap<String, DirectionInfo> =
@@ -94,9 +99,10 @@ fn direction(npz: &mut Npz, name: &str) -> Result<Direction> {
     let gain = format!("gain_{name}");
     if npz.contains(&gain) {
         let values = npz.array(&gain)?.finite(&gain)?.vector(&gain)?.to_vec();
-        let (bias, slope) = values.split_last().filter(|(_, slope)| slope.len() == direction.dims()).ok_or_else(
-            || Error::Input(format!("{gain}: it needs one more element than the direction")),
-        )?;
+        let (bias, slope) = values
+            .split_last()
+            .filter(|(_, slope)| slope.len() == direction.dims())
+            .ok_or_else(|| Error::Input(format!("{gain}: it needs one more element than the direction")))?;
         direction.gain = Some(Gain { slope: slope.to_vec(), bias: *bias });
     }
     Ok(direction)

@@ -152,7 +152,8 @@ fn unit(path: &Path, shape: &[usize], values: Vec<f32>, w_dim: usize) -> Result<
             "the direction has the shape {shape:?}, but w has {w_dim} elements: it was made for another generator"
         )));
     }
-    let rows = ArrayView2::from_shape((values.len() / w_dim.max(1), w_dim), &values).map_err(|e| bad(e.to_string()))?;
+    let rows = ArrayView2::from_shape((values.len() / w_dim.max(1), w_dim), &values)
+        .map_err(|e| bad(e.to_string()))?;
     Direction::from_rows("", rows, 1.0).map_err(|e| bad(e.to_string()))
 }
 

@@ -39,7 +39,9 @@ impl Npz {
             )));
         }
         let archive = ZipArchive::new(file).map_err(|e| {
-            Error::Input(format!("{name}: not an .npz file, or damaged ({e}); write it again with numpy.savez"))
+            Error::Input(format!(
+                "{name}: not an .npz file, or damaged ({e}); write it again with numpy.savez"
+            ))
         })?;
         let names = archive.file_names().map(|n| n.strip_suffix(".npy").unwrap_or(n).to_owned());
         let mut names: Vec<String> = names.collect();
@@ -64,7 +66,9 @@ impl Npz {
     /// more than 256 MiB.
     pub fn array(&mut self, array: &str) -> Result<NpyArray> {
         let name = format!("{}: `{}`", self.name, array.escape_debug());
-        let bad = |e: zip::result::ZipError| Error::Input(format!("{name}: {e}; write the file again with numpy.savez"));
+        let bad = |e: zip::result::ZipError| {
+            Error::Input(format!("{name}: {e}; write the file again with numpy.savez"))
+        };
         let index = self.archive.index_for_name(&format!("{array}.npy"));
         let index = index.or_else(|| self.archive.index_for_name(array));
         let index = index.ok_or_else(|| Error::Input(format!("{name}: the file has no such array")))?;
@@ -82,7 +86,9 @@ impl Npz {
         let read = member.take(size + 1).read_to_end(&mut bytes);
         match read {
             Ok(read) if read as u64 == size => NpyArray::parse(&name, &bytes),
-            Ok(_) => Err(Error::Input(format!("{name}: damaged: its size differs from that in the archive's directory"))),
+            Ok(_) => Err(Error::Input(format!(
+                "{name}: damaged: its size differs from that in the archive's directory"
+            ))),
             Err(e) => Err(Error::Input(format!("{name}: damaged: {e}"))),
         }
     }
