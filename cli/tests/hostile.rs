@@ -133,7 +133,7 @@ fn directions_of_every_usual_shape_are_imported_and_others_are_refused() {
     });
     let (good, text) = import(&plain, &at("bundle"));
     assert!(good, "{text}");
-    let list = works(&["--model", &at("bundle"), "--json", "directions"]);
+    let list = works(&["--json", "inspect", &at("bundle")]);
     assert!(list.contains("\"age\"") && list.contains("\"smile\""), "{list}");
     works(&["--model", &at("bundle"), "generate", "--set", "smile=2", "--set", "age=1", "-o", &at("a.png")]);
 
