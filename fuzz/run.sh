@@ -9,6 +9,6 @@ shift
 mkdir -p logs
 for target in "$@"; do
     nice -n 19 cargo fuzz run "$target" -- -max_total_time="$seconds" -max_len=65536 -timeout=10 -malloc_limit_mb=256 \
-        -rss_limit_mb=2048 -print_final_stats=1 >"logs/$target.log" 2>&1
+        -rss_limit_mb=2048 -dict=dictionary.txt -print_final_stats=1 >"logs/$target.log" 2>&1
     echo "$target: exit $?, $(grep -c ^artifact_prefix "logs/$target.log") findings, $(grep number_of_executed "logs/$target.log")"
 done

@@ -116,3 +116,18 @@ for name, content in contents.items():
         for file in ("generator.onnx", "mapping.onnx", "w_avg.npy", "directions.npz", "loss.onnx")
     )
     seed("bundle", name, (description + files).encode() + b"\0" + content)
+
+# Arrays, and photos: every file of the tests that is small enough.
+for dtype in ("<f2", "<f4", ">f8", "|u1", "|b1"):
+    array = io.BytesIO()
+    np.save(array, np.ones((2, 3), dtype))
+    seed("npy", f"npy-{dtype[1:]}", array.getvalue())
+seed("npy", "directions", arrays.getvalue())
+plain = io.BytesIO()
+np.savez_compressed(plain, age=np.ones((3, 4), np.float16), smile=np.ones(4))
+seed("npy", "plain", plain.getvalue())
+for path in sorted((root / "tests/data/hostile").glob("*.npy")):
+    seed("npy", path.stem, path.read_bytes())
+for path in sorted((root / "tests/data").rglob("*")):
+    if path.suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif") and path.stat().st_size < 65536:
+        seed("photo", path.stem, path.read_bytes())

@@ -141,7 +141,7 @@ fn check_paste(session: &FaceSession, edits: &[Edit], layer: &Layer) {
 fn check_keys(model: &Model, photo: &Photo, session: &FaceSession, cache: &Cache) {
     let key = |options: &InvertOptions| {
         let alignment = session.inversion.info.alignment.unwrap();
-        let crop = alignment.crop(photo, model.crop_resolution()).unwrap();
+        let crop = alignment.crop(photo, model.crop_resolution().unwrap()).unwrap();
         fingerprint(model, crop.view(), options).unwrap()
     };
     let options = inverter(model).resolved_options().unwrap();

@@ -86,7 +86,7 @@ fn encode(model: &Model, photo: &Path, cancel: &Cancel) -> Result<(Array2<f32>, 
     let photo = Photo::open(photo)?;
     let faces = model.faces(&photo, cancel)?;
     let face = faces.first().ok_or("no face was found in the photo")?;
-    let crop = face.alignment.crop(&photo, model.crop_resolution())?;
+    let crop = face.alignment.crop(&photo, model.crop_resolution()?)?;
     let [height, width] = model.bundle.image_shape();
     Ok((model.encode(crop.view(), cancel)?, resize(crop.view(), height, width)))
 }

@@ -5,6 +5,7 @@ use crate::hints::{self, Hint};
 use crate::signals::cancel_on_signals;
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::printable::printable;
 use gani_core::util::work_folder::clean;
 use gani_core::{Error, bundle};
 use std::io::{ErrorKind, Write};
@@ -47,7 +48,15 @@ impl Context {
             _ => "debug",
         };
         env_logger::Builder::from_env(env_logger::Env::new().filter_or("GANI_LOG", level))
-            .format_timestamp(None)
+            .format(|out, record| {
+                let style = out.default_level_style(record.level());
+                let (level, target) = (record.level(), record.target());
+                writeln!(
+                    out,
+                    "[{style}{level:<5}{style:#} {target}] {}",
+                    printable(&record.args().to_string())
+                )
+            })
             .init();
         let cancel = Cancel::new();
         cancel_on_signals(&cancel)?;
@@ -76,10 +85,20 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// Opens the model of `--model`, else `default`, else the best of the installed models.
-    pub fn model(&self, default: Option<&str>) -> Result<Model, Error> {
-        let name = self.common.model.as_deref().or(default).unwrap_or_else(|| bundle::default_name());
-        let model = Model::with_runtime(name, self.runtime()?.clone()).hint(hints::model, &repair(name))?;
+    /// Opens the model of `--model`, else the installed model that a file names, else the best of the installed models.
+    pub fn model(&self, of_file: Option<&str>) -> Result<Model, Error> {
+        let runtime = self.runtime()?.clone();
+        let model = match (&self.common.model, of_file) {
+            (Some(name), _) => Model::with_runtime(name, runtime).hint(hints::model, &repair(name)),
+            (None, Some(name)) => {
+                let opened = Model::with_runtime_named(name, runtime).hint(hints::model, &repair(name));
+                opened.hint(hints::input, "name the model with --model")
+            }
+            (None, None) => {
+                let name = bundle::default_name();
+                Model::with_runtime(name, runtime).hint(hints::model, &repair(name))
+            }
+        }?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
         Ok(model)
     }
@@ -97,7 +116,7 @@ impl Context {
             true => serde_json::to_string(json)
                 .map_err(|e| Error::Runtime(format!("the result cannot be written as JSON: {e}")))?,
             false if text.is_empty() => return Ok(()),
-            false => text.to_owned(),
+            false => printable(text).into_owned(),
         };
         match writeln!(std::io::stdout().lock(), "{line}") {
             // The reader closed the pipe: `gani inspect FILE | head`.
@@ -125,7 +144,7 @@ impl Context {
 
 /// Prints a line to standard error. A closed pipe or a full disk there does not end the program: the work goes on.
 pub fn message(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
 }
 
 /// A path as text, for JSON. Bytes that are not UTF-8 become U+FFFD, so that a strange name does not lose the whole report.

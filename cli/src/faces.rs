@@ -32,10 +32,10 @@ pub fn faces(
     if aligned {
         let leave_out = "leave --aligned out to detect and align the face";
         let applies = if detects_faces { hints::input } else { |_: &_| false };
-        let crop = photo.to_crop(model.crop_shape()).hint(applies, leave_out)?;
+        let crop = photo.to_crop(model.crop_shape()?).hint(applies, leave_out)?;
         return Ok(vec![Face { crop, alignment: None, name: stem }]);
     }
-    let resolution = model.crop_resolution();
+    let resolution = model.crop_resolution()?;
     let found = model.faces(photo, &context.cancel);
     let applies = if detects_faces { |_: &_| false } else { hints::unsupported };
     let found = found.hint(applies, "pass --aligned if the photo is an aligned crop")?;

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     }));
     let Arguments { common, command } = Arguments::parse();
     if common.seed.file.is_some() && !matches!(command, Command::Gradient(_)) {
-        return report(&Failure::Usage("--seed takes a number; only `gani gradient` takes an .npy file".into()));
+        return report(&Failure::Usage(
+            "--seed takes a number; only `gani gradient` takes an .npy file".into(),
+        ));
     }
     let context = match Context::new(common) {
         Ok(context) => context,

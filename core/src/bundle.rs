@@ -7,6 +7,7 @@
 mod directions;
 mod ffhq_1024;
 mod import;
+mod limits;
 mod make;
 mod manifest;
 mod networks;
@@ -23,6 +24,7 @@ pub use search::{default_name, model_folders, user_folder};
 
 use crate::settings::{Domain, domain};
 use crate::{Error, Result};
+use gani_onnx::file::read_regular;
 use manifest::MANIFEST_FILE;
 use std::path::{Path, PathBuf};
 
@@ -52,23 +54,35 @@ impl Bundle {
         Bundle::open_folder(&search::find(model)?)
     }
 
+    /// Opens an installed bundle by name. For names that a file states: unlike [`Bundle::open`], a path is refused.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a path; otherwise as [`Bundle::open`].
+    pub fn open_named(name: &str) -> Result<Bundle> {
+        search::check_name(name)?;
+        Bundle::open_folder(&search::find_installed(name)?)
+    }
+
     /// Opens the bundle in `folder`.
     ///
     /// # Errors
     /// As [`Bundle::open`].
     pub fn open_folder(folder: &Path) -> Result<Bundle> {
         let path = folder.join(MANIFEST_FILE);
-        let size = std::fs::metadata(&path).map_err(Error::io("reading", &path))?.len();
-        if size > MAX_MANIFEST_BYTES {
-            return Err(Error::Limits(format!(
-                "{}: {size} bytes; the limit for a manifest is {MAX_MANIFEST_BYTES}",
-                path.display()
-            )));
-        }
-        let text = std::fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
+        let text = read_regular(&path, MAX_MANIFEST_BYTES)?;
+        let text = String::from_utf8(text)
+            .map_err(|_| Error::Model(format!("{}: not a bundle manifest: not UTF-8", path.display())))?;
         let bundle = Bundle { folder: folder.to_owned(), manifest: Manifest::parse(&text, &path)? };
         for file in &bundle.manifest.files {
             bundle.check_size(file)?;
+        }
+        let bytes = bundle.manifest.files.iter().fold(0u64, |n, f| n.saturating_add(f.bytes));
+        if bytes > limits::MAX_BUNDLE_BYTES {
+            return Err(Error::Limits(format!(
+                "{}: its files have {bytes} bytes; at most {} are supported",
+                path.display(),
+                limits::MAX_BUNDLE_BYTES
+            )));
         }
         Ok(bundle)
     }
@@ -150,6 +164,14 @@ impl Bundle {
                 self.repair_hint()
             ))
         })?;
+        if !found.is_file() {
+            return Err(Error::Model(format!(
+                "{}: a folder, device or pipe, not a file of the bundle `{}`; {}",
+                path.display(),
+                self.name().escape_debug(),
+                self.repair_hint()
+            )));
+        }
         if found.len() != file.bytes {
             return Err(Error::Model(format!(
                 "{}: {} bytes, but the bundle `{}` expects {}; the file was truncated or replaced; {}",

@@ -75,11 +75,11 @@ impl AlignedFace {
         cancel: &Cancel,
     ) -> Result<AlignedFace> {
         let (crop, alignment) = match face {
-            FaceSelection::Aligned => (photo.to_crop(model.crop_shape())?, None),
+            FaceSelection::Aligned => (photo.to_crop(model.crop_shape()?)?, None),
             FaceSelection::Face { choice, selection } => {
                 let faces = model.faces(photo, cancel)?;
                 let face = select(photo, &faces, choice, selection.as_ref())?;
-                (face.alignment.crop(photo, model.crop_resolution())?, Some(face.alignment))
+                (face.alignment.crop(photo, model.crop_resolution()?)?, Some(face.alignment))
             }
         };
         Ok(AlignedFace { crop, source: CropSource::new(photo, alignment) })

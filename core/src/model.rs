@@ -87,14 +87,23 @@ impl Model {
         Ok(Model { bundle: Bundle::open(name)?, runtime, loaded: Arc::default() })
     }
 
+    /// As [`Model::with_runtime`], by the name that a file states, see [`Bundle::open_named`].
+    pub fn with_runtime_named(name: &str, runtime: Runtime) -> Result<Model> {
+        Ok(Model { bundle: Bundle::open_named(name)?, runtime, loaded: Arc::default() })
+    }
+
     /// Resolution R of the generator's image: its width in pixels.
     pub fn resolution(&self) -> usize {
         self.bundle.resolution()
     }
 
     /// Resolution of the crop that inversion takes: R, but at least the 256 px of the encoder.
-    pub fn crop_resolution(&self) -> usize {
-        self.resolution().max(metrics::RESOLUTION)
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the generator makes images of another size than the manifest states. It is read by the first call.
+    pub fn crop_resolution(&self) -> Result<usize> {
+        self.generator()?;
+        Ok(self.resolution().max(metrics::RESOLUTION))
     }
 
     /// The generator's graph, lowered for the device ([`Runtime::lowered`]).
@@ -102,10 +111,10 @@ impl Model {
         get_or_try(&self.loaded.generator, || self.runtime.lowered(self.bundle.generator()?))
     }
 
-    /// Height and width of the crop that inversion takes.
-    pub fn crop_shape(&self) -> [usize; 2] {
-        let ([h, w], width) = (self.bundle.image_shape(), self.crop_resolution());
-        [width * h / w.max(1), width]
+    /// Height and width of the crop that inversion takes; errors as [`Model::crop_resolution`].
+    pub fn crop_shape(&self) -> Result<[usize; 2]> {
+        let ([h, w], width) = (self.bundle.image_shape(), self.crop_resolution()?);
+        Ok([width * h / w.max(1), width])
     }
 
     /// A preset's settings for this bundle's domain (Table 1), or for `domain`, adapted to what the bundle has. A loss network with

@@ -37,6 +37,7 @@ pub mod checkpoint;
 pub mod cost;
 mod error;
 mod eval;
+pub mod file;
 pub mod gradient;
 pub mod graph;
 pub mod lower;

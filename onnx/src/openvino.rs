@@ -7,6 +7,7 @@
 mod layer;
 mod ops;
 
+use crate::file::read_regular;
 use crate::{Builder, DType, Data, Error, Expr, Graph, Result, Tensor};
 use half::f16;
 use layer::{Layer, layers, order};
@@ -25,22 +26,10 @@ const MAX_BIN: u64 = 2 << 30;
 /// [`Error::Model`] if the files are inconsistent or truncated; [`Error::Unsupported`] for another format
 /// version or an unknown op; [`Error::Limits`] if a file is too large; [`Error::Io`] if one cannot be read.
 pub fn read(xml: &Path) -> Result<Graph> {
-    let text = String::from_utf8(file(xml, MAX_XML)?)
+    let text = String::from_utf8(read_regular(xml, MAX_XML)?)
         .map_err(|_| Error::Model(format!("{}: not an XML file", xml.display())))?;
-    let weights = file(&xml.with_extension("bin"), MAX_BIN)?;
+    let weights = read_regular(&xml.with_extension("bin"), MAX_BIN)?;
     from_parts(&xml.display().to_string(), &text, &weights)
-}
-
-fn file(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let io = |source| Error::Io { path: path.into(), doing: "reading", source };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > limit {
-        return Err(Error::Limits(format!(
-            "{}: {size} bytes; at most {limit} are supported",
-            path.display()
-        )));
-    }
-    std::fs::read(path).map_err(io)
 }
 
 /// Reads a network from the text of its `.xml` and the bytes of its `.bin`. `name` is for messages.

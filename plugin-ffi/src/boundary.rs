@@ -2,6 +2,7 @@
 
 use crate::gani_status::{self, *};
 use gani_core::Error;
+use gani_core::util::printable::printable;
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,7 +48,7 @@ pub(crate) fn guard(function: &str, body: impl FnOnce() -> Result<(), FfiError>)
             (GANI_ERROR_INTERNAL, format!("internal error in gani, please report it: {message}"))
         }
     };
-    let text = c_string(&format!("{function}: {text}"));
+    let text = c_string(&printable(&format!("{function}: {text}")));
     // Fails only while the thread is being destroyed.
     let _ = LAST_ERROR.try_with(|last| last.replace(Some(text)));
     status
@@ -129,6 +130,6 @@ mod tests {
         std::thread::spawn(|| assert_eq!(text(), "")).join().unwrap();
         assert_eq!(guard("gani_test", || Ok(())), GANI_OK);
         assert_eq!(guard("gani_test", || Err(FfiError::Core(Error::Input("a\0b".into())))), GANI_ERROR_INPUT);
-        assert_eq!(text(), "gani_test: a");
+        assert_eq!(text(), "gani_test: a\\u{0}b");
     }
 }

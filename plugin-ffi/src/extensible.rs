@@ -8,7 +8,25 @@ use std::ptr;
 ///
 /// # Safety
 /// The type is `repr(C)`, its first field is `struct_size: usize`, and all-zero bytes are a valid value.
-pub(crate) unsafe trait Extensible: Copy {}
+pub(crate) unsafe trait Extensible: Copy {
+    /// Offset and end of every field, in bytes.
+    const FIELDS: &'static [[usize; 2]];
+}
+
+/// Implements [`Extensible`] for a struct, with all of its fields.
+macro_rules! extensible {
+    ($name:ident { $($field:ident),* $(,)? }) => {
+        // SAFETY: a repr(C) struct of integers, floats and pointers that begins with struct_size.
+        unsafe impl $crate::extensible::Extensible for $name {
+            const FIELDS: &'static [[usize; 2]] = &[$({
+                let offset = std::mem::offset_of!($name, $field);
+                const fn size<T>(_: fn($name) -> T) -> usize { std::mem::size_of::<T>() }
+                [offset, offset + size(|$name { $field, .. }| $field)]
+            }),*];
+        }
+    };
+}
+pub(crate) use extensible;
 
 /// The all-zero value.
 pub(crate) fn zeroed<T: Extensible>() -> T {
@@ -31,7 +49,7 @@ pub(crate) unsafe fn read<T: Extensible>(source: *const T, name: &str) -> Result
     }
     // SAFETY: guaranteed by the caller.
     let size = unsafe { claimed_size(source.cast()) };
-    check(size, name)?;
+    check::<T>(size, name)?;
     let known = size.min(size_of::<T>());
     // SAFETY: `known` bytes are readable at `source` and writable at `value`.
     unsafe { ptr::copy_nonoverlapping(source.cast::<u8>(), (&raw mut value).cast(), known) };
@@ -59,7 +77,7 @@ pub(crate) unsafe fn write<T: Extensible>(out: *mut T, value: &T, name: &str) ->
     }
     // SAFETY: guaranteed by the caller.
     let size = unsafe { claimed_size(out.cast_const().cast()) };
-    check(size, name)?;
+    check::<T>(size, name)?;
     let known = size.min(size_of::<T>()) - size_of::<usize>();
     // SAFETY: `known` bytes after the size are readable in `value` and writable at `out`.
     unsafe {
@@ -76,10 +94,35 @@ unsafe fn claimed_size(at: *const usize) -> usize {
     unsafe { at.read_unaligned() }
 }
 
+/// Accepts sizes that end where a field ends or, because of padding, where the next one begins; and larger ones of newer versions.
 /// Rejects sizes above 4096 bytes: no struct is that large, so the field was not initialized.
-fn check(size: usize, name: &str) -> Result<(), FfiError> {
-    if (size_of::<usize>()..=4096).contains(&size) {
+fn check<T: Extensible>(size: usize, name: &str) -> Result<(), FfiError> {
+    let is_boundary = T::FIELDS.iter().any(|field| field[1] == size || (field[0] == size && size > 0));
+    if is_boundary || (size_of::<T>()..=4096).contains(&size) {
         return Ok(());
     }
     Err(FfiError::Misuse(format!("{name}.struct_size is {size}; set it to sizeof({name})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{gani_image_desc, gani_invert_options, gani_paste_options};
+
+    #[test]
+    fn a_size_that_cuts_a_field_is_refused() {
+        // struct_size, then two fields of 4 bytes.
+        let accepted = |size| check::<gani_paste_options>(size, "options").is_ok();
+        let good: Vec<usize> = (0..=16).filter(|&size| accepted(size)).collect();
+        assert_eq!(good, [8, 12, 16]);
+        assert!(accepted(20) && accepted(4096) && !accepted(4097));
+        // preview_interval is followed by 4 bytes of padding; cache_folder by a field of 8 bytes.
+        let size = size_of::<gani_invert_options>();
+        let accepted = |size| check::<gani_invert_options>(size, "options").is_ok();
+        assert!(accepted(size) && accepted(size - 4) && accepted(size - 8) && !accepted(size - 6));
+        for end in [gani_image_desc::FIELDS.last(), gani_paste_options::FIELDS.last()] {
+            assert!(end.is_some_and(|end| end[1] > end[0]));
+        }
+        assert_eq!(gani_image_desc::FIELDS.last().map(|f| f[1]), Some(size_of::<gani_image_desc>()));
+    }
 }

@@ -4,7 +4,7 @@ use crate::boundary::{self, FfiError, guard};
 use crate::{GANI_ABI_VERSION, gani_log_fn, gani_log_level, gani_status};
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
-use std::sync::{Once, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError, RwLock};
 
 /// Returns the ABI version of this library; see gani_abi_check().
 #[unsafe(no_mangle)]
@@ -49,7 +49,10 @@ unsafe impl Send for Receiver {}
 // SAFETY: as above.
 unsafe impl Sync for Receiver {}
 
-static RECEIVER: RwLock<Option<Receiver>> = RwLock::new(None);
+static RECEIVER: RwLock<Option<Arc<Receiver>>> = RwLock::new(None);
+
+/// Wakes gani_log_set when a call of a receiver has ended.
+static CALL_ENDED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
 thread_local! {
     static IN_RECEIVER: Cell<bool> = const { Cell::new(false) };
@@ -64,23 +67,30 @@ impl log::Log for Forwarder {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let receiver = RECEIVER.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = &*receiver {
-            let message = boundary::c_string(&record.args().to_string());
-            // Both enums number Error 1 to Debug 4; `log` has Trace 5 in addition.
-            let level = (record.level() as u32).min(gani_log_level::GANI_LOG_DEBUG as u32);
-            IN_RECEIVER.set(true);
-            // SAFETY: the function and user_data were set together by gani_log_set.
-            unsafe { (receiver.function)(level, message.as_ptr(), receiver.user_data) };
-            IN_RECEIVER.set(false);
+        // A log function may call gani. The messages of these calls are dropped, because they would not end.
+        if IN_RECEIVER.get() {
+            return;
         }
+        // No lock is held while the function runs: it may call gani, which logs, while another thread replaces it.
+        let Some(receiver) = RECEIVER.read().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+        let message = boundary::c_string(&record.args().to_string());
+        // Both enums number Error 1 to Debug 4; `log` has Trace 5 in addition.
+        let level = (record.level() as u32).min(gani_log_level::GANI_LOG_DEBUG as u32);
+        IN_RECEIVER.set(true);
+        // SAFETY: the function and user_data were set together by gani_log_set.
+        unsafe { (receiver.function)(level, message.as_ptr(), receiver.user_data) };
+        IN_RECEIVER.set(false);
+        drop(receiver);
+        let _guard = CALL_ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
+        CALL_ENDED.1.notify_all();
     }
 
     fn flush(&self) {}
 }
 
 /// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a gani_log_level),
-/// on the thread that logs them. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
+/// on the thread that logs them. It may call other functions of gani, except with an object that a running call uses; messages
+/// of these calls are not delivered. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
 /// not running and will not be called again, so its user_data may be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_log_set(
@@ -101,8 +111,18 @@ pub unsafe extern "C" fn gani_log_set(
         if IN_RECEIVER.get() {
             return Err(FfiError::Misuse("a log function must not call gani_log_set".into()));
         }
-        let receiver = function.map(|function| Receiver { function, user_data });
-        *RECEIVER.write().unwrap_or_else(PoisonError::into_inner) = receiver;
+        let receiver = function.map(|function| Arc::new(Receiver { function, user_data }));
+        let previous = {
+            let mut current = RECEIVER.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, receiver)
+        };
+        if let Some(previous) = previous {
+            // Calls that have begun hold a reference. New calls get the new function.
+            let mut guard = CALL_ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
+            while Arc::strong_count(&previous) > 1 {
+                guard = CALL_ENDED.1.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
         // Fails if a Rust program that links this crate has set its own logger, which then receives all messages.
         INSTALL.call_once(|| drop(log::set_logger(&Forwarder)));
         log::set_max_level(if function.is_some() { filter } else { log::LevelFilter::Off });

@@ -83,6 +83,15 @@ fn misuse_from_c_gives_errors_and_two_threads_share_handles() {
 }
 
 #[test]
+fn a_log_function_may_call_gani_while_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("log_callback");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/log_callback.c");
+    compile("cc", "-std=gnu11", &source, &program);
+    assert_eq!(run(&mut isolated(&program, folder.path())), "ok\n");
+}
+
+#[test]
 fn the_cpp_wrapper_throws_errors_and_frees_handles() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("wrapper");

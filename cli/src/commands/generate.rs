@@ -8,10 +8,11 @@ use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop};
 use gani_core::runtime::Cancel;
 use gani_core::util::files;
+use gani_core::util::npy::NpyArray;
 use gani_core::{Error, Result};
 use image::DynamicImage;
-use ndarray::{Array2, ArrayD};
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use ndarray::Array2;
+use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 use std::path::Path;
 
@@ -46,9 +47,8 @@ pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
 
 /// Reads w `[512]` or `[1,512]`, or w+ `[n,512]` or `[1,n,512]`, and returns w+ `[n,512]`.
 fn read_latent(model: &Model, path: &Path) -> Result<Array2<f32>> {
-    let file = std::fs::File::open(path).map_err(Error::io("reading", path))?;
-    let latent = ArrayD::<f32>::read_npy(std::io::BufReader::new(file))
-        .map_err(|e| Error::Input(format!("{}: not an .npy file with f32 values ({e})", path.display())))?;
+    let shown = path.display().to_string();
+    let latent = NpyArray::read(path)?.finite(&shown)?.values;
     let (layers, dims) = (model.num_ws()?, model.w_dim()?);
     match latent.len() {
         n if n == dims => model.broadcast(&latent),

@@ -59,6 +59,9 @@ fn install(host: &Host, place: &Place) -> Result<String> {
     // All sources are located before the first file is written.
     let sources: Vec<PathBuf> = host.parts.iter().map(Part::source).collect::<Result<_>>()?;
     let support = support(place)?;
+    for part in host.parts {
+        refuse_links(&place.folder, part.target)?;
+    }
     for (part, source) in host.parts.iter().zip(&sources) {
         copy(source, &place.folder.join(part.target))?;
     }
@@ -95,7 +98,9 @@ fn uninstall(host: &Host, place: &Place) -> Result<String> {
     let mut removed = 0;
     for part in host.parts.iter().map(|p| p.target).chain([host.own_folder]) {
         let path = place.folder.join(part);
-        let result = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        // A link is removed, never what it points to.
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir());
+        let result = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match result {
             Ok(()) => removed += 1,
             Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -141,9 +146,30 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::io("reading", path))
 }
 
+/// Refuses to install through a symbolic link below the plug-in folder: it may point to a developer's checkout.
+fn refuse_links(folder: &Path, target: &str) -> Result<()> {
+    let mut path = folder.to_owned();
+    for component in Path::new(target).components() {
+        path.push(component);
+        if path.is_symlink() {
+            return Err(Error::Input(format!(
+                "{} is a symbolic link, through which nothing is written; remove it and install again",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Copies a file or folder. An existing file is replaced by a rename, because it may be in use.
 fn copy(source: &Path, target: &Path) -> Result<()> {
     if source.is_dir() {
+        if target.is_symlink() {
+            return Err(Error::Input(format!(
+                "{} is a symbolic link, through which nothing is written; remove it and install again",
+                target.display()
+            )));
+        }
         fs::create_dir_all(target).map_err(Error::io("writing", target))?;
         for entry in fs::read_dir(source).map_err(Error::io("reading", source))?.flatten() {
             copy(&entry.path(), &target.join(entry.file_name()))?;
@@ -152,9 +178,19 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     }
     let folder = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(Error::io("writing", folder))?;
-    let part = target.with_extension("part");
-    fs::copy(source, &part).map_err(Error::io("writing", &part))?;
-    fs::rename(&part, target).map_err(Error::io("writing", target))
+    if target.is_dir() {
+        return Err(Error::Input(format!("{} is a folder; remove it and install again", target.display())));
+    }
+    // A new file with a name of its own: a link that is already there is not followed.
+    let failed = |e| Error::io("writing", target)(e);
+    let mut part =
+        tempfile::Builder::new().prefix(".gani-").suffix(".part").tempfile_in(folder).map_err(failed)?;
+    let mut from = fs::File::open(source).map_err(Error::io("reading", source))?;
+    std::io::copy(&mut from, part.as_file_mut()).map_err(failed)?;
+    let permissions = from.metadata().map_err(Error::io("reading", source))?.permissions();
+    part.as_file().set_permissions(permissions).map_err(failed)?;
+    part.persist(target).map_err(|e| failed(e.error))?;
+    Ok(())
 }
 
 /// Creates a symbolic link to `source` at `target`, or copies `source` if links are not supported.

@@ -1,16 +1,16 @@
 //! Editing directions of a bundle: named attributes, and principal components of W.
 
 mod info;
+mod read;
 
 pub use info::{DirectionInfo, Unit, style_resolutions};
 
 use crate::util::files::write_whole;
 use crate::{Error, Result};
 use gani_onnx::{Builder, Graph};
-use ndarray::{Array0, Array1, Array2, arr0, aview1};
-use ndarray_npy::{NpzReader, NpzWriter};
+use ndarray::{Array1, Array2, ArrayView, ArrayView1, ArrayView2, arr0, aview1};
+use ndarray_npy::NpzWriter;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -19,8 +19,10 @@ use std::path::Path;
 pub struct Direction {
     /// `smile`, `pca.3`, `sefa.0`.
     pub name: String,
-    /// Unit vector, `[512]`.
+    /// Unit vector `[512]`, or `[n, 512]`: one vector for each style layer, with a mean square length of 1.
     pub unit: Vec<f32>,
+    /// n: the number of vectors in `unit`; 1: the same vector for all style layers.
+    pub layers: usize,
     /// Standard deviation of w along it.
     pub sigma: f32,
     /// Unit, range and style layers.
@@ -48,7 +50,47 @@ impl Gain {
 impl Direction {
     /// A direction in all style layers, with strengths in standard deviations of w.
     pub fn new(name: impl Into<String>, unit: Vec<f32>, sigma: f32) -> Direction {
-        Direction { name: name.into(), unit, sigma, info: DirectionInfo::default(), gain: None }
+        Direction { name: name.into(), unit, layers: 1, sigma, info: DirectionInfo::default(), gain: None }
+    }
+
+    /// A direction with a vector for each style layer, or one that is the same in all layers.
+    ///
+    /// `rows` `[n, 512]` are normalized: equal rows to one unit vector, others to a mean square length of 1.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the direction is zero or not finite.
+    pub fn from_rows(name: impl Into<String>, rows: ArrayView2<'_, f32>, sigma: f32) -> Result<Direction> {
+        let name = name.into();
+        let norm = (rows.iter().map(|v| v * v).sum::<f32>() / rows.nrows().max(1) as f32).sqrt();
+        if !norm.is_finite() || norm == 0.0 {
+            return Err(Error::Input(format!("the direction {} is zero or not finite", name.escape_debug())));
+        }
+        let is_first =
+            |row: ArrayView1<'_, f32>| row.iter().zip(rows.row(0)).all(|(a, b)| (a - b).abs() <= 1e-4 * norm);
+        let layers = if rows.rows().into_iter().all(is_first) { 1 } else { rows.nrows() };
+        let unit = rows.rows().into_iter().take(layers).flatten().map(|v| v / norm).collect();
+        Ok(Direction { layers, ..Direction::new(name, unit, sigma) })
+    }
+
+    /// The vector of a style layer, `[512]`.
+    pub fn layer(&self, layer: usize) -> &[f32] {
+        let dims = self.dims();
+        let layer = if self.layers == 1 { 0 } else { layer };
+        self.unit.get(layer * dims..(layer + 1) * dims).unwrap_or_default()
+    }
+
+    /// Length of w: 512.
+    pub fn dims(&self) -> usize {
+        self.unit.len() / self.layers.max(1)
+    }
+
+    /// The mean of the layers' vectors, as a unit vector `[512]`; zero if they cancel.
+    pub(super) fn mean_unit(&self) -> Vec<f32> {
+        let dims = self.dims();
+        let mut mean = vec![0.0; dims];
+        self.unit.chunks(dims.max(1)).for_each(|row| mean.iter_mut().zip(row).for_each(|(m, v)| *m += v));
+        let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        mean.iter().map(|v| v / norm).collect()
     }
 
     /// Length of the step in W that a strength of 1 makes.
@@ -67,66 +109,21 @@ pub struct Directions {
 }
 
 impl Directions {
-    /// Reads an `.npz` with `dir_NAME` `[512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
+    /// Reads an `.npz` with `dir_NAME` `[512]` or `[n, 512]` and `std_NAME`, `pca_components` `[k, 512]` and `pca_std` `[k]`.
     /// Optional arrays: `gain_NAME` `[513]`, slope and bias of a [`Gain`]; `info`, the UTF-8 text of a JSON object of
-    /// [`DirectionInfo`] by name.
+    /// [`DirectionInfo`] by name; `w_mean`, the mean of w, which is not read here.
+    ///
+    /// A file without these names is a plain `numpy.savez(path, smile=…, age=…)`: each array is a direction, in units of w.
     ///
     /// # Errors
-    /// [`Error::Model`] for a missing array or a wrong shape; [`Error::Io`].
+    /// [`Error::Model`] for a missing array, a wrong shape, or an array that is not understood; [`Error::Limits`]; [`Error::Io`].
     pub fn read(path: &Path) -> Result<Directions> {
-        let bad = |what: &str, e: &dyn std::fmt::Display| {
-            Error::Model(format!("{}: {what}: {e}; restore the file", path.display()))
-        };
-        let file = File::open(path).map_err(Error::io("reading", path))?;
-        let mut npz = NpzReader::new(file).map_err(|e| bad("not an .npz file", &e))?;
-        let mut names = npz.names().map_err(|e| bad("not an .npz file", &e))?;
-        names.sort();
-        let mut info = match names.iter().any(|n| n == "info") {
-            true => {
-                let text: Array1<u8> = npz.by_name("info").map_err(|e| bad("info", &e))?;
-                serde_json::from_slice::<BTreeMap<String, DirectionInfo>>(&text.to_vec())
-                    .map_err(|e| bad("info", &e))?
-            }
-            false => BTreeMap::new(),
-        };
-        info.iter().try_for_each(|(name, info)| info.check(name)).map_err(|e| bad("info", &e))?;
-        let mut all = Directions::default();
-        for name in names.iter().filter_map(|n| n.strip_prefix("dir_")) {
-            let unit: Array1<f32> = npz.by_name(&format!("dir_{name}")).map_err(|e| bad(name, &e))?;
-            let sigma: Array0<f32> = npz.by_name(&format!("std_{name}")).map_err(|e| bad(name, &e))?;
-            let info = info.remove(name).unwrap_or_default();
-            let gain = match names.iter().any(|n| n.strip_prefix("gain_") == Some(name)) {
-                true => {
-                    let values: Array1<f32> =
-                        npz.by_name(&format!("gain_{name}")).map_err(|e| bad(name, &e))?;
-                    let (bias, slope) = values
-                        .as_slice()
-                        .and_then(|v| v.split_last())
-                        .filter(|(_, slope)| slope.len() == unit.len())
-                        .ok_or_else(|| bad(name, &"its gain needs one more element than the direction"))?;
-                    Some(Gain { slope: slope.to_vec(), bias: *bias })
-                }
-                false => None,
-            };
-            all.named.push(Direction {
-                info,
-                gain,
-                ..Direction::new(name, unit.to_vec(), sigma.into_scalar())
-            });
-        }
-        if names.iter().any(|n| n == "pca_components") {
-            let components: Array2<f32> =
-                npz.by_name("pca_components").map_err(|e| bad("pca_components", &e))?;
-            let std: Array1<f32> = npz.by_name("pca_std").map_err(|e| bad("pca_std", &e))?;
-            if std.len() != components.nrows() {
-                return Err(bad("pca_std", &"its length differs from the number of components"));
-            }
-            let component = |(k, (unit, &sigma)): (usize, (ndarray::ArrayView1<'_, f32>, &f32))| {
-                Direction::new(format!("pca.{k}"), unit.to_vec(), sigma)
-            };
-            all.pca = components.rows().into_iter().zip(&std).enumerate().map(component).collect();
-        }
-        Ok(all)
+        Ok(read::read(path)?.0)
+    }
+
+    /// As [`Directions::read`]; also returns whether the file is a plain one, whose directions have no σ.
+    pub(super) fn read_any(path: &Path) -> Result<(Directions, bool)> {
+        read::read(path)
     }
 
     /// The direction called `name`.
@@ -150,7 +147,9 @@ impl Directions {
             |e: &dyn std::fmt::Display| Error::io("writing", path)(std::io::Error::other(e.to_string()));
         let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
         for d in &self.named {
-            npz.add_array(format!("dir_{}", d.name), &aview1(&d.unit)).map_err(|e| failed(&e))?;
+            let shape = if d.layers == 1 { vec![d.unit.len()] } else { vec![d.layers, d.dims()] };
+            let unit = ArrayView::from_shape(shape, &d.unit).map_err(|e| failed(&e))?;
+            npz.add_array(format!("dir_{}", d.name), &unit).map_err(|e| failed(&e))?;
             npz.add_array(format!("std_{}", d.name), &arr0(d.sigma)).map_err(|e| failed(&e))?;
             if let Some(Gain { slope, bias }) = &d.gain {
                 let values: Array1<f32> = slope.iter().chain([bias]).copied().collect();

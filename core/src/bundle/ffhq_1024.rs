@@ -4,12 +4,11 @@ use super::make::{WeightPrecision, replace, write_manifest, write_npy};
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, search};
 use crate::util::files::write_whole;
+use crate::util::npy::Npz;
 use crate::util::work_folder::{WorkFolder, clean};
 use crate::{Error, Result};
 use gani_onnx::networks::mobilestylegan;
 use gani_onnx::{Builder, Graph, openvino};
-use ndarray::Array1;
-use ndarray_npy::NpzReader;
 use std::fs;
 use std::path::Path;
 
@@ -91,9 +90,6 @@ fn renamed(mapping: &Graph) -> Result<Graph> {
 
 /// Copies the mean of w, which was measured on samples of this generator, from the file of directions.
 fn extract_w_avg(directions: &Path, to: &Path) -> Result<()> {
-    let bad = |e: &dyn std::fmt::Display| Error::Model(format!("{}: `w_mean`: {e}", directions.display()));
-    let file = fs::File::open(directions).map_err(Error::io("reading", directions))?;
-    let mean: Array1<f32> =
-        NpzReader::new(file).map_err(|e| bad(&e))?.by_name("w_mean").map_err(|e| bad(&e))?;
+    let mean = Npz::open(directions)?.array("w_mean")?.finite("w_mean")?.vector("w_mean")?;
     write_npy(to, &mean)
 }

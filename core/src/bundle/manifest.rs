@@ -1,5 +1,6 @@
 //! `bundle.toml`, the manifest of a model bundle.
 
+use super::limits::MAX_RESOLUTION;
 use crate::loss::similarity::Distance;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -145,7 +146,8 @@ impl Manifest {
     /// Parses the text of a `bundle.toml`. `path` appears in messages.
     ///
     /// # Errors
-    /// [`Error::Model`] for text that is not a manifest; [`Error::Unsupported`] for another version of the format.
+    /// [`Error::Model`] for text that is not a manifest; [`Error::Unsupported`] for another version of the format;
+    /// [`Error::Limits`] for images that are too large.
     pub fn parse(text: &str, path: &Path) -> Result<Manifest> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -162,6 +164,24 @@ impl Manifest {
             )));
         }
         let manifest: Manifest = toml::from_str(text).map_err(bad)?;
+        let height = manifest.height.unwrap_or(manifest.resolution);
+        if ![manifest.resolution, height].iter().all(|size| (1..=MAX_RESOLUTION).contains(size)) {
+            return Err(Error::Limits(format!(
+                "{}: images of {} × {height} pixels; gani supports generators of 1 to {MAX_RESOLUTION} pixels",
+                path.display(),
+                manifest.resolution
+            )));
+        }
+        if let Some(loss) =
+            manifest.losses.iter().find(|l| l.resolution.is_some_and(|r| r == 0 || r > MAX_RESOLUTION))
+        {
+            return Err(Error::Limits(format!(
+                "{}: the loss `{}` takes images of {} pixels; gani supports 1 to {MAX_RESOLUTION}",
+                path.display(),
+                loss.kind.escape_debug(),
+                loss.resolution.unwrap_or(0)
+            )));
+        }
         let named = manifest.named_files();
         for name in named.iter().copied().chain(manifest.files.iter().map(|f| &*f.path)) {
             relative(name).map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;

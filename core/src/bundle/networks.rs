@@ -1,12 +1,18 @@
 //! The networks of a bundle, read from its files and adapted to their use.
 
+use super::limits::check_network;
 use super::manifest::Loss;
 use super::{Bundle, Directions, LOSS_RESOLUTION};
 use crate::loss::{Distance, LossNetwork, SimilarityLoss};
+use crate::util::npy::NpyArray;
 use crate::{Error, Result};
+use gani_onnx::file::read_regular;
 use gani_onnx::networks::only_outputs;
 use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor, read};
 use ndarray::Array1;
+
+/// Maximum size of a face network's file in bytes; the largest that comes with gani has 5 MB.
+const MAX_FACE_BYTES: u64 = 512 << 20;
 
 impl Bundle {
     /// The generator: `ws` `[1, n, 512]` → `image` `[1, 3, R, R]`, about `[-1, 1]`. Its weights are named constants.
@@ -14,7 +20,9 @@ impl Bundle {
     /// # Errors
     /// As [`gani_onnx::read::from_file`]. The same applies to all networks below.
     pub fn generator(&self) -> Result<Graph> {
-        Ok(read::from_file(&self.path(&self.manifest.generator.file), &[])?)
+        let graph = self.network(&self.manifest.generator.file, &[])?;
+        self.check_generator(&graph)?;
+        Ok(graph)
     }
 
     /// Names of the generator's weights that tuning changes, in forward order.
@@ -28,7 +36,7 @@ impl Bundle {
     /// has neither.
     pub fn mapping(&self) -> Result<Option<Graph>> {
         match &self.manifest.mapping.file {
-            Some(file) => Ok(Some(read::from_file(&self.path(file), &[])?)),
+            Some(file) => Ok(Some(self.network(file, &[])?)),
             None => self.directions()?.sampler(&self.w_avg()?),
         }
     }
@@ -39,8 +47,11 @@ impl Bundle {
     /// [`Error::Model`] if the file is not a vector of f32.
     pub fn w_avg(&self) -> Result<Array1<f32>> {
         let path = self.path(&self.manifest.mapping.w_avg);
-        ndarray_npy::read_npy(&path).map_err(|e| {
-            Error::Model(format!("{}: not a vector of f32: {e}; {}", path.display(), self.repair_hint()))
+        let shown = path.display().to_string();
+        let read = || NpyArray::read(&path)?.finite(&shown)?.vector(&shown);
+        read().map_err(|e| match e {
+            Error::Input(text) => Error::Model(format!("{text}; {}", self.repair_hint())),
+            other => other,
         })
     }
 
@@ -48,7 +59,7 @@ impl Bundle {
     /// the generator's number of style layers. `None` if the bundle has no encoder.
     pub fn encoder(&self) -> Result<Option<Graph>> {
         let Some(encoder) = &self.manifest.encoder else { return Ok(None) };
-        let graph = read::from_file(&self.path(&encoder.file), &[])?;
+        let graph = self.network(&encoder.file, &[])?;
         Ok(Some(match &encoder.output {
             Some(output) => only_outputs(&graph, &[output])?,
             None => graph,
@@ -85,8 +96,7 @@ impl Bundle {
     /// the squared distance is a mean over positions.
     fn loss(&self, loss: &Loss, shape: [usize; 2]) -> Result<LossNetwork> {
         let required = loss.resolution.map_or(shape, |r| [r; 2]);
-        let path = self.path(&loss.file);
-        let stored = read::from_file(&path, &[("image", &[1, 3, required[0], required[1]])])?;
+        let stored = self.network(&loss.file, &[("image", &[1, 3, required[0], required[1]])])?;
         let stored = match &loss.output {
             Some(output) => only_outputs(&stored, &[output])?,
             None => stored,
@@ -147,9 +157,13 @@ impl Bundle {
     /// a bundle of another domain than faces.
     pub fn face_networks(&self) -> Result<Option<[Vec<u8>; 3]>> {
         let Some(face) = &self.manifest.face else { return Ok(None) };
-        let read = |file: &str| {
+        let read = |file: &str| -> Result<Vec<u8>> {
             let path = self.path(file);
-            std::fs::read(&path).map_err(Error::io("reading", &path))
+            let bytes = read_regular(&path, MAX_FACE_BYTES)?;
+            // ONNX Runtime gets the file itself. A file that gani does not understand is refused before.
+            let name = path.display().to_string();
+            check_network(&read::from_bytes(&name, bytes.clone(), None, &[])?, &path)?;
+            Ok(bytes)
         };
         Ok(Some([read(&face.detector)?, read(&face.landmarks)?, read(&face.evaluation)?]))
     }

@@ -59,7 +59,29 @@ pub(super) fn find(model: &str) -> Result<PathBuf> {
         let folder = path.parent().unwrap_or(Path::new("."));
         return Ok(if folder.as_os_str().is_empty() { ".".into() } else { folder.to_owned() });
     }
-    let is_name = path.components().count() == 1 && !matches!(model, "." | "..");
+    find_installed(model)
+}
+
+/// Checks that `name` is a name and not a path.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "the file names the model `{}`, which is a path; only names of installed models are followed. If you trust the file and \
+         this model, name the model yourself",
+        name.escape_debug()
+    )))
+}
+
+/// A single component, on every system.
+fn is_name(model: &str) -> bool {
+    !model.is_empty() && !matches!(model, "." | "..") && !model.contains(['/', '\\', ':', '\0'])
+}
+
+/// The folder of an installed bundle.
+pub(super) fn find_installed(model: &str) -> Result<PathBuf> {
+    let is_name = is_name(model);
     let folders = model_folders();
     if is_name {
         if let Some(found) = folders.iter().map(|f| f.join(model)).find(|f| f.join(MANIFEST_FILE).is_file()) {
@@ -78,7 +100,7 @@ pub(super) fn find(model: &str) -> Result<PathBuf> {
         format!("installed models: {}", names.join(", "))
     };
     let cause = if is_name { "no model has this name" } else { "the folder has no bundle.toml" };
-    Err(Error::Input(format!("`{model}`: {cause}; {names}")))
+    Err(Error::Input(format!("`{}`: {cause}; {names}", model.escape_debug())))
 }
 
 /// Names and folders of installed bundles, including invalid ones. The first folder with a name hides later ones.

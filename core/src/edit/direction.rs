@@ -87,7 +87,7 @@ impl std::str::FromStr for StyleRange {
 /// Each direction changes its own style layers, or those of `layers` if given.
 ///
 /// # Errors
-/// [`Error::Input`] for layers that the generator does not have.
+/// [`Error::Input`] for layers that the generator does not have, or a direction of another size.
 pub fn apply(
     ws: &mut [f32],
     dims: usize,
@@ -102,6 +102,16 @@ pub fn apply(
             "style layers {a}-{b} do not exist: this generator has {count} layers, 0-{}",
             count - 1
         )));
+    }
+    for (direction, _) in steps {
+        if direction.dims() != dims || ![1, count].contains(&direction.layers) {
+            return Err(Error::Input(format!(
+                "the direction {} has {} × {} numbers, but the latent has {count} × {dims}: it was made for another generator",
+                direction.name.escape_debug(),
+                direction.layers,
+                direction.dims()
+            )));
+        }
     }
     let resolutions = style_resolutions(count, resolution);
     let changed = |direction: &Direction, layer: usize| match layers {
@@ -121,7 +131,7 @@ pub fn apply(
     }
     for (layer, w) in ws.chunks_mut(dims).enumerate() {
         for ((direction, _), scale) in steps.iter().zip(&scales).filter(|((d, _), _)| changed(d, layer)) {
-            w.iter_mut().zip(&direction.unit).for_each(|(w, d)| *w += scale * d);
+            w.iter_mut().zip(direction.layer(layer)).for_each(|(w, d)| *w += scale * d);
         }
     }
     Ok(())

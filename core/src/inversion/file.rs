@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::util::files;
 use crate::{Error, Result};
+use gani_onnx::file::read_regular;
 use half::f16;
 use ndarray::{Array2, ArrayD, IxDyn};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -103,14 +104,7 @@ impl Inversion {
     /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Inversion> {
         let path = path.as_ref();
-        let size = std::fs::metadata(path).map_err(Error::io("reading", path))?.len();
-        if size > MAX_BYTES {
-            return Err(Error::Limits(format!(
-                "{}: {size} bytes; an inversion file has at most {MAX_BYTES}",
-                path.display()
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+        let bytes = read_regular(path, MAX_BYTES)?;
         Self::parse(&bytes).map_err(|why| {
             let fix = "invert the photo again, or copy the file again";
             Error::Model(format!("{}: not an inversion of gani, or damaged ({why}); {fix}", path.display()))
@@ -133,6 +127,10 @@ impl Inversion {
         let values =
             ws.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap_or_default())).collect();
         let ws = Array2::from_shape_vec((layers, dims), values).map_err(|e| e.to_string())?;
+        let is_finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        if !ws.as_slice().is_some_and(is_finite) {
+            return Err("its latent contains NaN or infinity".into());
+        }
         let mut changes = Vec::new();
         for (name, tensor) in file.iter() {
             let Some(name) = name.strip_prefix("change.") else { continue };
@@ -145,6 +143,9 @@ impl Inversion {
                 .map(|c| f16::from_le_bytes(c.try_into().unwrap_or_default()).to_f32());
             let change =
                 ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
+            if !change.as_slice().is_some_and(is_finite) {
+                return Err(format!("the change of {} contains NaN or infinity", name.escape_debug()));
+            }
             changes.push((name.to_string(), change));
         }
         Ok(Inversion { ws, changes, info })

@@ -83,7 +83,7 @@ pub fn bench(model: &Model, seed: u64, cancel: &Cancel, mut on_stage: impl FnMut
     let image = generator.image(ws.view(), cancel)?;
     let generator_seconds = median_of(|| generator.image(ws.view(), cancel).map(drop))?;
     drop(generator);
-    let [height, width] = model.crop_shape();
+    let [height, width] = model.crop_shape()?;
     let crop = resize(image.view(), height, width);
 
     on_stage("loss gradient");

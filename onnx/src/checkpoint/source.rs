@@ -1,5 +1,6 @@
 //! Random access to the bytes of a checkpoint, in a file or in memory.
 
+use crate::file::open_regular;
 use crate::{Error, Result};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -24,13 +25,8 @@ impl std::fmt::Debug for Source {
 
 impl Source {
     pub fn open(path: &Path) -> Result<Source> {
-        let io = |source| Error::Io { path: path.into(), doing: "reading", source };
-        let file = std::fs::File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(Error::Input(format!("{} is not a file", path.display())));
-        }
-        let (name, len) = (path.display().to_string(), metadata.len());
+        let (file, len) = open_regular(path, u64::MAX)?;
+        let name = path.display().to_string();
         Ok(Source { name, len, reader: Mutex::new(Box::new(file)) })
     }
 

@@ -2,18 +2,20 @@
 
 use super::Reader;
 use super::tensor::TensorReader;
+use crate::file::read_regular;
 use crate::proto;
 use crate::{Builder, Error, Graph, Result};
 use prost::Message;
 use prost::bytes::Bytes;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Opsets that can be converted to 18.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
-/// Larger files are refused; no network of this field comes close.
-const MAX_BYTES: u64 = 8 << 30;
+/// Larger files are refused: a protobuf message has at most 2 GiB. Larger weights are stored beside the file.
+const MAX_BYTES: u64 = 2 << 30;
 
 /// How to read a file. Graphs are static, so each size that the file leaves open must be given.
 ///
@@ -58,19 +60,7 @@ impl ReadOptions {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; otherwise as [`ReadOptions::read_bytes`].
     pub fn read(&self, path: &Path) -> Result<Graph> {
-        let io = |source| Error::Io { path: path.into(), doing: "reading", source };
-        let metadata = std::fs::metadata(path).map_err(io)?;
-        if !metadata.is_file() {
-            return Err(Error::Input(format!("{} is not a file", path.display())));
-        }
-        let size = metadata.len();
-        if size > MAX_BYTES {
-            return Err(Error::Limits(format!(
-                "{}: {size} bytes; a model may have at most {MAX_BYTES}",
-                path.display()
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = read_regular(path, MAX_BYTES)?;
         self.read_bytes(&path.display().to_string(), bytes, path.parent())
     }
 
@@ -98,7 +88,7 @@ impl ReadOptions {
             )));
         }
         let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
-        let tensors = TensorReader { name, folder };
+        let tensors = TensorReader { name, folder, external: RefCell::default() };
         let reader = Reader { name, tensors, opset, builder: Builder::new(), options: self };
         reader.read(graph)?;
         reader.builder.finish().map_err(|e| super::in_file(name, e))

@@ -1,19 +1,29 @@
 //! Reads tensors: inline, raw, or from an external file beside the model.
 
+use crate::file::{open_regular, reserved};
 use crate::proto;
 use crate::{DType, Data, Error, Result, Tensor};
 use half::f16;
 use prost::bytes::Bytes;
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// Where a model's tensors are read from.
-#[derive(Clone, Copy)]
 pub(super) struct TensorReader<'a> {
     /// The model's name, for messages.
     pub name: &'a str,
     /// The folder of external data; `None` if the model may not have any.
     pub folder: Option<&'a Path>,
+    /// Bytes read so far from each external file.
+    pub external: RefCell<HashMap<PathBuf, u64>>,
 }
+
+/// Larger files of external data are refused.
+const MAX_EXTERNAL_BYTES: u64 = 16 << 30;
+
+/// Bytes that the tensors of an external file may have beyond its size, because tensors can share bytes.
+const MAX_SHARED_BYTES: u64 = 64 << 20;
 
 impl TensorReader<'_> {
     fn bad(&self, reason: String) -> Error {
@@ -74,8 +84,7 @@ impl TensorReader<'_> {
         };
         let path = folder.join(location);
         let io = |source| Error::Io { path: path.clone(), doing: "reading the external weights", source };
-        let mut file = std::fs::File::open(&path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
+        let (mut file, size) = open_regular(&path, MAX_EXTERNAL_BYTES)?;
         let offset = offset.unwrap_or(0);
         let length = length.unwrap_or(size.saturating_sub(offset));
         if offset.checked_add(length).is_none_or(|end| end > size) {
@@ -84,9 +93,21 @@ impl TensorReader<'_> {
                 path.display()
             )));
         }
+        let mut read = self.external.borrow_mut();
+        let read = read.entry(path.clone()).or_default();
+        *read = read.saturating_add(length);
+        if *read > size.saturating_add(MAX_SHARED_BYTES) {
+            return Err(Error::Limits(format!(
+                "{}: its tensors take {read} bytes of {}, which has {size}; tensors may not share that much",
+                self.name,
+                path.display()
+            )));
+        }
         use std::io::{Read, Seek, SeekFrom};
-        let mut bytes = vec![0; length as usize];
-        file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
+        let mut bytes = reserved(length, &path.display().to_string())?;
+        file.seek(SeekFrom::Start(offset))
+            .and_then(|_| file.take(length).read_to_end(&mut bytes))
+            .map_err(io)?;
         Ok(bytes.into())
     }
 }

@@ -3,7 +3,7 @@
 //! Option structs start with their size, and zero bytes select the defaults.
 
 use super::gani_progress_fn;
-use crate::extensible::Extensible;
+use crate::extensible::extensible;
 use std::ffi::{c_char, c_void};
 
 /// An installed bundle.
@@ -247,10 +247,44 @@ pub struct gani_rect {
     pub height: u32,
 }
 
-// SAFETY: each struct starts with `struct_size: usize`; zero bytes are valid for numbers, pointers and optional callbacks.
-unsafe impl Extensible for gani_model_options {}
-unsafe impl Extensible for gani_model_info {}
-unsafe impl Extensible for gani_image_desc {}
-unsafe impl Extensible for gani_invert_options {}
-unsafe impl Extensible for gani_paste_options {}
-unsafe impl Extensible for gani_face_session_info {}
+extensible!(gani_model_options { struct_size, model, device, onnx_runtime, threads });
+extensible!(gani_model_info { struct_size, name, title, license, device, onnx_runtime, width, height });
+extensible!(gani_image_desc {
+    struct_size,
+    pixels,
+    stride,
+    mask,
+    mask_stride,
+    width,
+    height,
+    layout,
+    sample
+});
+extensible!(gani_invert_options {
+    struct_size,
+    preset,
+    aligned,
+    face,
+    iterations,
+    refine_steps,
+    cache,
+    cache_folder,
+    cache_limit,
+    seed,
+    progress,
+    user_data,
+    preview_interval
+});
+extensible!(gani_paste_options { struct_size, keep, feather });
+extensible!(gani_face_session_info {
+    struct_size,
+    from_cache,
+    has_alignment,
+    alignment,
+    photo_width,
+    photo_height,
+    mse,
+    lpips,
+    ms_ssim,
+    id
+});

@@ -3,10 +3,11 @@
 use super::importer::{Importer, LatentSpace, OnFile};
 use crate::bundle::Direction;
 use crate::bundle::Directions;
+use crate::util::npy::NpyArray;
 use crate::{Error, Result};
 use gani_onnx::Tensor;
 use gani_onnx::checkpoint::Checkpoint;
-use ndarray::ArrayD;
+use ndarray::ArrayView2;
 use std::path::Path;
 
 impl Importer<'_> {
@@ -14,14 +15,19 @@ impl Importer<'_> {
     pub(super) fn add_directions(&mut self, w: &LatentSpace, on_file: OnFile<'_>) -> Result<()> {
         let pca = w.samples.as_ref().map(|s| s.components()).unwrap_or_default();
         let mut all = Directions { named: vec![], pca };
-        let mut units = vec![];
+        // Directions without σ.
+        let mut units: Vec<Direction> = vec![];
         for (name, path) in &self.options.directions {
             let role = format!("direction {name}");
             on_file(&role, path);
             let text = match read(path, w.mean.len())? {
                 FileContent::Unit(unit) => {
-                    units.push((name.clone(), unit));
+                    units.push(Direction { name: name.clone(), ..unit });
                     "a direction in W"
+                }
+                FileContent::Units(more) => {
+                    units.extend(more);
+                    "directions by name"
                 }
                 FileContent::Components(pca) => {
                     all.pca = pca;
@@ -38,15 +44,21 @@ impl Importer<'_> {
             self.record_source(&role, path, text)?;
         }
         // After all files are read: without samples, σ comes from the principal components of one of them.
-        for (name, unit) in units {
-            let sigma = self.sigma(&name, &unit, w, &all);
-            all.named.push(Direction::new(name, unit, sigma));
+        for direction in units {
+            let sigma = match direction.dims() == w.mean.len() {
+                true => self.sigma(&direction.name, &direction.mean_unit(), w, &all),
+                false => 1.0,
+            };
+            all.named.push(Direction { sigma, ..direction });
         }
-        if let Some(wrong) = all.named.iter().chain(&all.pca).find(|d| d.unit.len() != w.mean.len()) {
+        let num_ws = w.shape[0];
+        let fits = |d: &Direction| d.dims() == w.mean.len() && [1, num_ws].contains(&d.layers);
+        if let Some(wrong) = all.named.iter().chain(&all.pca).find(|d| !fits(d)) {
             return Err(Error::Input(format!(
-                "the direction {} has {} elements, but w has {}: it was made for another generator",
-                wrong.name,
-                wrong.unit.len(),
+                "the direction {} has {} × {} elements, but w has {num_ws} × {}: it was made for another generator",
+                wrong.name.escape_debug(),
+                wrong.layers,
+                wrong.dims(),
                 w.mean.len()
             )));
         }
@@ -84,7 +96,9 @@ impl Importer<'_> {
 /// The content of a file of directions.
 enum FileContent {
     /// One unit vector.
-    Unit(Vec<f32>),
+    Unit(Direction),
+    /// Several, by name.
+    Units(Vec<Direction>),
     /// GANSpace's principal components with their σ.
     Components(Vec<Direction>),
     /// The directions of a bundle.
@@ -94,11 +108,20 @@ enum FileContent {
 fn read(path: &Path, w_dim: usize) -> Result<FileContent> {
     let has_extension = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
     if has_extension("npz") {
-        return Ok(FileContent::Directions(Directions::read(path)?));
+        let (all, is_plain) = Directions::read_any(path)?;
+        return Ok(if is_plain { FileContent::Units(all.named) } else { FileContent::Directions(all) });
     }
     if has_extension("npy") {
-        let (shape, values) = read_npy(path)?;
-        return unit(path, &shape, values, w_dim).map(FileContent::Unit);
+        let array = NpyArray::read(path)?;
+        if array.element == "f8" {
+            // InterFaceGAN's boundaries for StyleGAN1 and PGGAN are f64.
+            log::warn!(
+                "{}: the numbers are f64, as in InterFaceGAN's boundaries for StyleGAN1 and PGGAN, which do not work with StyleGAN2",
+                path.display()
+            );
+        }
+        let shape = array.values.shape().to_vec();
+        return unit(path, &shape, array.values.iter().copied().collect(), w_dim).map(FileContent::Unit);
     }
     let file = Checkpoint::read(path)?;
     if let (Some(mean), Some(comp), Some(std)) =
@@ -106,36 +129,32 @@ fn read(path: &Path, w_dim: usize) -> Result<FileContent> {
     {
         return components(path, [mean, comp, std], w_dim).map(FileContent::Components);
     }
+    // A single tensor, or a dict of them: `torch.save({"smile": …, "age": …}, path)`.
     let tensors: Vec<&str> = file.keys().collect();
-    let [only] = tensors[..] else {
-        return Err(Error::Input(format!(
-            "{}: expected one tensor, or GANSpace's mean, comp and std; the file has {} tensors",
-            path.display(),
-            tensors.len()
-        )));
+    if let [only] = tensors[..] {
+        let tensor = file.get(only)?;
+        return unit(path, tensor.shape(), floats(path, tensor)?, w_dim).map(FileContent::Unit);
+    }
+    let direction = |key: &&str| {
+        let tensor = file.get(key)?;
+        let found = unit(path, tensor.shape(), floats(path, tensor)?, w_dim)?;
+        Ok(Direction { name: (*key).into(), ..found })
     };
-    let tensor = file.get(only)?;
-    unit(path, tensor.shape(), floats(path, tensor)?, w_dim).map(FileContent::Unit)
+    let named = tensors.iter().map(direction).collect::<Result<Vec<_>>>()?;
+    Ok(FileContent::Units(named))
 }
 
-/// Normalizes a direction of shape `[512]`, `[1, 512]`, or with one row per style layer. All rows must be equal.
-fn unit(path: &Path, shape: &[usize], values: Vec<f32>, w_dim: usize) -> Result<Vec<f32>> {
-    let bad = |why: String| Err(Error::Input(format!("{}: {why}", path.display())));
+/// Normalizes a direction of shape `[512]`, `[1, 512]`, or with one row per style layer. Its name is set by the caller.
+fn unit(path: &Path, shape: &[usize], values: Vec<f32>, w_dim: usize) -> Result<Direction> {
+    let bad = |why: String| Error::Input(format!("{}: {why}", path.display()));
     if shape.last() != Some(&w_dim) {
-        return bad(format!(
+        return Err(bad(format!(
             "the direction has the shape {shape:?}, but w has {w_dim} elements: it was made for another generator"
-        ));
+        )));
     }
-    let first = &values[..w_dim];
-    let norm = first.iter().map(|v| v * v).sum::<f32>().sqrt();
-    if !norm.is_finite() || norm == 0.0 {
-        return bad("the direction is zero or not finite".into());
-    }
-    let equals_first = |row: &[f32]| row.iter().zip(first).all(|(a, b)| (a - b).abs() <= 1e-4 * norm);
-    if !values.chunks(w_dim).all(equals_first) {
-        return bad("the direction differs between style layers; gani uses one vector for all layers".into());
-    }
-    Ok(first.iter().map(|v| v / norm).collect())
+    let rows = ArrayView2::from_shape((values.len() / w_dim.max(1), w_dim), &values)
+        .map_err(|e| bad(e.to_string()))?;
+    Direction::from_rows("", rows, 1.0).map_err(|e| bad(e.to_string()))
 }
 
 /// GANSpace's components: comp `[k, 1, 512]`, std `[k]`, mean `[1, 512]`. Strengths are relative, so only the mean's length is used.
@@ -159,7 +178,7 @@ fn components(path: &Path, [mean, comp, std]: [&Tensor; 3], w_dim: usize) -> Res
             )));
         }
         let unit = unit(path, &[w_dim], row.to_vec(), w_dim)?;
-        Ok(Direction::new(format!("pca.{i}"), unit, sigma))
+        Ok(Direction { name: format!("pca.{i}"), sigma, ..unit })
     };
     comp.chunks(w_dim).zip(std).enumerate().map(component).collect()
 }
@@ -174,27 +193,6 @@ fn floats(path: &Path, tensor: &Tensor) -> Result<Vec<f32>> {
     })
 }
 
-/// An `.npy` of f32 or f64.
-fn read_npy(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
-    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-    let f32s = ndarray_npy::ReadNpyExt::read_npy(&bytes[..]);
-    let array: ArrayD<f32> = match f32s {
-        Ok(array) => array,
-        Err(e) => {
-            let f64s: ArrayD<f64> = ndarray_npy::ReadNpyExt::read_npy(&bytes[..]).map_err(|_| {
-                Error::Input(format!("{}: not an .npy file of f32 or f64 ({e})", path.display()))
-            })?;
-            // InterFaceGAN's boundaries for StyleGAN1 and PGGAN are f64.
-            log::warn!(
-                "{}: the numbers are f64, as in InterFaceGAN's boundaries for StyleGAN1 and PGGAN, which do not work with StyleGAN2",
-                path.display()
-            );
-            f64s.mapv(|v| v as f32)
-        }
-    };
-    Ok((array.shape().to_vec(), array.iter().copied().collect()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,10 +205,11 @@ mod tests {
     fn a_direction_is_one_unit_vector_for_all_layers() {
         let path = Path::new("pose.pt");
         let good = unit(path, &[1, 2, 2], vec![3.0, 4.0, 3.0, 4.0], 2).unwrap();
-        assert_eq!(good, [0.6, 0.8]);
+        assert_eq!((good.layers, &good.unit[..]), (1, &[0.6, 0.8][..]));
+        let layered = unit(path, &[1, 2, 2], vec![3.0, 4.0, 4.0, 3.0], 2).unwrap();
+        assert_eq!((layered.layers, layered.layer(1)), (2, &[0.8, 0.6][..]));
         for (shape, values, expected) in [
-            (&[1, 2, 2][..], vec![3.0, 4.0, 4.0, 3.0], "differs between style layers"),
-            (&[1, 4], vec![1.0; 4], "made for another generator"),
+            (&[1, 4][..], vec![1.0; 4], "made for another generator"),
             (&[1, 2], vec![0.0; 2], "is zero"),
             (&[1, 2], vec![f32::NAN, 1.0], "not finite"),
         ] {

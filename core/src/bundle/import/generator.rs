@@ -5,11 +5,12 @@ use super::source::{expect, is_onnx, renamed};
 use super::tunable::tunable;
 use crate::bundle::make::{WeightPrecision, write_npy};
 use crate::bundle::statistics::Samples;
+use crate::util::npy::NpyArray;
 use crate::{Error, Result};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, stylegan2};
 use gani_onnx::{Builder, Graph, read};
-use ndarray::{Array1, Array2, ArrayD};
+use ndarray::Array1;
 use std::path::Path;
 
 /// StyleGAN2 pads images of cars to a square: the picture occupies the rows from 1/8 to 7/8 (64 to 448 of 512).
@@ -121,13 +122,9 @@ impl Importer<'_> {
             );
             return Ok(None);
         };
-        let bad = |e: &dyn std::fmt::Display| {
-            Error::Input(format!("{}: not an .npy file of f32 [n, length of w] ({e})", path.display()))
-        };
-        let w: ArrayD<f32> = ndarray_npy::read_npy(path).map_err(|e| bad(&e))?;
-        let w_dim = w.shape().last().copied().unwrap_or(0);
-        let rows = w.len() / w_dim.max(1);
-        let w = Array2::from_shape_vec((rows, w_dim), w.iter().copied().collect()).map_err(|e| bad(&e))?;
+        let shown = path.display().to_string();
+        let w = NpyArray::read(path)?.finite(&shown)?.rows(&shown)?;
+        let rows = w.nrows();
         self.record_source("latents", path, &format!("{rows} samples of w"))?;
         Ok(Some(Samples::new(w)?))
     }

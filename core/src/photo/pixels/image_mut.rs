@@ -92,19 +92,12 @@ impl<'a> ImageMut<'a> {
         }
     }
 
-    /// Fills the image with `picture` `[1,3,h,w]` in `[-1,1]`, resized to fit. Alpha becomes opaque.
+    /// Fills the image with `picture` `[1,3,h,w]` in `[-1,1]`, resized to fit. Alpha is kept.
     pub fn draw(&mut self, picture: ArrayView4<'_, f32>) {
         let (width, height) = (self.layout.width as usize, self.layout.height as usize);
         let picture = resize(picture, height, width);
         let color = |x: usize, y: usize| ([0, 1, 2].map(|c| picture[[0, c, y, x]]), 1.0);
         self.blend([0, 0, self.layout.width, self.layout.height], false, |x, y| Some(color(x, y)));
-        if let Some(alpha) = self.layout.format.alpha_channel() {
-            match &mut self.pixels {
-                PixelsMut::U8(p) => fill_channel(&self.layout, p, alpha),
-                PixelsMut::U16(p) => fill_channel(&self.layout, p, alpha),
-                PixelsMut::F32(p) => fill_channel(&self.layout, p, alpha),
-            }
-        }
     }
 
     /// Adds changes of color to the pixels of `bounds` = [left, top, right, bottom], right and bottom excluded.
@@ -263,12 +256,6 @@ fn is_gray<S: Sample>(layout: &ImageLayout, values: &[S], [left, top, right, bot
             r == g && g == b
         })
     })
-}
-
-/// Sets one channel of every pixel to white.
-fn fill_channel<S: Sample>(layout: &ImageLayout, values: &mut [S], channel: usize) {
-    let pixels = layout.rows_mut(values).flat_map(|row| row.chunks_exact_mut(layout.format.channels()));
-    pixels.for_each(|pixel| pixel[channel] = S::nearest(S::WHITE));
 }
 
 /// Rec. 709 luma, as in the `image` crate.

@@ -132,13 +132,13 @@ fn a_photo_holds_the_pixels_of_the_host() {
 }
 
 #[test]
-fn drawing_fills_the_image_and_leaves_the_padding() {
+fn drawing_fills_the_image_and_leaves_alpha_and_padding() {
     let mut values = vec![7u8; layout(PixelFormat::Rgba).stride * H as usize];
     let picture = Array4::from_shape_fn((1, 3, 90, 90), |(_, c, ..)| [1.0, 0.0, -1.0][c]);
     ImageMut::new(layout(PixelFormat::Rgba), PixelsMut::U8(&mut values)).unwrap().draw(picture.view());
     for row in values.chunks(layout(PixelFormat::Rgba).stride) {
         let (pixels, gap) = row.split_at(4 * W as usize);
-        assert!(pixels.chunks(4).all(|p| p == [255, 128, 0, 255]) && gap == [7; GAP]);
+        assert!(pixels.chunks(4).all(|p| p == [255, 128, 0, 7]) && gap == [7; GAP]);
     }
 }
 
