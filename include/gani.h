@@ -415,10 +415,11 @@ const char *gani_version(void);
 // The library owns the string; it is valid until the next call fails on this thread.
 const char *gani_last_error(void);
 
-// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a gani_log_level),
-// on the thread that logs them. It may call other functions of gani, except with an object that a running call uses; messages
-// of these calls are not delivered. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
-// not running and will not be called again, so its user_data may be freed.
+// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a
+// gani_log_level), on the thread that logs them. It may call other functions of gani, except with an object that a
+// running call uses; messages of these calls are not delivered. Messages of ONNX Runtime are delivered when a call
+// ends. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is not running and will
+// not be called again, so its user_data may be freed.
 gani_status gani_log_set(uint32_t level,
                          gani_log_fn function,
                          void *user_data);

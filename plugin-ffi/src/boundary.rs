@@ -37,7 +37,9 @@ thread_local! {
 /// `gani_last_error`, and converts a panic into `GANI_ERROR_INTERNAL`.
 pub(crate) fn guard(function: &str, body: impl FnOnce() -> Result<(), FfiError>) -> gani_status {
     // Unwind safety: state that a panic can leave incomplete is local to the call or behind locks that ignore poisoning.
-    let (status, text) = match catch_unwind(AssertUnwindSafe(body)) {
+    let result = catch_unwind(AssertUnwindSafe(body));
+    crate::library::deliver_pending();
+    let (status, text) = match result {
         Ok(Ok(())) => return GANI_OK,
         Ok(Err(FfiError::Misuse(text))) => (GANI_ERROR_MISUSE, text),
         Ok(Err(FfiError::Core(error))) => (status_of(&error), error.to_string()),

@@ -2,8 +2,9 @@
 
 use crate::boundary::{self, FfiError, guard};
 use crate::{GANI_ABI_VERSION, gani_log_fn, gani_log_level, gani_status};
+use gani_core::util::printable::printable;
 use std::cell::Cell;
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError, RwLock};
 
 /// Returns the ABI version of this library; see gani_abi_check().
@@ -58,6 +59,33 @@ thread_local! {
     static IN_RECEIVER: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Messages of ONNX Runtime that are delivered when a call of gani ends.
+static PENDING: Mutex<Vec<(u32, CString)>> = Mutex::new(Vec::new());
+
+/// Maximum number of such messages; later ones are dropped.
+const MAX_PENDING: usize = 1000;
+
+/// Delivers the messages of ONNX Runtime. The caller holds no lock.
+pub(crate) fn deliver_pending() {
+    if IN_RECEIVER.get() {
+        return;
+    }
+    let pending = std::mem::take(&mut *PENDING.lock().unwrap_or_else(PoisonError::into_inner));
+    pending.iter().for_each(|(level, message)| call_receiver(*level, message));
+}
+
+/// Calls the receiver. No lock is held meanwhile: it may call gani, which logs, while another thread replaces it.
+fn call_receiver(level: u32, message: &CStr) {
+    let Some(receiver) = RECEIVER.read().unwrap_or_else(PoisonError::into_inner).clone() else { return };
+    IN_RECEIVER.set(true);
+    // SAFETY: the function and user_data were set together by gani_log_set.
+    unsafe { (receiver.function)(level, message.as_ptr(), receiver.user_data) };
+    IN_RECEIVER.set(false);
+    drop(receiver);
+    let _guard = CALL_ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
+    CALL_ENDED.1.notify_all();
+}
+
 /// Forwards messages of the `log` crate to the receiver.
 struct Forwarder;
 
@@ -71,27 +99,27 @@ impl log::Log for Forwarder {
         if IN_RECEIVER.get() {
             return;
         }
-        // No lock is held while the function runs: it may call gani, which logs, while another thread replaces it.
-        let Some(receiver) = RECEIVER.read().unwrap_or_else(PoisonError::into_inner).clone() else { return };
-        let message = boundary::c_string(&record.args().to_string());
         // Both enums number Error 1 to Debug 4; `log` has Trace 5 in addition.
         let level = (record.level() as u32).min(gani_log_level::GANI_LOG_DEBUG as u32);
-        IN_RECEIVER.set(true);
-        // SAFETY: the function and user_data were set together by gani_log_set.
-        unsafe { (receiver.function)(level, message.as_ptr(), receiver.user_data) };
-        IN_RECEIVER.set(false);
-        drop(receiver);
-        let _guard = CALL_ENDED.0.lock().unwrap_or_else(PoisonError::into_inner);
-        CALL_ENDED.1.notify_all();
+        let message = boundary::c_string(&printable(&record.args().to_string()));
+        if record.target() != gani_core::runtime::LOG {
+            return call_receiver(level, &message);
+        }
+        // ONNX Runtime holds locks while it logs. A log function that called gani would wait for them forever.
+        let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.len() < MAX_PENDING {
+            pending.push((level, message));
+        }
     }
 
     fn flush(&self) {}
 }
 
-/// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a gani_log_level),
-/// on the thread that logs them. It may call other functions of gani, except with an object that a running call uses; messages
-/// of these calls are not delivered. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is
-/// not running and will not be called again, so its user_data may be freed.
+/// Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a
+/// gani_log_level), on the thread that logs them. It may call other functions of gani, except with an object that a
+/// running call uses; messages of these calls are not delivered. Messages of ONNX Runtime are delivered when a call ends.
+/// NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is not running and will not be
+/// called again, so its user_data may be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_log_set(
     level: u32,

@@ -1,5 +1,6 @@
 //! ONNX Runtime's environment: the loaded library, its thread pool and its log. A process has one.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,8 +25,28 @@ pub(super) struct Loaded {
 
 static LOADED: Mutex<Option<Arc<Loaded>>> = Mutex::new(None);
 
+thread_local! {
+    /// Whether this thread is in [`load_once`].
+    static IS_LOADING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The process's library and environment, created by the first call.
+///
+/// # Errors
+/// [`Error::Runtime`] if the library cannot be loaded, or if a log function calls this while its thread loads the library.
 pub(super) fn load_once(wanted: Option<&Path>, threads: usize) -> Result<Arc<Loaded>> {
+    // Loading logs while it holds the lock.
+    if IS_LOADING.replace(true) {
+        return Err(Error::Runtime(
+            "ONNX Runtime is being loaded by this thread; call again when it is loaded".into(),
+        ));
+    }
+    let loaded = locked_load(wanted, threads);
+    IS_LOADING.set(false);
+    loaded
+}
+
+fn locked_load(wanted: Option<&Path>, threads: usize) -> Result<Arc<Loaded>> {
     let mut slot = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = slot.as_ref() {
         return match wanted {
