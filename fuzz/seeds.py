@@ -126,8 +126,8 @@ seed("npy", "directions", arrays.getvalue())
 plain = io.BytesIO()
 np.savez_compressed(plain, age=np.ones((3, 4), np.float16), smile=np.ones(4))
 seed("npy", "plain", plain.getvalue())
-for path in sorted((root / "tests/data/hostile").glob("*.npy")):
+for path in sorted((HERE.parent / "tests/data/hostile").glob("*.npy")):
     seed("npy", path.stem, path.read_bytes())
-for path in sorted((root / "tests/data").rglob("*")):
+for path in sorted((HERE.parent / "tests/data").rglob("*")):
     if path.suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif") and path.stat().st_size < 65536:
         seed("photo", path.stem, path.read_bytes())

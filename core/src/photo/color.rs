@@ -36,10 +36,17 @@ impl fmt::Debug for ColorSpace {
     }
 }
 
+/// The bytes of a profile, dated 2000-01-01 instead of now: equal runs write equal files.
+fn encode(profile: &ColorProfile) -> Option<Arc<[u8]>> {
+    let mut icc = profile.encode().ok()?;
+    icc.get_mut(24..36)?.copy_from_slice(&[0x07, 0xd0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+    Some(icc.into())
+}
+
 impl ColorSpace {
     /// sRGB with a profile that files are tagged with. The default is sRGB without a profile.
     pub fn srgb() -> ColorSpace {
-        ColorSpace { icc: ColorProfile::new_srgb().encode().ok().map(Into::into), transforms: None }
+        ColorSpace { icc: encode(&ColorProfile::new_srgb()), transforms: None }
     }
 
     /// The color space of an ICC profile. `gray`: whether the pixels have one color channel.
@@ -64,7 +71,7 @@ impl ColorSpace {
         ) {
             return Err("it is not the profile of a picture".into());
         }
-        let icc = profile.encode().ok().map(Into::into);
+        let icc = encode(&profile);
         let rgb = if gray { gray_as_rgb(&profile)? } else { profile };
         let srgb = ColorProfile::new_srgb();
         let to_srgb = transform(&rgb, &srgb)?;

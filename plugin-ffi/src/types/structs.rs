@@ -258,7 +258,9 @@ extensible!(gani_image_desc {
     width,
     height,
     layout,
-    sample
+    sample,
+    icc_profile,
+    icc_profile_size
 });
 extensible!(gani_invert_options {
     struct_size,
