@@ -417,9 +417,9 @@ const char *gani_last_error(void);
 
 // Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a
 // gani_log_level), on the thread that logs them. It may call other functions of gani, except with an object that a
-// running call uses; messages of these calls are not delivered. Messages of ONNX Runtime are delivered when a call
-// ends. NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is not running and will
-// not be called again, so its user_data may be freed.
+// running call uses; messages of these calls are not delivered. Messages of ONNX Runtime are delivered when a call ends.
+// NULL or GANI_LOG_OFF disables logging. When this call returns, the previous function is not running and will not be
+// called again, so its user_data may be freed.
 gani_status gani_log_set(uint32_t level,
                          gani_log_fn function,
                          void *user_data);
@@ -462,7 +462,8 @@ gani_status gani_image_wrap(const struct gani_image_desc *desc, struct gani_imag
 
 // Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file and stores a new handle in `image`. The EXIF orientation is applied. On
 // failure, *image is NULL.
-gani_status gani_image_load(const char *path, struct gani_image **image);
+gani_status gani_image_load(const char *path,
+                            struct gani_image **image);
 
 // Saves an image as .png, .jpg, .webp, .tif or .bmp, chosen by the extension. The file is replaced atomically: a failed
 // call leaves it unchanged. A loaded image keeps its color profile and camera metadata.
