@@ -102,3 +102,53 @@ fn turned_photos_are_aligned_upright() {
         assert_agrees(name, &found, &Alignment { quad: quad.map(turn) }, 2.0);
     }
 }
+
+/// BlazeFace scores a face that lies on its side as high as an upright one, so its score alone does not tell the orientation.
+#[test]
+fn faces_at_any_angle_are_aligned_upright() {
+    let finder = finder();
+    let photo = astronaut();
+    let (original, _) = alignments(&finder, photo.clone());
+    for degrees in (15..360).step_by(30) {
+        let (sin, cos) = f64::from(degrees).to_radians().sin_cos();
+        let to_turned = |[x, y]: [f64; 2]| {
+            let (x, y) = (x - 256.0, y - 256.0);
+            [x * cos - y * sin + 400.0, x * sin + y * cos + 400.0]
+        };
+        let turned = RgbImage::from_fn(800, 800, |x, y| {
+            let (x, y) = (f64::from(x) - 399.5, f64::from(y) - 399.5);
+            let (x, y) = (x * cos + y * sin + 255.5, y * cos - x * sin + 255.5);
+            let inside = (0.0..511.0).contains(&x) && (0.0..511.0).contains(&y);
+            if inside {
+                imageops::interpolate_bilinear(&photo, x as f32, y as f32).unwrap()
+            } else {
+                Rgb([90; 3])
+            }
+        });
+        let (found, _) = alignments(&finder, turned);
+        let expected = Alignment { quad: original[0].quad.map(to_turned) };
+        assert_agrees(&format!("{degrees}°"), &found, &expected, 3.0);
+    }
+}
+
+#[test]
+fn all_faces_of_a_group_are_found() {
+    let finder = finder();
+    let (original, _) = alignments(&finder, astronaut());
+    let mut group = RgbImage::from_pixel(1536, 1100, Rgb([90, 100, 110]));
+    let places = [(0, 0, 1.0), (520, 40, 1.0), (1050, 300, 0.8), (40, 560, 1.0), (700, 620, 0.6)];
+    for (left, top, scale) in places {
+        let side = (512.0 * scale) as u32;
+        let small = imageops::resize(&astronaut(), side, side, FilterType::CatmullRom);
+        imageops::replace(&mut group, &small, left, top);
+    }
+    let (found, _) = alignments(&finder, group);
+    assert_eq!(found.len(), places.len(), "{found:?}");
+    for (left, top, scale) in places {
+        let to_group = |[x, y]: [f64; 2]| [x * scale + left as f64, y * scale + top as f64];
+        let expected = Alignment { quad: original[0].quad.map(to_group) };
+        let near = |a: &&Alignment| compare(a, &expected).0 < 0.2;
+        let found: Vec<_> = found.iter().filter(near).copied().collect();
+        assert_agrees(&format!("{left}, {top}"), &found, &expected, 2.0);
+    }
+}

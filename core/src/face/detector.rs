@@ -16,6 +16,8 @@ const STRIDE: f64 = 0.7;
 const MIN_TILE: f64 = SIDE as f64 * 0.9;
 /// Side of the tile that confirms a face, relative to its box.
 const CONFIRM_MARGIN: f64 = 2.5;
+/// Maximum angle between a face and the vertical of a tile that shows it upright, in degrees.
+const MAX_TILT: f64 = 60.0;
 /// Maximum overlap of two faces, as a fraction of the smaller box. Above it, both detections show the same face.
 const MAX_OVERLAP: f64 = 0.5;
 
@@ -43,6 +45,12 @@ impl Detection {
         (right - left).max(bottom - top)
     }
 
+    /// Angle of the line through the eyes, in degrees; clockwise is positive.
+    pub(super) fn roll(&self) -> f64 {
+        let [left, right, ..] = self.keypoints;
+        (right[1] - left[1]).atan2(right[0] - left[0]).to_degrees()
+    }
+
     /// Area of the intersection as a fraction of the smaller box.
     fn overlap(&self, other: &Detection) -> f64 {
         let ([al, at, ar, ab], [bl, bt, br, bb]) = (self.rect, other.rect);
@@ -50,6 +58,11 @@ impl Detection {
         let smaller = ((ar - al) * (ab - at)).min((br - bl) * (bb - bt));
         if smaller > 0.0 { intersection / smaller } else { 0.0 }
     }
+}
+
+/// The angle between two directions in degrees, 0 to 180.
+pub(super) fn angle_between(a: f64, b: f64) -> f64 {
+    ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs()
 }
 
 #[derive(Debug)]
@@ -100,75 +113,70 @@ impl Detector {
         Ok(Detector { session })
     }
 
-    /// The faces of the photo, highest score first, without duplicates.
+    /// Possible faces, highest score first, without duplicates: one list for each level of the search, from coarse to fine. The
+    /// caller stops at the first level that shows a face.
     ///
-    /// Tiles of at least a quarter of the photo's longer side are searched. If there is no face in them, the photo is turned by
-    /// quarters, and then smaller tiles are searched, down to the photo's own pixels.
-    pub fn detect(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Detection>> {
+    /// The first level searches tiles of at least a quarter of the photo's longer side. The next three do the same with the photo
+    /// turned by quarters. The rest search smaller tiles, down to the photo's own pixels.
+    pub fn levels<'a>(
+        &'a self,
+        photo: &'a Photo,
+        cancel: &'a Cancel,
+    ) -> impl Iterator<Item = Result<Vec<Detection>>> + 'a {
         // Large photos are reduced to 1024 to 2047 pixels on the longer side, so that tiles of a quarter have at least 256.
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let shrink = (width.max(height) / (4 * SIDE)).max(1);
         let size = [width.div_ceil(shrink), height.div_ceil(shrink)];
         let reduced = Source::Reduced(photo.read_rgb([0, 0], size, shrink, Border::Reflect), shrink as f64);
         let longer = size[0].max(size[1]) as f64;
-        for turn in [0, 1, 3, 2] {
-            let faces = self.search(photo, &reduced, &[longer, longer / 2.0, longer / 4.0], turn, cancel)?;
-            if !faces.is_empty() {
-                return Ok(faces);
-            }
-        }
-        let mut side = width.max(height) as f64 / 8.0;
-        while side >= MIN_TILE {
-            let faces = self.search(photo, &Source::Photo(photo), &[side], 0, cancel)?;
-            if !faces.is_empty() {
-                return Ok(faces);
-            }
-            side /= 2.0;
-        }
-        Ok(Vec::new())
+        let coarse = [0, 1, 3, 2]
+            .into_iter()
+            .map(move |turn| self.search(&reduced, &[longer, longer / 2.0, longer / 4.0], turn, cancel));
+        let finest = |side: &f64| *side >= MIN_TILE;
+        let sides = std::iter::successors(Some(width.max(height) as f64 / 8.0), |side| Some(side / 2.0));
+        let fine =
+            sides.take_while(finest).map(|side| self.search(&Source::Photo(photo), &[side], 0, cancel));
+        coarse.chain(fine)
     }
 
-    /// The confirmed faces in tiles with these sides, in pixels of the photo.
-    fn search(
+    /// Detects a face again, in a tile around it that is cut from the photo's own pixels and turned clockwise by `turn` quarters;
+    /// `None` if the turned tile does not show it upright.
+    pub fn again(
         &self,
         photo: &Photo,
+        face: &Detection,
+        turn: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<Detection>> {
+        let side = face.box_size() * CONFIRM_MARGIN;
+        let [x, y] = face.box_center();
+        let tile = Tile { left: x - side / 2.0, top: y - side / 2.0, side, turn };
+        let found = self.detect_in_tile(&Source::Photo(photo), tile, cancel)?;
+        let found = found.into_iter().filter(|d| d.overlap(face) >= MAX_OVERLAP);
+        let upright = -90.0 * turn as f64;
+        Ok(found
+            .max_by(|a, b| a.score.total_cmp(&b.score))
+            .filter(|d| angle_between(d.roll(), upright) <= MAX_TILT))
+    }
+
+    /// The detections in tiles with these sides, in pixels of the photo.
+    fn search(
+        &self,
         source: &Source<'_>,
         sides: &[f64],
         turn: usize,
         cancel: &Cancel,
     ) -> Result<Vec<Detection>> {
         let ([width, height], scale) = source.size();
-        let mut candidates = Vec::new();
+        let mut found = Vec::new();
         for tile in tiles(width, height, sides, turn) {
-            candidates.extend(self.detect_in_tile(source, tile, cancel)?);
+            found.extend(self.detect_in_tile(source, tile, cancel)?);
         }
-        let mut faces = Vec::new();
-        for candidate in without_duplicates(candidates) {
-            let candidate = Detection {
-                rect: candidate.rect.map(|v| v * scale),
-                keypoints: candidate.keypoints.map(|p| p.map(|v| v * scale)),
-                ..candidate
-            };
-            faces.extend(self.confirm(photo, &candidate, cancel)?);
+        for face in &mut found {
+            face.rect = face.rect.map(|v| v * scale);
+            face.keypoints = face.keypoints.map(|p| p.map(|v| v * scale));
         }
-        Ok(without_duplicates(faces))
-    }
-
-    /// Detects a face again in a tile around it, cut from the photo's own pixels, in all four orientations. The one with the
-    /// highest score counts; `None` if no tile shows this face.
-    fn confirm(&self, photo: &Photo, face: &Detection, cancel: &Cancel) -> Result<Option<Detection>> {
-        let side = face.box_size() * CONFIRM_MARGIN;
-        let [x, y] = face.box_center();
-        let mut best: Option<Detection> = None;
-        for turn in 0..4 {
-            let tile = Tile { left: x - side / 2.0, top: y - side / 2.0, side, turn };
-            let found = self.detect_in_tile(&Source::Photo(photo), tile, cancel)?;
-            let found = found.into_iter().filter(|d| d.overlap(face) >= MAX_OVERLAP);
-            let found = found.max_by(|a, b| a.score.total_cmp(&b.score));
-            log::debug!("face at {x:.0}, {y:.0}: turn {turn}, score {:?}", found.as_ref().map(|d| d.score));
-            best = best.into_iter().chain(found).max_by(|a, b| a.score.total_cmp(&b.score));
-        }
-        Ok(best)
+        Ok(without_duplicates(found))
     }
 
     /// Detections in one tile, in pixels of the source.

@@ -11,6 +11,9 @@ use crate::photo::{Photo, image_from_crop};
 use crate::runtime::{Cancel, Runtime};
 use crate::{Error, Result};
 
+/// FaceMesh's presence above which no other orientation is tried. Upside-down faces reach 0.99998.
+const CERTAIN: f32 = 0.999_999;
+
 /// A face in a photo.
 #[derive(Debug, Clone)]
 pub struct Face {
@@ -44,26 +47,58 @@ impl FaceFinder {
     /// All faces of the photo, from left to right. A photo without faces is not an error.
     ///
     /// A detection is a face only if FaceMesh confirms it.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if a run fails; [`Error::Cancelled`].
     pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
         let mut faces: Vec<Face> = Vec::new();
-        for detection in self.detector.detect(photo, cancel)? {
-            let Some(landmarks) = self.mesh.landmarks(photo, &detection, cancel)? else { continue };
-            if let Some(reason) = landmarks.doubt(&detection) {
-                let [x, y] = detection.box_center();
-                log::warn!(
-                    "{}: a possible face at {x:.0}, {y:.0} is not used: {reason}",
-                    photo.path.display()
-                );
-                continue;
+        for level in self.detector.levels(photo, cancel) {
+            for detection in level? {
+                let Some((detection, landmarks)) = self.confirm(photo, &detection, cancel)? else { continue };
+                let alignment = Alignment::from_landmarks(&landmarks);
+                // The landmarks of two detections may converge to the same face. The one with the higher score comes first.
+                if faces.iter().all(|known| !known.alignment.is_duplicate_of(&alignment)) {
+                    faces.push(Face { detection, landmarks, alignment });
+                }
             }
-            let alignment = Alignment::from_landmarks(&landmarks);
-            // The landmarks of two detections may converge to the same face. The one with the higher score comes first.
-            if faces.iter().all(|known| !known.alignment.is_duplicate_of(&alignment)) {
-                faces.push(Face { detection, landmarks, alignment });
+            if !faces.is_empty() {
+                break;
             }
         }
         faces.sort_by(|a, b| a.detection.box_center()[0].total_cmp(&b.detection.box_center()[0]));
         Ok(faces)
+    }
+
+    /// The landmarks of a possible face in the orientation in which FaceMesh is most certain; `None` if it is no face, or if its
+    /// landmarks are not reliable in any orientation.
+    fn confirm(
+        &self,
+        photo: &Photo,
+        possible: &Detection,
+        cancel: &Cancel,
+    ) -> Result<Option<(Detection, Landmarks)>> {
+        let (mut best, mut doubt) = (None::<(Detection, Landmarks)>, None);
+        for turn in [0, 2, 1, 3] {
+            let Some(detection) = self.detector.again(photo, possible, turn, cancel)? else { continue };
+            let Some(landmarks) = self.mesh.landmarks(photo, &detection, cancel)? else { continue };
+            if let Some(reason) = landmarks.doubt(&detection) {
+                doubt = Some(reason);
+                continue;
+            }
+            let certain = landmarks.presence >= CERTAIN;
+            if best.as_ref().is_none_or(|(_, known)| landmarks.presence > known.presence) {
+                best = Some((detection, landmarks));
+            }
+            if certain {
+                break;
+            }
+        }
+        if let (None, Some(reason)) = (&best, doubt) {
+            let [x, y] = possible.box_center();
+            let path = photo.path.display();
+            log::warn!("{path}: a possible face at {x:.0}, {y:.0} is not used: {reason}");
+        }
+        Ok(best)
     }
 
     /// The landmarks of the face in an aligned image `[1,3,R,R]` in `[-1,1]`, in its pixels; `None` if it shows no face.

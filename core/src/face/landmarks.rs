@@ -1,6 +1,6 @@
 //! FaceMesh: 468 landmarks, from a rotated crop around a detected face.
 
-use super::detector::Detection;
+use super::detector::{Detection, angle_between};
 use crate::photo::{Affine, Border, Photo};
 use crate::runtime::{Cancel, Runtime, Session};
 use crate::{Error, Result};
@@ -46,17 +46,16 @@ impl Landmarks {
     /// Why these landmarks are not reliable: they disagree with the detector about where up is, or with each other.
     pub(super) fn doubt(&self, detection: &Detection) -> Option<&'static str> {
         let angle = |[a, b]: [[f64; 2]; 2]| (b[1] - a[1]).atan2(b[0] - a[0]).to_degrees();
-        let apart = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs();
         let flat = |i: usize| [self.points[i][0], self.points[i][1]];
         let eyes = EYE_CORNERS.map(flat);
         let middle = [0, 1].map(|i| (eyes[0][i] + eyes[1][i]) / 2.0);
         let [left, right, _, mouth, ..] = detection.keypoints;
-        if apart(angle(eyes), angle([left, right])) > MAX_ROLL_DIFFERENCE {
+        if angle_between(angle(eyes), detection.roll()) > MAX_ROLL_DIFFERENCE {
             return Some("its landmarks and its box disagree about its orientation");
         }
-        if apart(angle(eyes) + 90.0, angle([middle, self.mean(&MOUTH_CORNERS)])) > MAX_SKEW
-            || apart(angle([left, right]) + 90.0, angle([[0, 1].map(|i| (left[i] + right[i]) / 2.0), mouth]))
-                > MAX_SKEW
+        let between = [0, 1].map(|i| (left[i] + right[i]) / 2.0);
+        if angle_between(angle(eyes) + 90.0, angle([middle, self.mean(&MOUTH_CORNERS)])) > MAX_SKEW
+            || angle_between(detection.roll() + 90.0, angle([between, mouth])) > MAX_SKEW
         {
             return Some("its eyes and its mouth disagree about its orientation");
         }
