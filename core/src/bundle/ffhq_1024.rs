@@ -1,6 +1,6 @@
 //! Converts the published MobileStyleGAN (PyPI package `random-face`, unpacked) to the bundle `ffhq-1024`.
 
-use super::make::{WeightPrecision, replace, write_manifest, write_npy};
+use super::make::{WeightPrecision, write_manifest, write_npy};
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, search};
 use crate::util::files::write_whole;
@@ -31,8 +31,7 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
     }
     clean(models);
     let work = WorkFolder::new(models, NAME)?;
-    let folder = work.path().join("bundle");
-    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
+    let folder = work.path();
     let mapping = renamed(&openvino::read(&published.join("MappingNetwork.xml"))?)?;
     WeightPrecision::Full.write(&mapping, &folder.join("mapping.onnx"))?;
     let synthesis = openvino::read(&published.join("SynthesisNetwork.xml"))?;
@@ -48,9 +47,9 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..manifest
     };
-    write_manifest(&folder, manifest)?;
+    write_manifest(folder, manifest)?;
     let target = models.join(NAME);
-    replace(&folder, &target)?;
+    work.into_folder(&target)?;
     Bundle::open_folder(&target)
 }
 

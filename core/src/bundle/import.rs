@@ -15,7 +15,7 @@ mod tunable;
 pub use options::ImportOptions;
 
 use super::Bundle;
-use super::make::{replace, write_manifest};
+use super::make::write_manifest;
 use super::manifest::{MANIFEST_FILE, Manifest, Mapping, VERSION};
 use crate::runtime::{Cancel, Runtime};
 use crate::settings::domain;
@@ -54,11 +54,9 @@ pub fn import(
     fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
     clean(parent);
     let work = WorkFolder::new(parent, &name)?;
-    let folder = work.path().join("bundle");
-    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mut importer = Importer {
         options,
-        folder: &folder,
+        folder: work.path(),
         runtime,
         cancel,
         manifest: empty_manifest(&name, options),
@@ -71,8 +69,8 @@ pub fn import(
     importer.add_faces(&mut on_file)?;
     importer.add_directions(&w, &mut on_file)?;
     let Importer { manifest, recognized, missing, .. } = importer;
-    write_manifest(&folder, manifest)?;
-    replace(&folder, target)?;
+    write_manifest(work.path(), manifest)?;
+    work.into_folder(target)?;
     Ok(Imported { bundle: Bundle::open_folder(target)?, recognized, missing })
 }
 

@@ -58,6 +58,19 @@ impl WorkFolder {
         File::create(&mark).and_then(|f| f.sync_all()).map_err(Error::io("creating", &mark))?;
         move_files(&self.path, &self.parent)
     }
+
+    /// Makes the work folder itself the folder `target`, a sibling, in place of an existing one; one of the two exists at any time.
+    /// Relative paths in its files, such as `../common`, are the same before and after.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn into_folder(self, target: &Path) -> Result<()> {
+        let lock = self.path.join(LOCK);
+        fs::remove_file(&lock).map_err(Error::io("removing", &lock))?;
+        let moved =
+            if target.exists() { exchange(&self.path, target) } else { fs::rename(&self.path, target) };
+        moved.map_err(Error::io("renaming to", target)) // dropping `self` removes the former folder
+    }
 }
 
 impl Drop for WorkFolder {
@@ -148,7 +161,7 @@ fn in_use(parent: &Path, name: &str) -> Error {
 ///
 /// # Errors
 /// The system's error.
-pub fn exchange(a: &Path, b: &Path) -> std::io::Result<()> {
+fn exchange(a: &Path, b: &Path) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -198,6 +211,24 @@ mod tests {
         work.commit().unwrap();
         assert_eq!(names(folder), ["a", "b"]);
         assert_eq!(fs::read(folder.join("b")).unwrap(), b"2");
+    }
+
+    #[test]
+    fn a_work_folder_becomes_a_folder_with_the_same_siblings() {
+        let models = tempfile::tempdir().unwrap();
+        let models = models.path();
+        let target = models.join("bundle");
+        fs::write(models.join("shared"), b"").unwrap();
+        for content in ["first", "second"] {
+            let work = WorkFolder::new(models, "bundle").unwrap();
+            assert!(work.path().join("../shared").exists(), "paths to siblings differ before the move");
+            fs::write(work.path().join(content), b"").unwrap();
+            work.into_folder(&target).unwrap();
+            assert_eq!(
+                (names(models), names(&target)),
+                (vec!["bundle".into(), "shared".into()], vec![content.into()])
+            );
+        }
     }
 
     /// The states in which a killed process leaves the folder.
