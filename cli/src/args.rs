@@ -107,8 +107,9 @@ pub struct InvertArgs {
     /// The face to invert: largest, a number from 1 (leftmost), or all
     #[arg(long, value_name = "largest|N|all", default_value = "largest")]
     pub face: FaceChoice,
-    /// fast: a few minutes on two cores; best: five times the tuning steps; paper: the published settings
-    #[arg(long, value_name = "fast|best|paper", default_value = "best")]
+    /// draft: seconds, for a first edit; fast: a few minutes on two cores; best: five times the tuning steps; paper: the published
+    /// settings
+    #[arg(long, value_name = "draft|fast|best|paper", default_value = "best")]
     pub preset: Preset,
     /// Use the loss weights of this domain (Table 1 of the paper) instead of the model's
     #[arg(long, value_name = "DOMAIN", value_parser = clap::builder::PossibleValuesParser::new(gani_core::settings::DOMAINS))]

@@ -88,6 +88,7 @@ fn invert_options(
         0 | 1 => Preset::Fast,
         2 => Preset::Best,
         3 => Preset::Paper,
+        4 => Preset::Draft,
         other => return Err(FfiError::Misuse(format!("{other} is not a gani_preset"))),
     };
     if options.aligned > 1 {

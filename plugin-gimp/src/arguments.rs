@@ -4,9 +4,10 @@ use crate::host::{ArgumentKind, ArgumentSpec};
 use gani_core::edit::sliders::{SLIDERS, Slider};
 
 /// Presets: name and label. The first is the default.
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 4] = [
     ("fast", "Fast: a few minutes"),
     ("best", "Best: three times as long"),
+    ("draft", "Draft: half a minute, rough"),
     ("paper", "Paper: published settings, for comparison"),
 ];
 

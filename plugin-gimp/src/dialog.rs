@@ -30,6 +30,8 @@ fn show(call: &Call, layout: &Layout) -> Result<Worker> {
     let worker = Worker::start(call.read_layer()?);
     let widgets = Widgets::build(&toolkit, call, layout)
         .ok_or_else(|| Error::Failed("GTK could not create the dialog.".into()))?;
-    let confirmed = widgets.run(&toolkit, &Panel::new(call, layout, &toolkit, &widgets, &worker));
+    let panel = Panel::new(call, layout, &toolkit, &widgets, &worker);
+    let confirmed = widgets.run(&toolkit, &panel);
+    worker.accept_draft(panel.accepts_draft());
     if confirmed { Ok(worker) } else { Err(Error::Cancelled) }
 }

@@ -1,8 +1,9 @@
 //! The computation on the worker thread: opens the model, finds the face, inverts it, renders edits.
 
-use crate::messages::{Event, PREVIEW_SIZE, Preview, Rendered, Request};
+use crate::messages::{Event, PREVIEW_SIZE, Preview, RenderRequest, Rendered, Request};
 use crate::patch::Patch;
 use crate::pixels::InputLayer;
+use crate::queue::Queue;
 use crate::settings::Settings;
 use crossbeam_channel::Sender;
 use gani_core::Result;
@@ -10,34 +11,75 @@ use gani_core::edit::Edit;
 use gani_core::face::Keep;
 use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
-use gani_core::invert::{InvertOptions, Progress, Stage};
+use gani_core::invert::{InvertOptions, Progress};
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop, resize};
 use gani_core::runtime::Cancel;
+use gani_core::settings::Preset;
 use ndarray::{ArcArray, ArrayView4, Ix4};
 use std::time::{Duration, Instant};
 
-/// Tuning steps between two previews of a running inversion.
-const PREVIEW_INTERVAL: usize = 10;
-
 /// The state of the worker thread. Each request computes only what earlier requests have not.
 pub struct Engine {
+    /// The requests to handle.
+    pub queue: Queue,
     layer: InputLayer,
     events: Sender<Event>,
     cache: Option<Cache>,
     photo: Option<Photo>,
     model: Option<Model>,
     found: Option<(Settings, AlignedFace)>,
+    /// The face inverted with [`Preset::Draft`], for previews until `face` is there.
+    draft: Option<FaceSession>,
     face: Option<FaceSession>,
-    /// The last rendered edits and image `[1,3,R,R]`. OK usually renders the edits of the last preview.
-    last_render: Option<(Vec<Edit>, ArcArray<f32, Ix4>)>,
+    last_render: LastRender,
+}
+
+/// The last rendered edits and image `[1,3,R,R]`. OK usually renders the edits of the last preview.
+#[derive(Default)]
+struct LastRender(Option<(Vec<Edit>, ArcArray<f32, Ix4>)>);
+
+impl LastRender {
+    /// The face with edits, `[1,3,R,R]` in `[-1,1]`.
+    fn image(&mut self, face: &FaceSession, edits: &[Edit], cancel: &Cancel) -> Result<ArcArray<f32, Ix4>> {
+        if let Some((_, image)) = self.0.as_ref().filter(|(known, _)| known == edits) {
+            return Ok(image.clone());
+        }
+        let image = face.image_with_cancel(edits, cancel)?.into_shared();
+        self.0 = Some((edits.to_vec(), image.clone()));
+        Ok(image)
+    }
+
+    /// A preview of the face with edits; `crop` is the aligned photo.
+    fn preview(
+        &mut self,
+        face: &FaceSession,
+        crop: ArrayView4<'_, f32>,
+        edits: &[Edit],
+        keep: Keep,
+        cancel: &Cancel,
+    ) -> Result<Preview> {
+        let image = self.image(face, edits, cancel)?;
+        let crop = resize(crop, PREVIEW_SIZE, PREVIEW_SIZE);
+        Ok(preview(face.preview(image.view(), crop.view(), keep, cancel)?.view()))
+    }
 }
 
 impl Engine {
     /// An engine that edits `layer` and reports to `events`.
-    pub fn new(layer: InputLayer, events: Sender<Event>) -> Engine {
-        let cache = Cache::for_user();
-        Engine { layer, events, cache, photo: None, model: None, found: None, face: None, last_render: None }
+    pub fn new(layer: InputLayer, queue: Queue, events: Sender<Event>) -> Engine {
+        Engine {
+            queue,
+            layer,
+            events,
+            cache: Cache::for_user(),
+            photo: None,
+            model: None,
+            found: None,
+            draft: None,
+            face: None,
+            last_render: LastRender::default(),
+        }
     }
 
     /// Handles a request and sends its result.
@@ -51,14 +93,17 @@ impl Engine {
                 }
             }
             Request::Invert => {
+                self.make_draft(cancel)?;
                 self.invert(cancel)?;
                 self.send(Event::Inverted);
             }
-            Request::Preview(edits, keep) => self.show(&edits, keep, cancel)?,
-            Request::Render(settings, all_edits, keep) => {
+            Request::Preview(edits, keep) => self.show(&edits, keep, cancel),
+            Request::Render(RenderRequest { settings, edits, keep, accept_draft }) => {
                 self.find_face(&settings, cancel)?;
-                self.invert(cancel)?;
-                self.render(&all_edits, keep, cancel)?;
+                if !(accept_draft && self.draft.is_some()) {
+                    self.invert(cancel)?;
+                }
+                self.render(&edits, keep, cancel)?;
             }
         }
         Ok(())
@@ -71,8 +116,7 @@ impl Engine {
             return Ok(());
         }
         let previous = self.found.take().map(|(settings, _)| settings);
-        self.face = None;
-        self.last_render = None;
+        (self.draft, self.face, self.last_render) = (None, None, LastRender::default());
         if previous.is_none_or(|p| (p.model_name(), p.device) != (settings.model_name(), settings.device)) {
             self.model = None;
         }
@@ -101,79 +145,74 @@ impl Engine {
         Ok(())
     }
 
-    /// Inverts the face that [`Engine::find_face`] found, unless it is inverted.
-    fn invert(&mut self, cancel: &Cancel) -> Result<()> {
-        let (Some(model), Some((settings, found)), None) = (&self.model, &self.found, &self.face) else {
+    /// Inverts the face with [`Preset::Draft`], unless it is inverted or its own preset is that one.
+    fn make_draft(&mut self, cancel: &Cancel) -> Result<()> {
+        let (Some(model), Some((settings, found)), None, None) =
+            (&self.model, &self.found, &self.face, &self.draft)
+        else {
             return Ok(());
         };
-        let options = InvertOptions {
-            preview_interval: PREVIEW_INTERVAL,
-            ..InvertOptions::new(model, settings.preset)?
-        };
-        let started = Instant::now();
-        let mut on_progress = |progress: Progress<'_>| match progress {
-            Progress::Begin(stage) => self.progress(&stage_text(stage), None),
-            Progress::Step { stage, step, steps, remaining, .. } => {
-                let text = format!("{}, step {step} of {steps}", stage_text(stage));
-                match remaining {
-                    None => self.progress(&text, None),
-                    Some(remaining) => {
-                        let elapsed = started.elapsed().as_secs_f64();
-                        let fraction = elapsed / (elapsed + remaining.as_secs_f64());
-                        self.progress(
-                            &format!("{text}, {} left", format_duration(remaining)),
-                            Some(fraction),
-                        );
-                    }
-                }
-            }
-            Progress::Preview(image) => self.send(Event::InversionPreview(preview(image))),
-            _ => {}
-        };
-        let face = found.invert(model, &options, self.cache.as_ref(), cancel, &mut on_progress)?;
-        self.face = Some(face);
-        Ok(())
-    }
-
-    /// Renders a preview of the inverted face with edits and sends it.
-    fn show(&mut self, edits: &[Edit], keep: Keep, cancel: &Cancel) -> Result<()> {
-        let image = self.image(edits, cancel)?;
-        if let (Some(image), Some(face), Some((_, found))) = (image, &self.face, &self.found) {
-            let crop = resize(found.crop.view(), PREVIEW_SIZE, PREVIEW_SIZE);
-            let composite = face.preview(image.view(), crop.view(), keep, cancel)?;
-            self.send(Event::EditPreview(preview(composite.view())));
+        if settings.preset == Preset::Draft {
+            return Ok(());
         }
+        let options = InvertOptions::new(model, Preset::Draft)?;
+        let on_progress = |progress: Progress<'_>| {
+            if let Some((text, fraction)) = describe("Making a draft", &progress, None) {
+                self.progress(&text, fraction);
+            }
+        };
+        let cached = self.cache.as_ref().map(|cache| found.cached(model, &options, cache)).transpose()?;
+        self.draft = Some(match cached.flatten() {
+            Some(draft) => draft,
+            None => found.invert(model, &options, self.cache.as_ref(), cancel, on_progress)?,
+        });
+        self.send(Event::Drafted);
         Ok(())
     }
 
-    /// Renders the inverted face with each list of edits and sends the patches.
+    /// Inverts the face that [`Engine::find_face`] found, unless it is inverted. Previews requested meanwhile show the draft.
+    fn invert(&mut self, cancel: &Cancel) -> Result<()> {
+        let Engine { queue, events, cache, model, found, draft, face, last_render, .. } = self;
+        let (Some(model), Some((settings, found)), None) = (model, found, &face) else { return Ok(()) };
+        let options = InvertOptions::new(model, settings.preset)?;
+        let started = Instant::now();
+        let on_progress = |progress: Progress<'_>| {
+            if let Some((text, fraction)) = describe("Inverting the face", &progress, Some(started)) {
+                _ = events.send(Event::Progress { text, fraction });
+            }
+            if let Some((draft, (edits, keep, cancel))) = draft.as_ref().zip(queue.latest_preview()) {
+                let shown = last_render.preview(draft, found.crop.view(), &edits, keep, &cancel);
+                _ = events.send(shown.map_or_else(Event::PreviewFailed, Event::EditPreview));
+            }
+        };
+        *face = Some(found.invert(model, &options, cache.as_ref(), cancel, on_progress)?);
+        (*draft, *last_render) = (None, LastRender::default());
+        Ok(())
+    }
+
+    /// Renders a preview of the face with edits and sends it. Does nothing before there is a draft.
+    fn show(&mut self, edits: &[Edit], keep: Keep, cancel: &Cancel) {
+        let (Some(face), Some((_, found))) = (self.face.as_ref().or(self.draft.as_ref()), &self.found) else {
+            return;
+        };
+        let shown = self.last_render.preview(face, found.crop.view(), edits, keep, cancel);
+        self.send(shown.map_or_else(Event::PreviewFailed, Event::EditPreview));
+    }
+
+    /// Renders the inverted face, or its draft, with each list of edits and sends the patches.
     fn render(&mut self, all_edits: &[Vec<Edit>], keep: Keep, cancel: &Cancel) -> Result<()> {
-        let Some(face) = &self.face else { return Ok(()) };
-        let from_cache = face.from_cache;
+        let Some(face) = self.face.as_ref().or(self.draft.as_ref()) else { return Ok(()) };
         let size = [self.layer.pixels.width, self.layer.pixels.height];
         let alignment = *face.inversion.alignment_in(&self.layer.name, size)?;
         let mut patches = Vec::new();
         for (i, edits) in all_edits.iter().enumerate() {
             self.progress("Rendering the face", Some(i as f64 / all_edits.len() as f64));
-            let image = self.image(edits, cancel)?;
-            if let (Some(image), Some(face)) = (image, &self.face) {
-                let face = face.edited_face(image.view(), keep, cancel)?;
-                patches.push(Patch::new(&self.layer.pixels, &face, &alignment, keep)?);
-            }
+            let image = self.last_render.image(face, edits, cancel)?;
+            let edited = face.edited_face(image.view(), keep, cancel)?;
+            patches.push(Patch::new(&self.layer.pixels, &edited, &alignment, keep)?);
         }
-        self.send(Event::Rendered(Rendered { patches, from_cache }));
+        self.send(Event::Rendered(Rendered { patches, from_cache: face.from_cache }));
         Ok(())
-    }
-
-    /// The face with edits, `[1,3,R,R]` in `[-1,1]`; none before it is inverted.
-    fn image(&mut self, edits: &[Edit], cancel: &Cancel) -> Result<Option<ArcArray<f32, Ix4>>> {
-        let Some(face) = &self.face else { return Ok(None) };
-        if let Some((_, image)) = self.last_render.as_ref().filter(|(known, _)| known == edits) {
-            return Ok(Some(image.clone()));
-        }
-        let image = face.image_with_cancel(edits, cancel)?.into_shared();
-        self.last_render = Some((edits.to_vec(), image.clone()));
-        Ok(Some(image))
     }
 
     fn progress(&self, text: &str, fraction: Option<f64>) {
@@ -197,8 +236,20 @@ fn preview(image: ArrayView4<'_, f32>) -> Preview {
     Preview(image_from_crop(resize(image, PREVIEW_SIZE, PREVIEW_SIZE).view()).into_raw())
 }
 
-fn stage_text(stage: Stage) -> String {
-    format!("Inverting the face: {}", stage.label())
+/// The text of a progress event and the completed part, which is known if the inversion `started` at a given time.
+fn describe(task: &str, progress: &Progress<'_>, started: Option<Instant>) -> Option<(String, Option<f64>)> {
+    let (stage, step) = match *progress {
+        Progress::Begin(stage) => (stage, None),
+        Progress::Step { stage, step, steps, remaining, .. } => (stage, Some((step, steps, remaining))),
+        _ => return None,
+    };
+    let text = format!("{task}: {}", stage.label());
+    let Some((step, steps, remaining)) = step else { return Some((text, None)) };
+    let text = format!("{text}, step {step} of {steps}");
+    let (Some(remaining), Some(started)) = (remaining, started) else { return Some((text, None)) };
+    let elapsed = started.elapsed().as_secs_f64();
+    let fraction = elapsed / (elapsed + remaining.as_secs_f64());
+    Some((format!("{text}, {} left", format_duration(remaining)), Some(fraction)))
 }
 
 /// `45 s`, `2 min 10 s`, `12 min`.

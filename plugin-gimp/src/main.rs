@@ -17,6 +17,7 @@ mod messages;
 mod patch;
 mod pixels;
 mod procedures;
+mod queue;
 mod settings;
 mod worker;
 

@@ -13,12 +13,24 @@ pub const PREVIEW_SIZE: usize = 384;
 pub enum Request {
     /// Find the face, and load its inversion if the cache has one.
     FindFace(Settings),
-    /// Invert the face.
+    /// Make a draft of the face, then invert it. Meanwhile, previews show the draft.
     Invert,
     /// Render a preview of the inverted face with these edits.
     Preview(Vec<Edit>, Keep),
     /// Render one patch for each list of edits. Finds and inverts the face first if necessary.
-    Render(Settings, Vec<Vec<Edit>>, Keep),
+    Render(RenderRequest),
+}
+
+/// What OK asks for.
+pub struct RenderRequest {
+    /// The face and how to invert it.
+    pub settings: Settings,
+    /// A list of edits for each patch.
+    pub edits: Vec<Vec<Edit>>,
+    /// What stays of the layer.
+    pub keep: Keep,
+    /// Whether a draft will do, because the user has stopped the inversion.
+    pub accept_draft: bool,
 }
 
 /// What the worker reports.
@@ -37,15 +49,17 @@ pub enum Event {
         /// Whether the cache had an inversion of it.
         inverted: bool,
     },
-    /// An intermediate result of the running inversion.
-    InversionPreview(Preview),
+    /// The draft of a [`Request::Invert`] is ready: previews are possible.
+    Drafted,
     /// The face is inverted.
     Inverted,
     /// The face with the edits of the last [`Request::Preview`].
     EditPreview(Preview),
     /// The patches of a [`Request::Render`].
     Rendered(Rendered),
-    /// A request failed or was cancelled.
+    /// A [`Request::Preview`] failed.
+    PreviewFailed(Error),
+    /// Another request failed or was cancelled.
     Failed(Error),
 }
 

@@ -4,14 +4,15 @@ use crate::engine::Engine;
 use crate::error::{Error, Result, sentence};
 use crate::host::LibGimp;
 use crate::log;
-use crate::messages::{Event, Rendered, Request};
+use crate::messages::{Event, RenderRequest, Rendered, Request};
 use crate::pixels::InputLayer;
+use crate::queue::Queue;
 use crate::settings::Settings;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use gani_core::edit::Edit;
 use gani_core::face::Keep;
 use gani_core::runtime::Cancel;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,24 +22,31 @@ pub struct Worker {
     requests: Option<Sender<(Request, Cancel)>>,
     events: Receiver<Event>,
     cancel: RefCell<Cancel>,
+    accepts_draft: Cell<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
     /// Starts the thread.
     pub fn start(layer: InputLayer) -> Worker {
-        let (requests, request_queue) = unbounded::<(Request, Cancel)>();
+        let (requests, arriving) = unbounded::<(Request, Cancel)>();
         let (event_sender, events) = unbounded();
         let thread = std::thread::spawn(move || {
-            let mut engine = Engine::new(layer, event_sender.clone());
-            for (request, cancel) in request_queue {
+            let mut engine = Engine::new(layer, Queue::new(arriving), event_sender.clone());
+            while let Some((request, cancel)) = engine.queue.next() {
                 if let Err(error) = cancel.check().and_then(|()| engine.handle(request, &cancel)) {
                     // Sending fails after the main thread has dropped the receiver.
                     _ = event_sender.send(Event::Failed(error));
                 }
             }
         });
-        Worker { requests: Some(requests), events, cancel: RefCell::default(), thread: Some(thread) }
+        Worker {
+            requests: Some(requests),
+            events,
+            cancel: RefCell::default(),
+            accepts_draft: Cell::new(false),
+            thread: Some(thread),
+        }
     }
 
     /// Sends a request. The result arrives as an event.
@@ -52,6 +60,11 @@ impl Worker {
     /// Cancels all requests sent so far.
     pub fn cancel(&self) {
         self.cancel.replace(Cancel::new()).cancel();
+    }
+
+    /// Whether [`Worker::render`] takes a draft if there is no inversion.
+    pub fn accept_draft(&self, accept: bool) {
+        self.accepts_draft.set(accept);
     }
 
     /// The next event, if one has arrived.
@@ -78,7 +91,8 @@ impl Worker {
         keep: Keep,
     ) -> Result<Rendered> {
         gimp.progress_init("gani");
-        self.send(Request::Render(settings, edits, keep));
+        let accept_draft = self.accepts_draft.get();
+        self.send(Request::Render(RenderRequest { settings, edits, keep, accept_draft }));
         let rendered = self.wait_for_render(gimp);
         gimp.progress_end();
         log::take_warnings().iter().for_each(|warning| gimp.message(&sentence(warning)));

@@ -60,28 +60,39 @@ class Workflow(unittest.TestCase):
             calls.append(None)
             return len(calls) > 8
 
-        with self.assertRaises(L.Cancelled):
-            self.session.invert(cancelled)
-        self.assertEqual(bytes(self.session.picture.data), before)
-        self.assertIsNone(self.session.find(SETTINGS, lambda: False)[1])
+        self.assertIsNone(self.session.show([("smile", 1.0)], L.KEEP_ALL))
+        for work in self.session.make_draft, self.session.invert:
+            calls.clear()
+            with self.assertRaises(L.Cancelled):
+                work(cancelled)
+            self.assertEqual(bytes(self.session.picture.data), before)
+            self.assertIsNone(self.session.find(SETTINGS, lambda: False)[1])
 
     def test_2_invert_and_render(self):
         before = bytes(self.session.picture.data)
         self.events.clear()
-        corners = self.session.invert(lambda: False)
+        self.session.make_draft(lambda: False)
+        self.assertEqual([kind for kind, _ in self.events][-1], "drafted")
+        draft, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
+        self.assertIsNone(self.session.face)
+        previews = []
+        corners = self.session.invert(lambda: False,
+                                      lambda: previews.append(self.session.show([("smile", 2.0)], L.KEEP_ALL)))
+        self.assertEqual({len(p) for p in previews}, {3 * VIEW * VIEW})
+        self.assertEqual(len(set(previews)), 1)
+        self.assertNotEqual(self.session.show([("smile", 2.0)], L.KEEP_ALL), previews[0])
         texts = [values[0] for kind, values in self.events if kind == "working"]
         self.assertTrue(any("tuning the generator, step" in t and "left" in t for t in texts), texts[-3:])
-        previews = [values for kind, values in self.events if kind == "preview"]
-        self.assertTrue(previews and all(len(pixels) == 3 * w * h for pixels, w, h in previews))
         self.assertFalse(self.session.face.from_cache)
         self.assertEqual(len(corners), 4)
-        edited, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, lambda: False)
+        edited, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
+        self.assertNotEqual(edited.data, draft.data)
         self.assertEqual(bytes(self.session.picture.data), before)
         alpha = edited.data[3::4]
         self.assertEqual(set(alpha), {0, 255})
         inside = sum(end - start for y in range(512) for start, end in patch.spans(corners, None, 512, y))
         self.assertEqual(alpha.count(255), inside)
-        plain, = self.session.render(SETTINGS, [[]], L.KEEP_ALL, lambda: False)
+        plain, = self.session.render(SETTINGS, [[]], L.KEEP_ALL, False, lambda: False)
         self.assertNotEqual(edited.data, plain.data)
         self.assertEqual(len(self.session.show([("age", -1.0)], L.KEEP_ALL)), 3 * VIEW * VIEW)
 
@@ -90,7 +101,7 @@ class Workflow(unittest.TestCase):
         second.picture.mask = bytes(512 * 100) + b"\xff" * (512 * 50) + bytes(512 * 362)  # rows 100 to 150
         _, corners = second.find(SETTINGS, lambda: False)
         self.assertTrue(corners and second.face.from_cache)
-        edited, = second.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, lambda: False)
+        edited, = second.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, False, lambda: False)
         alpha = edited.data[3::4]
         rows = {edited.y + i // edited.width for i, a in enumerate(alpha) if a}
         self.assertEqual(rows, set(range(100, 150)))

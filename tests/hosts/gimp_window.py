@@ -3,6 +3,7 @@
 `cargo xtask test-hosts` starts this after `gimp_batch.py`, which leaves the face in the cache. Prints `PASS` and `FAIL` lines and
 saves screenshots in /w/shots.
 """
+import glob
 import json
 import os
 import subprocess
@@ -207,6 +208,40 @@ def cancelled():
     check("a cancelled run changes nothing", after == before, f"{before} {after}")
 
 
+def inversions():
+    """The inversions in the cache."""
+    return glob.glob(os.path.expanduser("~/.cache/gani/inversions/*.safetensors"))
+
+
+def drafted():
+    """The sliders during an inversion, Stop, and OK with the draft."""
+    known = len(inversions())
+    before = state()
+    dialog = open_dialog()
+    if not dialog:
+        return
+    part = preview(dialog)
+    settled(part, colors=1000)
+    press("alt+q", "Down")  # Best: the cache has no such inversion of this face
+    check("a draft is made", until(lambda: len(inversions()) > known), inversions())
+    plain = settled(part, colors=1000)
+    moved = time.time()
+    press("alt+m", "ctrl+a", "3", "Tab")
+    smiling = until(lambda: (now := seen(*part)) != plain and now)
+    print(f"TIME from slider to preview during the inversion: {time.time() - moved:.2f} s", flush=True)
+    check("the picture follows the slider during the inversion", smiling and len(inversions()) == known + 1, inversions())
+    shot("draft")
+    press("alt+p")
+    settled(part, colors=1000)
+    shot("stopped")
+    press("alt+o")
+    after = until(lambda: (now := state()) != before and now)
+    check("after Stop, OK makes a layer from the draft", after and len(after.get("layers", [])) == 2, f"{before} {after}")
+    check("a stopped inversion is not cached", len(inversions()) == known + 1, inversions())
+    press("ctrl+z")
+    check("one undo restores the picture", until(lambda: state() == before), state())
+
+
 def main():
     start("Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp")
     check("the virtual screen is ready", until(lambda: quiet("xdotool", "getmouselocation")))
@@ -215,6 +250,7 @@ def main():
                  "-b", 'exec(open("/w/gimp_session.py").read())', log="/w/window.log")
     try:
         edited()
+        drafted()
         cancelled()
         check("GIMP is running", gimp.poll() is None, gimp.poll())
     finally:

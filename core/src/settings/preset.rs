@@ -142,10 +142,17 @@ fn find<'v>(all: &'v mut serde_json::Value, path: &str, current: &str) -> Result
     })
 }
 
+/// Latent steps of [`Preset::Draft`] in W and in W+.
+const DRAFT_LATENT_STEPS: [usize; 2] = [3, 5];
+/// Tuning steps of [`Preset::Draft`].
+const DRAFT_TUNING_STEPS: usize = 12;
+
 /// A named choice of [`Settings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
+    /// A tenth of the work of [`Preset::Fast`]: a first result, for edits that are pasted as a composite.
+    Draft,
     /// A fifth of the tuning steps of [`Preset::Best`].
     Fast,
     /// The default of the command line and of Rust. C, GIMP and Krita default to [`Preset::Fast`].
@@ -158,6 +165,7 @@ impl Preset {
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
+            Preset::Draft => "draft",
             Preset::Fast => "fast",
             Preset::Best => "best",
             Preset::Paper => "paper",
@@ -167,7 +175,7 @@ impl Preset {
     /// The preset's default method: direct tuning, which measured better (docs/results.md), or GANI for `paper`.
     pub fn method(self) -> Method {
         match self {
-            Preset::Fast | Preset::Best => Method::Direct,
+            Preset::Draft | Preset::Fast | Preset::Best => Method::Direct,
             Preset::Paper => Method::Gani,
         }
     }
@@ -177,13 +185,14 @@ impl Preset {
         let mut s = paper(method, domain);
         let iterations = match self {
             Preset::Paper => return s,
+            Preset::Draft => DRAFT_TUNING_STEPS,
             Preset::Best => domain.iterations,
             Preset::Fast => domain.iterations / 5,
         };
         let (refine_steps, learning_rate, lr_rampdown) = match (method, self) {
-            (Method::Direct, Preset::Fast) => (110, 2e-3, 0.3),
+            (Method::Direct, Preset::Draft | Preset::Fast) => (110, 2e-3, 0.3),
             (Method::Direct, _) => (240, 2.5e-3, 0.5),
-            (_, Preset::Fast) => (110, 1.5e-2, 0.3),
+            (_, Preset::Draft | Preset::Fast) => (110, 1.5e-2, 0.3),
             _ => (240, 6e-3, 0.5),
         };
         s.refine.set_steps(refine_steps);
@@ -196,6 +205,13 @@ impl Preset {
         s.tune.loss_weights.lambda.entry("pixel".into()).and_modify(|lambda| *lambda *= 4.0);
         s.tune.localization = LocalizationLoss::PixelAndLpips;
         s.tune.fisher_power = 0.75;
+        if self == Preset::Draft {
+            [s.refine.steps_w, s.refine.steps_w_plus] = DRAFT_LATENT_STEPS;
+            s.refine.learning_rate = 0.15;
+            s.tune.learning_rate *= 2.0;
+            // The Fisher estimate and localization cost more than these few steps, which change the generator little.
+            (s.tune.fisher_power, s.tune.lambda_localization) = (0.0, 0.0);
+        }
         s
     }
 }
@@ -240,10 +256,12 @@ impl std::str::FromStr for Preset {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Preset> {
-        [Preset::Fast, Preset::Best, Preset::Paper]
+        [Preset::Draft, Preset::Fast, Preset::Best, Preset::Paper]
             .into_iter()
             .find(|p| p.name() == text)
-            .ok_or_else(|| Error::Input(format!("unknown preset `{text}`; choose fast, best or paper")))
+            .ok_or_else(|| {
+                Error::Input(format!("unknown preset `{text}`; choose draft, fast, best or paper"))
+            })
     }
 }
 
@@ -254,6 +272,15 @@ mod tests {
 
     fn fast() -> Settings {
         Preset::Fast.settings(Method::Direct, &domain("celeba-hq").unwrap())
+    }
+
+    #[test]
+    fn a_draft_is_a_tenth_of_the_work_of_fast() {
+        let draft = Preset::Draft.settings(Method::Direct, &domain("celeba-hq").unwrap());
+        let steps = |s: &Settings| s.refine.steps_w + s.refine.steps_w_plus + s.tune.iterations;
+        assert!(steps(&draft) <= steps(&fast()) / 8);
+        assert_eq!((draft.tune.lambda_localization, draft.tune.fisher_power), (0.0, 0.0));
+        assert_eq!("draft".parse::<Preset>().unwrap(), Preset::Draft);
     }
 
     #[test]

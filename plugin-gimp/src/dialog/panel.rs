@@ -12,8 +12,9 @@ use gani_core::edit::Edit;
 use gani_core::face::Keep;
 use std::cell::{Cell, RefCell};
 
-const NOT_INVERTED: &str = "This face is new. Invert it once to preview edits here. This takes a few minutes, and later \
-                            edits reuse the result. OK inverts it, too.";
+const STOPPED: &str = "Stopped. Invert this face to continue; OK does so, too.";
+const STOPPED_WITH_DRAFT: &str =
+    "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality.";
 
 /// What the worker is doing for the dialog.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,14 +23,12 @@ enum State {
     Idle,
     /// Finding the face.
     Finding,
-    /// Nothing: the face is found but not inverted.
-    Found,
     /// Inverting the face.
     Inverting,
-    /// Nothing: the face is inverted, and the preview is up to date.
+    /// Nothing: the user has stopped the inversion.
+    Stopped,
+    /// The face is inverted. The worker renders previews.
     Ready,
-    /// Rendering a preview with edits.
-    Rendering,
 }
 
 /// The controller of an open dialog.
@@ -40,6 +39,10 @@ pub struct Panel<'a> {
     widgets: &'a Widgets,
     worker: &'a Worker,
     state: Cell<State>,
+    /// Whether the worker has a draft of the face, so that previews are possible before the inversion ends.
+    drafted: Cell<bool>,
+    /// Whether the worker owes a preview.
+    rendering: Cell<bool>,
     /// The settings of the last request.
     settings: RefCell<Option<Settings>>,
     /// The edits of the last preview request, and what it keeps of the layer.
@@ -64,6 +67,8 @@ impl<'a> Panel<'a> {
             widgets,
             worker,
             state: Cell::new(State::Idle),
+            drafted: Cell::new(false),
+            rendering: Cell::new(false),
             settings: RefCell::default(),
             edits: RefCell::default(),
             original: RefCell::default(),
@@ -85,21 +90,26 @@ impl<'a> Panel<'a> {
                 self.draw();
                 match inverted {
                     true => self.set_ready(),
-                    false => {
-                        self.set_state(State::Found);
-                        self.set_status(NOT_INVERTED);
-                    }
+                    false => self.invert(),
                 }
             }
-            Event::InversionPreview(preview) => {
-                self.edited.replace(Some(preview));
-                self.draw();
-            }
-            Event::Inverted => self.set_ready(),
-            Event::EditPreview(preview) => {
-                self.edited.replace(Some(preview));
-                self.draw();
+            Event::Drafted => self.drafted.set(true),
+            Event::Inverted => {
+                self.edits.replace(None); // the next preview shows the inversion instead of the draft
                 self.set_ready();
+            }
+            Event::EditPreview(preview) => {
+                self.rendering.set(false);
+                self.edited.replace(Some(preview));
+                self.draw();
+                if self.state.get() == State::Ready {
+                    self.set_ready();
+                }
+            }
+            Event::PreviewFailed(gani_core::Error::Cancelled) => self.rendering.set(false),
+            Event::PreviewFailed(error) => {
+                self.rendering.set(false);
+                self.set_status(&sentence(&error.to_string()));
             }
             Event::Failed(gani_core::Error::Cancelled) => {}
             Event::Failed(error) => {
@@ -119,7 +129,7 @@ impl<'a> Panel<'a> {
             Ok(edits) if self.edits.borrow().as_ref() != Some(&edits) => {
                 self.worker.send(Request::Preview(edits.0.clone(), edits.1));
                 self.edits.replace(Some(edits));
-                self.state.set(State::Rendering);
+                self.rendering.set(true);
             }
             Ok(_) | Err(Error::Cancelled) => {}
             Err(Error::Failed(text)) => self.set_status(&text),
@@ -135,6 +145,17 @@ impl<'a> Panel<'a> {
         }
     }
 
+    /// Starts the inversion, which first makes a draft.
+    fn invert(&self) {
+        self.set_state(State::Inverting);
+        self.worker.send(Request::Invert);
+    }
+
+    /// Whether the user has stopped the inversion and the worker has a draft.
+    pub fn accepts_draft(&self) -> bool {
+        self.state.get() == State::Stopped && self.drafted.get()
+    }
+
     fn set_ready(&self) {
         self.set_state(State::Ready);
         self.set_status("This face is ready. The preview follows the sliders.");
@@ -143,10 +164,9 @@ impl<'a> Panel<'a> {
     fn set_state(&self, state: State) {
         self.state.set(state);
         let label = if state == State::Inverting { STOP_LABEL } else { INVERT_LABEL };
-        let sensitive = matches!(state, State::Found | State::Inverting);
+        let sensitive = matches!(state, State::Stopped | State::Inverting);
         self.widgets.set_button(self.toolkit, label, sensitive);
-        let done = matches!(state, State::Ready | State::Rendering);
-        self.widgets.set_fraction(self.toolkit, if done { 1.0 } else { 0.0 });
+        self.widgets.set_fraction(self.toolkit, if state == State::Ready { 1.0 } else { 0.0 });
     }
 
     fn set_status(&self, text: &str) {
@@ -168,10 +188,12 @@ impl Callbacks for Panel<'_> {
             self.worker.cancel();
             self.settings.replace(Some(settings.clone()));
             self.edits.replace(None);
+            (self.drafted.set(false), self.rendering.set(false));
             self.set_state(State::Finding);
             return self.worker.send(Request::FindFace(settings));
         }
-        if self.state.get() == State::Ready {
+        let previews = self.state.get() == State::Ready || self.drafted.get();
+        if previews && !self.rendering.get() {
             self.update_preview();
         }
         if self.state.get() == State::Finding {
@@ -182,16 +204,12 @@ impl Callbacks for Panel<'_> {
     /// The button starts the inversion or stops it.
     fn on_button_clicked(&self) {
         match self.state.get() {
-            State::Found => {
-                self.set_state(State::Inverting);
-                self.worker.send(Request::Invert);
-            }
+            State::Stopped => self.invert(),
             State::Inverting => {
                 self.worker.cancel();
-                self.set_state(State::Found);
-                self.edited.replace(None);
-                self.draw();
-                self.set_status("Stopped. Nothing was changed.");
+                self.rendering.set(false);
+                self.set_state(State::Stopped);
+                self.set_status(if self.drafted.get() { STOPPED_WITH_DRAFT } else { STOPPED });
             }
             _ => {}
         }

@@ -10,9 +10,9 @@ from .session import VIEW, Settings
 from .view import original, pixmap
 from .worker import Worker
 
-# Stages of a dialog: an error that only other options can resolve; searching for the face; face found but not inverted;
-# inverting; inverted, with the preview following the sliders; rendering the layers.
-IDLE, FINDING, FOUND, INVERTING, READY, RENDERING = range(6)
+# Stages of a dialog: an error that only other options can resolve; searching for the face; inverting; the user has stopped the
+# inversion; inverted; rendering the layers.
+IDLE, FINDING, INVERTING, STOPPED, READY, RENDERING = range(6)
 
 
 class FaceDialog(QDialog):
@@ -26,6 +26,7 @@ class FaceDialog(QDialog):
         pixels, space = picture.read(document, layer)
         super().__init__(parent)
         self.document, self.layer, self.space, self.alignment, self.edited = document, layer, space, None, None
+        self.drafted = False  # whether previews are possible before the inversion ends
         self.worker = Worker(pixels)
         self.worker.event.connect(self.on_event, Qt.ConnectionType.QueuedConnection)
         self.setWindowTitle(self.TITLE)
@@ -139,32 +140,35 @@ class FaceDialog(QDialog):
     def find(self):
         self.worker.cancel()
         self.alignment = self.edited = None
+        self.drafted = False
         self.enter(FINDING)
         self.draw()
         self.worker.request("find", self.settings())
 
     def preview(self):
-        if self.stage == READY:
+        if self.stage == READY or (self.drafted and self.stage in (INVERTING, STOPPED)):
             self.run_or_report(lambda: self.worker.request("show", self.preview_edits(), self.keep.currentData()))
 
     def render_layers(self):
         def start():
-            edits = self.all_edits()
+            edits, accept_draft = self.all_edits(), self.stage == STOPPED
             self.enter(RENDERING)
-            self.worker.request("render", self.settings(), edits, self.keep.currentData())
+            self.worker.request("render", self.settings(), edits, self.keep.currentData(), accept_draft)
         self.run_or_report(start)
 
     def on_button(self):
         """Starts or stops the inversion."""
-        if self.stage == FOUND:
-            self.enter(INVERTING)
-            self.worker.request("invert")
+        if self.stage == STOPPED:
+            self.invert()
         elif self.stage == INVERTING:
             self.worker.cancel()
-            self.edited = None
-            self.enter(FOUND)
-            self.draw()
-            self.status.setText(strings.STOPPED)
+            self.enter(STOPPED)
+            self.status.setText(strings.STOPPED_WITH_DRAFT if self.drafted else strings.STOPPED)
+
+    def invert(self):
+        """Starts the inversion, which first makes a draft."""
+        self.enter(INVERTING)
+        self.worker.request("invert")
 
     def run_or_report(self, function):
         """Calls a function and shows its error, if any, as the status."""
@@ -185,9 +189,10 @@ class FaceDialog(QDialog):
         if fraction is not None:
             self.bar.setValue(int(1000 * fraction))
 
-    def on_preview(self, pixels, width, height):
-        self.edited = pixmap(pixels, width, height, VIEW)
+    def on_drafted(self, alignment):
+        self.alignment, self.drafted = alignment, True
         self.draw()
+        self.preview()
 
     def on_found(self, directions, alignment):
         self.set_directions(directions)
@@ -195,8 +200,7 @@ class FaceDialog(QDialog):
         if alignment:
             self.on_inverted(alignment)
         else:
-            self.enter(FOUND)
-            self.status.setText(strings.NEW_FACE)
+            self.invert()
 
     def on_inverted(self, alignment):
         self.alignment = alignment
@@ -205,8 +209,12 @@ class FaceDialog(QDialog):
         self.preview()
 
     def on_shown(self, pixels):
-        self.edited = pixmap(pixels, VIEW, VIEW, VIEW)
-        self.draw()
+        if pixels:
+            self.edited = pixmap(pixels, VIEW, VIEW, VIEW)
+            self.draw()
+
+    def on_not_shown(self, text):
+        self.status.setText(text)
 
     def on_rendered(self, patches):
         self.add_layers(patches)
@@ -221,10 +229,10 @@ class FaceDialog(QDialog):
     def enter(self, stage):
         self.stage = stage
         self.button.setText("Sto&p" if stage == INVERTING else "&Invert this face")
-        self.button.setEnabled(stage in (FOUND, INVERTING))
-        self.ok.setEnabled(stage in (FOUND, READY))
+        self.button.setEnabled(stage in (INVERTING, STOPPED))
+        self.ok.setEnabled(stage in (INVERTING, STOPPED, READY))
         self.edit_rows.setEnabled(stage != RENDERING)
-        self.settings_rows.setEnabled(stage not in (INVERTING, RENDERING))
+        self.settings_rows.setEnabled(stage != RENDERING)
         self.bar.setRange(0, 1000)
         self.bar.setValue(1000 if stage == READY else 0)
 

@@ -11,9 +11,8 @@ Bundle = namedtuple("Bundle", "name width height problem")
 # A semantic direction: name, label and tooltip of its slider, the slider's range, and the unit of strengths ("sigma" or "deg").
 Direction = namedtuple("Direction", "name label help minimum maximum unit")
 
-# Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown), and sometimes
-# a preview of the face: RGB bytes [height, width, 3], else None.
-Progress = namedtuple("Progress", "stage step steps seconds_left preview width height")
+# Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown).
+Progress = namedtuple("Progress", "stage step steps seconds_left")
 
 
 class Pixels:
@@ -114,7 +113,7 @@ class Model:
         found = _directions(lambda each: self.library.gani_model_list_directions(self.handle, each, None))
         return sorted(found, key=lambda d: known.index(d.name) if d.name in known else len(known))
 
-    def invert(self, picture, preset, face, on_progress, preview_interval=0):
+    def invert(self, picture, preset, face, on_progress):
         """Inverts a face in Pixels, or reads its inversion from the user's cache. Returns a FaceSession.
 
         face: 0 for the selected face, or the largest if nothing is selected; N for the Nth from the left. on_progress is
@@ -125,16 +124,14 @@ class Model:
         def callback(progress, _):
             try:
                 progress = progress.contents
-                width, height = progress.preview_width, progress.preview_height
-                preview = C.string_at(progress.preview, 3 * width * height) if progress.preview else None
-                event = Progress(progress.stage, progress.step, progress.steps, progress.seconds_left, preview, width, height)
+                event = Progress(progress.stage, progress.step, progress.steps, progress.seconds_left)
                 return int(bool(on_progress(event)))
             except Exception as error:  # raised below, because it must not pass through the C library
                 exceptions.append(error)
                 return 0
 
         options = L.InvertOptions(struct_size=C.sizeof(L.InvertOptions), preset=preset, face=face,
-                                  progress=L.PROGRESS_FN(callback), preview_interval=preview_interval)
+                                  progress=L.PROGRESS_FN(callback))
         handle = C.c_void_p()
         with _Wrapped(picture) as image:
             status = self.library.gani_model_invert(self.handle, image, C.byref(options), C.byref(handle))

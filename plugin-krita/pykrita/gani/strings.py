@@ -11,6 +11,7 @@ from . import engine, library as L
 PRESETS = [
     ("Fast: a few minutes", L.PRESET_FAST),
     ("Best: three times as long", L.PRESET_BEST),
+    ("Draft: half a minute, rough", L.PRESET_DRAFT),
     ("Paper: published settings, for comparison", L.PRESET_PAPER),
 ]
 
@@ -21,12 +22,13 @@ KEEP = [("Everything unchanged", L.KEEP_ALL), ("Background", L.KEEP_BACKGROUND),
 LOADING_MODEL = "Loading the model"
 FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
-NEW_FACE = ("This face is new. Invert it once to preview edits here. This takes a few minutes, and later edits reuse the "
-            "result. OK inverts it, too.")
+DRAFT = "Making a draft"
+INVERTING = "Inverting the face"
 UNIT = re.compile("(°|deg|σ|sigma)$")  # after a strength; the unit of the direction is meant
 SUFFIXES = {"deg": "°", "sigma": ""}  # of numbers in fields, by the unit of a direction
 READY = "This face is ready. The preview follows the sliders."
-STOPPED = "Stopped. Nothing was changed."
+STOPPED = "Stopped. Invert this face to continue; OK does so, too."
+STOPPED_WITH_DRAFT = "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality."
 NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
 NO_LAYER = "No layer is selected. Select the layer with the face."
 INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "
@@ -42,12 +44,12 @@ MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0
 INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
 
 
-def progress(progress, elapsed):
-    """The status text of an inversion and its completed fraction, 0 to 1, or None if unknown.
+def progress(task, progress, elapsed):
+    """The status text of a task, DRAFT or INVERTING, and its completed fraction, 0 to 1, or None if unknown.
 
     progress: engine.Progress. elapsed: seconds since the start.
     """
-    text = "Inverting the face: " + engine.stage_label(progress.stage)
+    text = task + ": " + engine.stage_label(progress.stage)
     if not progress.steps:
         return text, None
     text += ", step {} of {}".format(progress.step, progress.steps)

@@ -14,8 +14,9 @@ class Worker(QThread):
     """Executes requests one after another with a Session.
 
     event(cancel_token, kind, values): cancel_token is the threading.Event of the request that caused the event; it is set
-    if the request has been cancelled. Kinds: working (text, fraction or None), preview (RGB bytes, width, height),
-    found (engine.Directions, corners or None), inverted (corners,), shown (RGB bytes,), rendered (patches,), failed (text,).
+    if the request has been cancelled. Kinds: working (text, fraction or None), drafted (corners,),
+    found (engine.Directions, corners or None), inverted (corners,), shown (RGB bytes or None,), not_shown (text,),
+    rendered (patches,), failed (text,).
     """
 
     event = pyqtSignal(object, str, object)
@@ -29,9 +30,9 @@ class Worker(QThread):
 
     def request(self, kind, *values):
         """Queues a request: find (settings), invert (), show (edits, keep), render (settings, list of edits,
-        keep), stop ().
+        keep, accept_draft), stop ().
 
-        A new show request replaces queued ones.
+        A new show request replaces queued ones. An inversion lets them pass ahead.
         """
         with self.available:
             if kind == "show":
@@ -76,8 +77,26 @@ class Worker(QThread):
         if kind == "find":
             self.event.emit(cancel_token, "found", session.find(values[0], cancelled))
         elif kind == "invert":
-            self.event.emit(cancel_token, "inverted", (session.invert(cancelled),))
+            session.make_draft(cancelled)
+            corners = session.invert(cancelled, lambda: self.show_queued(session, cancel_token))
+            self.event.emit(cancel_token, "inverted", (corners,))
         elif kind == "show":
-            self.event.emit(cancel_token, "shown", (session.show(*values),))
+            self.show(session, cancel_token, values)
         elif kind == "render":
             self.event.emit(cancel_token, "rendered", (session.render(*values, cancelled),))
+
+    def show_queued(self, session, cancel_token):
+        """Executes the queued show request, if there is one."""
+        with self.available:
+            queued = next((r for r in self.requests if r[0] is cancel_token and r[1] == "show"), None)
+            if queued:
+                self.requests.remove(queued)
+        if queued:
+            self.show(session, cancel_token, queued[2])
+
+    def show(self, session, cancel_token, values):
+        """Emits shown, or not_shown with the reason: a wrong edit must not end the inversion."""
+        try:
+            self.event.emit(cancel_token, "shown", (session.show(*values),))
+        except L.GaniError as error:
+            self.event.emit(cancel_token, "not_shown", (str(error),))
