@@ -6,10 +6,10 @@ use crate::bundle::make::WeightPrecision;
 use crate::bundle::{LOSS_RESOLUTION, Loss};
 use crate::loss::similarity::Distance;
 use crate::{Error, Result};
+use gani_onnx::Graph;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface, lpips, moco, parsing};
 use gani_onnx::read::{self, ReadOptions};
-use gani_onnx::Graph;
 use std::path::{Path, PathBuf};
 
 impl Importer<'_> {
