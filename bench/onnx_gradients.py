@@ -1,11 +1,14 @@
-"""Compares gani-onnx with onnx-ad and the training build of ONNX Runtime: coverage of ONNX's node tests, speed and memory.
+"""Compares gani-onnx with onnx-ad, the training build of ONNX Runtime, candle and tract: coverage of ONNX's node tests, speed
+and memory.
 
     python onnx_gradients.py coverage GRADIENT_PROGRAM [--every N]    # onnx, onnxruntime, onnx-ad, ml_dtypes
+    python onnx_gradients.py peers FOLDER [--every N]                 # the same tests with candle and tract
     python onnx_gradients.py emit TOOL GRADIENT_PROGRAM NET OUT INPUT=SHAPE…
     python onnx_gradients.py time NET GRADIENT INPUT=SHAPE…
 
 GRADIENT_PROGRAM is `onnx/examples/gradient`; TOOL is gani-onnx, onnx-ad or onnxruntime-training. `coverage` takes every N-th
-node test and compares each tool's gradients with finite differences, as `cargo xtask check-onnx` does. `time` runs a file with
+node test and compares each tool's gradients with finite differences, as `cargo xtask check-onnx` does. `peers` does so with the
+programs of `onnx_peers` (FOLDER is where cargo puts them), which run a network instead of writing one. `time` runs a file with
 random inputs in a new process and prints the median of 10 runs after a warm-up and the process's peak memory.
 """
 
@@ -14,6 +17,7 @@ import collections
 import pathlib
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -75,24 +79,144 @@ def with_onnx_ad(words):
     return "ok", ""
 
 
+def count(title, cases, judge):
+    """Prints how many cases are of each kind, and those that are wrong."""
+    counts = collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            with np.errstate(all="ignore"):
+                try:
+                    kind, reason = judge(case, pathlib.Path(folder))
+                except Exception as e:
+                    kind, reason = "wrong", f"{type(e).__name__}: {e}"
+            counts[kind] += 1
+            if kind not in ("right", "no float", "not comparable"):
+                print(f"  {title} {case.name}: {kind}: {reason[:160]}", flush=True)
+    print(f"{title}, {len(cases)} node tests:", ", ".join(f"{n} {k}" for k, n in counts.most_common()), flush=True)
+
+
 def coverage(program, every):
     import check
 
-    cases = check.all_cases()[::every]
     tools = {"gani-onnx": check.Gradient(program), "onnx-ad": with_onnx_ad}
     for tool, gradient in tools.items():
-        counts = collections.Counter()
-        with tempfile.TemporaryDirectory() as folder:
-            for case in cases:
-                with np.errstate(all="ignore"):
-                    try:
-                        kind, reason = check.check(case, gradient, pathlib.Path(folder))
-                    except Exception as e:
-                        kind, reason = "wrong", f"{type(e).__name__}: {e}"
-                counts[kind] += 1
-                if kind == "wrong":
-                    print(f"  {tool} {case.name}: {reason[:160]}", flush=True)
-        print(f"{tool}, {len(cases)} node tests:", ", ".join(f"{n} {k}" for k, n in counts.most_common()), flush=True)
+        count(tool, check.all_cases()[::every], lambda case, folder: check.check(case, gradient, folder))
+
+
+class Refused(Exception):
+    """A peer's reason for not running a network."""
+
+
+class Peer:
+    """A program of onnx_peers."""
+
+    def __init__(self, program):
+        self.program, self.process = program, None
+
+    def __call__(self, model, folder, feeds, wrt=(), seeds=None):
+        """The values of the outputs and, as grad_NAME, the gradients of Σ y·v, by name."""
+        arrays = [("wrt" if n in wrt else "feed", n, v) for n, v in feeds.items()]
+        arrays += [("seed", n, v) for n, v in (seeds or {}).items()]
+        words = [str(model), str(folder)]
+        for i, (kind, name, value) in enumerate(arrays):
+            path = folder / f"array{i}"
+            path.write_bytes(np.ascontiguousarray(value).tobytes())
+            words.append("\x1f".join([kind, name, value.dtype.name, "x".join(map(str, value.shape)), str(path)]))
+        if self.process is None:
+            self.process = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write("\t".join(words) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.process = None
+            raise Refused("the program ended")
+        kind, *words = line.rstrip("\n").split("\t")
+        if kind != "ok":
+            raise Refused(words[0])
+        found = {}
+        for word in words:
+            name, shape, path = word.split("\x1f")
+            found[name] = np.fromfile(path).reshape([int(n) for n in shape.split("x") if n])
+        return found
+
+
+def tensors(case):
+    """The inputs and the expected outputs of a node test, or None if it is not about floating-point tensors."""
+    import check
+
+    infos = [*case.model.graph.input, *case.model.graph.output]
+    inputs, outputs = case.data_sets[0]
+    sides = case.model.graph.input, case.model.graph.output
+    if not all(any(check.elem_type(i) in check.FLOATS for i in side) for side in sides):
+        return None
+    values = [*inputs, *outputs]
+    if len(values) != len(infos) or not all(isinstance(v, (np.ndarray, np.generic)) for v in values):
+        return None
+    named = {i.name: np.asarray(v) for i, v in zip(infos, values)}
+    return {i.name: named[i.name] for i in sides[0]}, {o.name: named[o.name] for o in sides[1]}
+
+
+def forward(peer, case, folder):
+    """Whether a peer computes the outputs of a node test."""
+    arrays = tensors(case)
+    if arrays is None:
+        return "no float", ""
+    onnx.save(case.model, folder / "model.onnx")
+    try:
+        found = peer(folder / "model.onnx", folder, arrays[0])
+    except Refused as e:
+        return "refused", str(e)
+    for name, want in arrays[1].items():
+        got, want = found.get(name), np.asarray(want, np.float64)
+        low = arrays[1][name].dtype == np.float16
+        if got is None or got.shape != want.shape or not np.allclose(got, want, 5e-3 if low else 1e-3, 1e-3 if low else 1e-5, equal_nan=True):
+            return "wrong", f"the value of {name} differs"
+    return "right", ""
+
+
+def backward(peer, case, folder):
+    """Whether a peer's gradients of a node test agree with differences."""
+    import check
+
+    arrays = tensors(case)
+    if arrays is None:
+        return "no float", ""
+    absent = set()
+
+    def run(path, feeds, names):
+        wrt = [n.removeprefix("grad_") for n in names if n.startswith("grad_")]
+        seeds = {n.removeprefix("seed_"): v for n, v in feeds.items() if n.startswith("seed_")}
+        inputs = {n: v for n, v in feeds.items() if not n.startswith("seed_")}
+        found = peer(path.parent / "model.onnx", path.parent, inputs, wrt, seeds)
+        absent.update(n for n in wrt if f"grad_{n}" not in found)
+        return [found.get(n, np.zeros(np.shape(feeds.get(n.removeprefix("grad_"))))) for n in names]
+
+    def gradient(words):
+        net, _, of, wrt, *_ = words
+        of, wrt = of.split(check.SEPARATOR), wrt.split(check.SEPARATOR)
+        feeds = {i.name: arrays[0][i.name] for i in onnx.load(net).graph.input}
+        seeds = {f"seed_{n}": np.ones_like(arrays[1][n]) for n in of}
+        try:
+            run(pathlib.Path(net), {**feeds, **seeds}, of + [f"grad_{n}" for n in wrt])
+        except Refused as e:
+            return "refused", str(e)
+        return "ok", ""
+
+    check.run_graph = run
+    kind, reason = check.check(case, gradient, folder)
+    if kind == "wrong" and absent:
+        return "no gradient", ", ".join(sorted(absent))
+    return kind, reason
+
+
+def peers(programs, every):
+    import check
+
+    cases = check.all_cases()[::every]
+    candle, tract = Peer(programs / "candle"), Peer(programs / "tract")
+    count("tract, values", cases, lambda case, folder: forward(tract, case, folder))
+    count("candle, values", cases, lambda case, folder: forward(candle, case, folder))
+    count("candle, gradients", cases, lambda case, folder: backward(candle, case, folder))
 
 
 def with_training(net, out, wrt, of):
@@ -162,6 +286,9 @@ def main():
     c = commands.add_parser("coverage")
     c.add_argument("program")
     c.add_argument("--every", type=int, default=1)
+    p = commands.add_parser("peers")
+    p.add_argument("programs", type=pathlib.Path)
+    p.add_argument("--every", type=int, default=1)
     e = commands.add_parser("emit")
     for name in ("tool", "program", "net", "out"):
         e.add_argument(name)
@@ -174,6 +301,8 @@ def main():
     match given.command:
         case "coverage":
             coverage(given.program, given.every)
+        case "peers":
+            peers(given.programs, given.every)
         case "emit":
             emit(given.tool, given.program, given.net, given.out, given.shapes)
         case _:

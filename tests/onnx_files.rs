@@ -2,6 +2,7 @@
 //! `fixtures/onnx_files.py` wrote the models.
 
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_onnx::read::ReadOptions;
 use gani_onnx::write::{WriteOptions, to_bytes, to_file};
 use gani_onnx::{Builder, Error, Graph, Tensor, read};
 use ndarray::{ArrayD, Ix1, IxDyn, OwnedRepr};
@@ -51,7 +52,8 @@ fn run(graph: &Graph, inputs: &[(&str, &ArrayD<f32>)]) -> Result<BTreeMap<String
 }
 
 fn check(case: &Case) -> Result<(), String> {
-    let graph = read::from_bytes(&case.name, case.model.clone(), None, &[]).map_err(|e| e.to_string())?;
+    let graph = ReadOptions::new().batch(1).read_bytes(&case.name, case.model.clone(), None);
+    let graph = graph.map_err(|e| e.to_string())?;
     let inputs: Vec<_> =
         case.arrays.iter().filter(|(k, _)| k.starts_with('x')).map(|(k, v)| (k.as_str(), v)).collect();
     for (name, found) in run(&graph, &inputs)? {
@@ -75,12 +77,14 @@ fn old_opsets_give_the_expected_values() {
 #[test]
 fn caller_sets_dynamic_dimensions() {
     let case = valid_cases().into_iter().find(|c| c.name == "shape arithmetic 11").unwrap();
-    let shape = |shapes: &[(&str, &[usize])]| {
-        let graph = read::from_bytes("open", case.model.clone(), None, shapes).unwrap();
-        graph.output_shape("y0").unwrap().to_vec()
-    };
-    assert_eq!(shape(&[]), [1, 6]);
-    assert_eq!(shape(&[("x0", &[5, 2, 3])]), [5, 6]);
+    let read = |options: ReadOptions| options.read_bytes("open", case.model.clone(), None);
+    let shape = |options| read(options).unwrap().output_shape("y0").unwrap().to_vec();
+    assert_eq!(shape(ReadOptions::new().batch(4)), [4, 6]);
+    assert_eq!(shape(ReadOptions::new().batch(4).shape("x0", &[5, 2, 3])), [5, 6]);
+    assert_eq!(shape(ReadOptions::new().open_dimensions_as_one()), [1, 6]);
+    assert!(matches!(read(ReadOptions::new()), Err(Error::Input(text)) if text.contains("x0=1x2x3")));
+    let silent = read::from_bytes("open", case.model.clone(), None, &[]);
+    assert!(matches!(silent, Err(Error::Input(text)) if text.contains("x0=1x2x3")));
 }
 
 #[test]
@@ -117,7 +121,8 @@ fn missing_files_folders_and_other_formats_are_errors() {
 
 /// Reads a model. If it is valid, also differentiates and writes it. Nothing may panic.
 fn process(bytes: Vec<u8>) {
-    let Ok(graph) = read::from_bytes("damaged", bytes, None, &[]) else { return };
+    let options = ReadOptions::new().open_dimensions_as_one();
+    let Ok(graph) = options.read_bytes("damaged", bytes, None) else { return };
     let b = Builder::new();
     let info = |v| graph.info(v);
     let inputs: Vec<_> =

@@ -90,20 +90,7 @@ impl Builder {
             )));
         }
         let nodes = self.with_graph(|g| g.nodes().to_vec());
-
-        // Forward: which values depend on `wrt`.
-        let mut depends: HashSet<Value> = wrt.iter().map(|e| e.value()).collect();
-        for node in &nodes {
-            let reads = |(i, v): (usize, &Option<Value>)| {
-                v.is_some_and(|v| depends.contains(&v)) && !is_zero(&node.op, i)
-            };
-            if node.inputs.iter().enumerate().any(reads) && !self.is_step(node) {
-                let is_quantizing = QUANTIZING.contains(&node.op.as_str());
-                let carries = |v: &&Value| is_quantizing || self.expr(**v).dtype().is_float();
-                depends.extend(node.outputs.iter().filter(carries));
-            }
-        }
-
+        let depends = self.dependents(&nodes, wrt);
         // Backward: accumulate ∂(Σ y·v)/∂value.
         let mut grads: HashMap<Value, Expr<'g>> = HashMap::new();
         for (y, v) in seeds {
@@ -141,6 +128,22 @@ impl Builder {
         self.check()?;
         let zero = |w: &Expr<'g>| w.number(0.0).expand(&w.shape());
         Ok(wrt.iter().map(|w| grads.get(&w.value()).copied().unwrap_or_else(|| zero(w))).collect())
+    }
+
+    /// The values that depend on `wrt` and can carry a gradient.
+    fn dependents(&self, nodes: &[Node], wrt: &[Expr<'_>]) -> HashSet<Value> {
+        let mut depends: HashSet<Value> = wrt.iter().map(|e| e.value()).collect();
+        for node in nodes {
+            let reads = |(i, v): (usize, &Option<Value>)| {
+                v.is_some_and(|v| depends.contains(&v)) && !is_zero(&node.op, i)
+            };
+            if node.inputs.iter().enumerate().any(reads) && !self.is_step(node) {
+                let is_quantizing = QUANTIZING.contains(&node.op.as_str());
+                let carries = |v: &&Value| is_quantizing || self.expr(**v).dtype().is_float();
+                depends.extend(node.outputs.iter().filter(carries));
+            }
+        }
+        depends
     }
 
     /// Whether `node` is a step function as the rules emit it: a Clip of a value times the largest float. It

@@ -73,38 +73,14 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
 
         // Reductions.
         "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd" | "ReduceL1" | "ReduceL2"
-        | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => {
-            let x = args.need(0)?;
-            let axes = reduced_axes(args.ints(1)?, attrs, x.shape.len())?;
-            let keep = attrs.get_int("keepdims", 1) != 0;
-            let dims = x.shape.iter().enumerate();
-            let dims = dims.filter(|(i, _)| keep || !axes.contains(i));
-            Ok(vec![(dims.map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect(), x.dtype)])
-        }
+        | "ReduceSumSquare" | "ReduceLogSum" | "ReduceLogSumExp" => reduction(attrs, &args),
 
         // Linear.
         "MatMul" => {
             let (a, b) = (args.need(0)?, args.need(1)?);
             Ok(vec![(matmul(a.shape, b.shape)?, a.dtype)])
         }
-        "Gemm" => {
-            let (a, b) = (args.need(0)?, args.need(1)?);
-            let dims = |s: &[usize], t: &str| match (s, attrs.get_int(t, 0)) {
-                ([m, n], 0) => Ok((*m, *n)),
-                ([m, n], _) => Ok((*n, *m)),
-                _ => Err("both operands must be matrices".to_string()),
-            };
-            let ((m, k), (k2, n)) = (dims(a.shape, "transA")?, dims(b.shape, "transB")?);
-            if k != k2 {
-                return Err(format!("inner sizes {k} and {k2} differ"));
-            }
-            if let Some(c) = args.get(2)
-                && broadcast(&[c.shape, &[m, n]])? != [m, n]
-            {
-                return Err(format!("bias of shape {:?} does not fit [{m}, {n}]", c.shape));
-            }
-            Ok(vec![(vec![m, n], a.dtype)])
-        }
+        "Gemm" => gemm(attrs, &args),
         "Einsum" => einsum::infer(attrs, &args),
         "Det" => match args.need(0)?.shape {
             [batch @ .., m, n] if m == n => Ok(vec![(batch.to_vec(), args.need(0)?.dtype)]),
@@ -128,6 +104,34 @@ pub(crate) fn infer(op: &str, attrs: &Attrs, inputs: &[Option<Arg<'_>>], outputs
         | "MatMulInteger" => quantized::infer(op, attrs, &args),
         _ => layout::infer(op, attrs, &args, outputs),
     }
+}
+
+fn reduction(attrs: &Attrs, args: &Args<'_>) -> Inferred {
+    let x = args.need(0)?;
+    let axes = reduced_axes(args.ints(1)?, attrs, x.shape.len())?;
+    let keep = attrs.get_int("keepdims", 1) != 0;
+    let dims = x.shape.iter().enumerate();
+    let dims = dims.filter(|(i, _)| keep || !axes.contains(i));
+    Ok(vec![(dims.map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect(), x.dtype)])
+}
+
+fn gemm(attrs: &Attrs, args: &Args<'_>) -> Inferred {
+    let (a, b) = (args.need(0)?, args.need(1)?);
+    let dims = |s: &[usize], t: &str| match (s, attrs.get_int(t, 0)) {
+        ([m, n], 0) => Ok((*m, *n)),
+        ([m, n], _) => Ok((*n, *m)),
+        _ => Err("both operands must be matrices".to_string()),
+    };
+    let ((m, k), (k2, n)) = (dims(a.shape, "transA")?, dims(b.shape, "transB")?);
+    if k != k2 {
+        return Err(format!("inner sizes {k} and {k2} differ"));
+    }
+    if let Some(c) = args.get(2)
+        && broadcast(&[c.shape, &[m, n]])? != [m, n]
+    {
+        return Err(format!("bias of shape {:?} does not fit [{m}, {n}]", c.shape));
+    }
+    Ok(vec![(vec![m, n], a.dtype)])
 }
 
 fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {

@@ -22,11 +22,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use tensor::TensorReader;
 
-/// Reads a model file. `shapes` gives input shapes by name; other open dimensions, such as a dynamic batch,
-/// become 1. [`ReadOptions`] refuses these instead.
+/// Reads a model file. `shapes` gives the shapes of inputs by name; [`ReadOptions`] has more ways to give sizes.
 ///
 /// # Errors
-/// As [`ReadOptions::read`].
+/// As [`ReadOptions::read`]: a size that is open in the file and not given is an error.
 pub fn from_file(path: &Path, shapes: &[(&str, &[usize])]) -> Result<Graph> {
     with_shapes(shapes).read(path)
 }
@@ -46,8 +45,7 @@ pub fn from_bytes(
 }
 
 fn with_shapes(shapes: &[(&str, &[usize])]) -> ReadOptions {
-    let options = ReadOptions::new().open_dimensions_as_one();
-    shapes.iter().fold(options, |options, (name, shape)| options.shape(name, shape))
+    shapes.iter().fold(ReadOptions::new(), |options, (name, shape)| options.shape(name, shape))
 }
 
 /// Prefixes the error with the file's name.

@@ -2,7 +2,8 @@
 
 use super::Bundle;
 use crate::{Error, Result};
-use gani_onnx::{Graph, read};
+use gani_onnx::Graph;
+use gani_onnx::read::ReadOptions;
 use std::path::Path;
 
 /// Maximum width and height of a generator's image in pixels. A crop of this size takes 200 MB.
@@ -21,13 +22,14 @@ const MAX_TOTAL_ELEMENTS: usize = 1 << 33;
 const MAX_WS: [usize; 2] = [512, 8192];
 
 impl Bundle {
-    /// Reads a network of the bundle, and checks its size and its weights.
+    /// Reads a network of the bundle for one image, with the given shapes of inputs, and checks its size and its weights.
     ///
     /// # Errors
-    /// As [`read::from_file`]; [`Error::Limits`] for a network of extreme shapes; [`Error::Model`] for weights that are NaN.
+    /// As [`ReadOptions::read`]; [`Error::Limits`] for a network of extreme shapes; [`Error::Model`] for weights that are NaN.
     pub(super) fn network(&self, file: &str, shapes: &[(&str, &[usize])]) -> Result<Graph> {
         let path = self.path(file);
-        let graph = read::from_file(&path, shapes)?;
+        let options = ReadOptions::new().batch(1);
+        let graph = shapes.iter().fold(options, |o, (name, shape)| o.shape(name, shape)).read(&path)?;
         check_network(&graph, &path)?;
         Ok(graph)
     }

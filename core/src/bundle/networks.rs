@@ -8,7 +8,8 @@ use crate::util::npy::NpyArray;
 use crate::{Error, Result};
 use gani_onnx::file::read_regular;
 use gani_onnx::networks::only_outputs;
-use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor, read};
+use gani_onnx::read::ReadOptions;
+use gani_onnx::{Attrs, Builder, Expr, Graph, Tensor};
 use ndarray::Array1;
 
 /// Maximum size of a face network's file in bytes; the largest that comes with gani has 5 MB.
@@ -18,7 +19,7 @@ impl Bundle {
     /// The generator: `ws` `[1, n, 512]` → `image` `[1, 3, R, R]`, about `[-1, 1]`. Its weights are named constants.
     ///
     /// # Errors
-    /// As [`gani_onnx::read::from_file`]. The same applies to all networks below.
+    /// As [`ReadOptions::read`]. The same applies to all networks below.
     pub fn generator(&self) -> Result<Graph> {
         let graph = self.network(&self.manifest.generator.file, &[])?;
         self.check_generator(&graph)?;
@@ -162,7 +163,8 @@ impl Bundle {
             let bytes = read_regular(&path, MAX_FACE_BYTES)?;
             // ONNX Runtime gets the file itself. A file that gani does not understand is refused before.
             let name = path.display().to_string();
-            check_network(&read::from_bytes(&name, bytes.clone(), None, &[])?, &path)?;
+            let graph = ReadOptions::new().batch(1).read_bytes(&name, bytes.clone(), None)?;
+            check_network(&graph, &path)?;
             Ok(bytes)
         };
         Ok(Some([read(&face.detector)?, read(&face.landmarks)?, read(&face.evaluation)?]))

@@ -4,7 +4,7 @@ use super::Direction;
 use crate::runtime::{Cancel, Runtime};
 use crate::util::random::{normal, seeded};
 use crate::{Error, Result};
-use gani_onnx::read;
+use gani_onnx::read::{self, ReadOptions};
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Samples {
 
     /// Runs the mapping network in `path`, `z` → `w`, on standard normal z from a fixed seed.
     pub fn from_mapping(path: &Path, runtime: &Runtime, cancel: &Cancel) -> Result<Samples> {
-        let one = read::from_file(path, &[])?;
+        let one = ReadOptions::new().batch(1).read(path)?;
         let dims = one.input_shape("z")?.last().copied().unwrap_or(0);
         // Most mapping networks accept a batch; some were exported with a fixed batch size of 1.
         let (graph, batch) = match read::from_file(path, &[("z", &[BATCH, dims])]) {

@@ -9,7 +9,8 @@ use crate::loss::similarity::{self, SimilarityLoss, Wrt};
 use crate::runtime::Device;
 use crate::settings::{Method, Preset, TuneSettings};
 use crate::{Result, metrics};
-use gani_onnx::{Graph, read};
+use gani_onnx::Graph;
+use gani_onnx::read::ReadOptions;
 
 /// The name of a session and its graph.
 pub type NamedGraph = (String, Graph);
@@ -29,7 +30,8 @@ pub fn bundle_graphs(bundle: &Bundle, preset: Preset, device: Device) -> Result<
         None => [None, None, None],
     };
     let face = |name: &str, bytes: Option<Vec<u8>>| -> Result<Option<Graph>> {
-        Ok(bytes.map(|bytes| read::from_bytes(name, bytes, None, &[])).transpose()?)
+        let options = ReadOptions::new().batch(1);
+        Ok(bytes.map(|bytes| options.read_bytes(name, bytes, None)).transpose()?)
     };
     let networks = [
         ("face detector", face("face detector", detector)?),

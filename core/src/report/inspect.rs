@@ -12,7 +12,8 @@ pub use network::{Cost, Network, OpShare, TensorInfo};
 use crate::bundle::{Bundle, FileEntry, Manifest, Source};
 use crate::inversion::{Info, Inversion};
 use crate::{Error, Result};
-use gani_onnx::{openvino, read};
+use gani_onnx::openvino;
+use gani_onnx::read::ReadOptions;
 use serde::Serialize;
 use std::io::Read;
 use std::path::Path;
@@ -121,7 +122,10 @@ pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
     match (extension, first_bytes(path)?) {
         ("toml", _) => bundle(&Bundle::open(&file)?, cost),
         ("safetensors", _) => inversion(path, bytes),
-        ("onnx", _) => Ok(Contents::Onnx(Network::new("", file, bytes, &read::from_file(path, &[])?, cost))),
+        ("onnx", _) => {
+            let graph = ReadOptions::new().open_dimensions_as_one().read(path)?;
+            Ok(Contents::Onnx(Network::new("", file, bytes, &graph, cost)))
+        }
         ("xml", _) => Ok(Contents::OpenVino(Network::new("", file, bytes, &openvino::read(path)?, cost))),
         // A zip archive, or a pickle of protocol 2 or later.
         ("pt" | "pth" | "pkl" | "tar", _) | (_, [b'P', b'K', ..] | [0x80, 2..=5, ..]) => {

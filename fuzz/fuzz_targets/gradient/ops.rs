@@ -263,7 +263,10 @@ impl<'g> Net<'g> {
         }
         Some(match bytes.below(4) {
             0 if last == 3 => x.matmul(self.values[3]),
-            1 if rank == 2 => x.gemm(x, bytes.below(2) == 1, true).mean(&[0], true),
+            1 if rank == 2 => {
+                let transposed = bytes.below(2) == 1;
+                x.gemm(x, transposed, !transposed).mean(&[0], true)
+            }
             1 if rank >= 2 => x.matmul(x.transpose(&transposed)),
             2 if rank == 2 => self.op("Einsum", &[x, x], Attrs::new().str("equation", "ij,kj->ik")),
             2 if rank >= 2 => self.op("Einsum", &[x], Attrs::new().str("equation", "...ij->...ji")),

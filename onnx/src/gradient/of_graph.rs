@@ -3,6 +3,9 @@
 use crate::graph::Graph;
 use crate::{Builder, Error, Expr, Result, Tensor};
 
+/// More names of a graph are not listed in a message.
+const MAX_SHOWN: usize = 10;
+
 /// The weights v of the outputs y in Σ y·v, whose gradient is taken.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Seed {
@@ -108,8 +111,9 @@ impl Graph {
         self.find_constant(name).map_err(|_| {
             let inputs = self.inputs.iter().map(|v| self.info(*v).name.as_str());
             let names: Vec<_> = inputs.chain(self.named_constants().map(|(n, _)| n)).collect();
-            let more = if names.len() > 40 { ", …" } else { "" };
-            let shown = names[..names.len().min(40)].join(", ");
+            let shown = names.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(MAX_SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             Error::Input(format!(
                 "the graph has neither an input nor a weight called `{name}`; it has {shown}{more}"
             ))

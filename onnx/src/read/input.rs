@@ -7,12 +7,12 @@ impl Reader<'_> {
     /// Checks that each given shape names an input.
     pub(super) fn check_names(&self, inputs: &[String]) -> Result<()> {
         match self.options.shapes.keys().find(|name| !inputs.contains(name)) {
-            Some(name) if !self.options.open_as_one => Err(Error::Input(format!(
+            Some(name) => Err(Error::Input(format!(
                 "{}: a shape was given for `{name}`, but the file has no such input; it has {}",
                 self.name,
                 inputs.join(", ")
             ))),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -29,7 +29,8 @@ impl Reader<'_> {
         }
         let open = |what: String, example: String| {
             Error::Input(format!(
-                "{}: the input `{name}` {what}; give its shape by name, such as {name}={example}",
+                "{}: the input `{name}` {what}; give its shape by name, such as {name}={example}, or export the network with \
+                 fixed sizes",
                 self.name
             ))
         };
@@ -40,7 +41,10 @@ impl Reader<'_> {
             let known = d.dim_value.and_then(|v| usize::try_from(v).ok());
             known.or_else(|| self.options.sizes.get(d.dim_param.as_ref()?).copied())
         };
-        let sizes: Vec<_> = dims.dim.iter().map(size).collect();
+        let mut sizes: Vec<_> = dims.dim.iter().map(size).collect();
+        if let Some(batch @ None) = sizes.first_mut() {
+            *batch = self.options.batch;
+        }
         if sizes.contains(&None) && !self.options.open_as_one {
             let text = |(d, size): (&proto::Dimension, &Option<usize>)| match (size, &d.dim_param) {
                 (Some(size), _) => size.to_string(),

@@ -28,6 +28,7 @@ const MAX_BYTES: u64 = 2 << 30;
 pub struct ReadOptions {
     pub(super) shapes: BTreeMap<String, Vec<usize>>,
     pub(super) sizes: BTreeMap<String, usize>,
+    pub(super) batch: Option<usize>,
     pub(super) open_as_one: bool,
 }
 
@@ -49,7 +50,14 @@ impl ReadOptions {
         self
     }
 
-    /// Open dimensions of inputs whose rank is known become 1, such as a dynamic batch.
+    /// Gives the first size of every input that leaves it open: the batch.
+    pub fn batch(mut self, size: usize) -> ReadOptions {
+        self.batch = Some(size);
+        self
+    }
+
+    /// All open sizes of inputs whose rank is known become 1. This suits a look at a file, not its use: a network for
+    /// images of any size becomes one for a single pixel.
     pub fn open_dimensions_as_one(mut self) -> ReadOptions {
         self.open_as_one = true;
         self

@@ -3,6 +3,7 @@
 //! ONNX Runtime's CUDA provider assigns nodes when a session is created, before any kernel runs. With stubs of the CUDA
 //! libraries it does so on any machine. The check tells nothing about the results and the speed of the kernels.
 
+mod gradients;
 mod placement;
 mod stubs;
 mod stylegan2;
@@ -69,6 +70,7 @@ fn check(library: &Path) -> Result<(), String> {
         "StyleGAN2, 1024 px, full width, random weights",
         &stylegan2::graphs(1024)?,
     )?);
+    gradients::table(&runtime)?;
     if !problems.is_empty() {
         return Err(format!("not every node is placed on the GPU:\n{}", problems.join("\n")));
     }

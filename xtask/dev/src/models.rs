@@ -5,7 +5,7 @@
 use gani_core::bundle::{Generator, Manifest, Mapping, WeightPrecision, write_manifest};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{encoder, lpips, parsing, stylegan2};
-use gani_onnx::read;
+use gani_onnx::read::{self, ReadOptions};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn regenerate(assets: &Path, models: &Path) -> Result<(), String> {
 fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let nets = assets.join("nets");
-    let published = read::from_file(&nets.join("encoder.onnx"), &[])?;
+    let published = ReadOptions::new().batch(1).read(&nets.join("encoder.onnx"))?;
     WeightPrecision::Half.write(&encoder::with_identity(&published)?, &to.join("encoder.onnx"))?;
 
     let pair = [1, 3, LOSS_RESOLUTION, LOSS_RESOLUTION];
@@ -36,7 +36,7 @@ fn common(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     WeightPrecision::Full
         .write(&parsing::contracting_path(&checkpoint, LOSS_RESOLUTION)?, &to.join("parsing.onnx"))?;
 
-    let published = read::from_file(&nets.join("mobileface.onnx"), &[])?;
+    let published = ReadOptions::new().batch(1).read(&nets.join("mobileface.onnx"))?;
     WeightPrecision::Half.write(&published, &to.join("mobileface.onnx"))?;
     for name in ["blazeface.onnx", "facemesh.onnx"] {
         fs::write(to.join(name), fs::read(nets.join(name))?)?;

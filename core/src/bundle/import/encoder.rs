@@ -7,7 +7,8 @@ use crate::bundle::{LOSS_RESOLUTION, Network as NetworkEntry};
 use crate::{Error, Result};
 use gani_onnx::checkpoint::{Checkpoint, Setting};
 use gani_onnx::networks::{Network, e4e};
-use gani_onnx::{Graph, Tensor, read};
+use gani_onnx::read::ReadOptions;
+use gani_onnx::{Graph, Tensor};
 use std::path::Path;
 
 /// Height and width of the images of cars that encoders take.
@@ -25,7 +26,7 @@ impl Importer<'_> {
         };
         on_file("encoder", path);
         let (graph, text) = if is_onnx(path) {
-            let graph = read::from_file(path, &[])?;
+            let graph = ReadOptions::new().batch(1).read(path)?;
             let output = if has_output(&graph, "w") { "w" } else { "ws" };
             (renamed(&only_output(&graph, output)?, path, "image", output)?, "encoder in ONNX".into())
         } else {

@@ -9,7 +9,8 @@ use crate::util::npy::NpyArray;
 use crate::{Error, Result};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, stylegan2};
-use gani_onnx::{Builder, Graph, read};
+use gani_onnx::read::ReadOptions;
+use gani_onnx::{Builder, Graph};
 use ndarray::Array1;
 use std::path::Path;
 
@@ -93,10 +94,10 @@ impl Importer<'_> {
 
     fn generator_from_onnx(&self) -> Result<SourceGenerator> {
         let path = &self.options.generator;
-        let graph = renamed(&read::from_file(path, &[])?, path, "ws", "image")?;
+        let graph = renamed(&ReadOptions::new().batch(1).read(path)?, path, "ws", "image")?;
         let tunable = tunable(&graph, self.options.tunable.as_deref(), path)?;
         let mapping = match &self.options.mapping {
-            Some(path) => Some(renamed(&read::from_file(path, &[])?, path, "z", "w")?),
+            Some(path) => Some(renamed(&ReadOptions::new().batch(1).read(path)?, path, "z", "w")?),
             None => None,
         };
         Ok(SourceGenerator { graph, mapping, tunable, w_avg: None, title: "generator in ONNX".into() })

@@ -6,9 +6,10 @@ use crate::bundle::make::WeightPrecision;
 use crate::bundle::{LOSS_RESOLUTION, Loss};
 use crate::loss::similarity::Distance;
 use crate::{Error, Result};
+use gani_onnx::Graph;
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface, lpips, moco, parsing};
-use gani_onnx::{Graph, read};
+use gani_onnx::read::{self, ReadOptions};
 use std::path::{Path, PathBuf};
 
 impl Importer<'_> {
@@ -103,7 +104,7 @@ impl Importer<'_> {
     ) -> Result<()> {
         on_file(kind, path);
         let (graph, text) = if is_onnx(path) {
-            let graph = read::from_file(path, &[])?;
+            let graph = ReadOptions::new().batch(1).read(path)?;
             let graph = if has_output(&graph, kind) { only_output(&graph, kind)? } else { graph };
             (with_image_input(&graph, path)?, format!("{kind} features in ONNX"))
         } else {

@@ -40,7 +40,7 @@ pub struct Network {
     pub cost: Option<Cost>,
 }
 
-/// An input or output. Sizes that are dynamic in the file are 1.
+/// An input or output. Sizes that the file leaves open are 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorInfo {
     /// Name.
