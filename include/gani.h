@@ -188,6 +188,8 @@ typedef struct gani_bundle_info {
   uint32_t width;
   // Height of the generator's images, in pixels.
   uint32_t height;
+  // 1 for a bundle that is for tests, not for photos.
+  uint32_t for_tests;
 } gani_bundle_info;
 
 // Receives one bundle. `bundle` and its strings are valid during the call. Return 0 to stop the enumeration.
@@ -197,7 +199,7 @@ typedef int (*gani_bundle_fn)(const struct gani_bundle_info *bundle, void *user_
 typedef struct gani_model_options {
   // sizeof(gani_model_options), set by the caller.
   size_t struct_size;
-  // Name or folder of a bundle; NULL for the best one installed.
+  // Name or folder of a bundle; NULL for the default: the environment variable GANI_MODEL, else "ffhq-1024".
   const char *model;
   // "auto", "cpu", "cuda" or "cuda:N" with the index of the GPU; NULL for "auto", which uses CUDA if it works.
   const char *device;
@@ -254,6 +256,35 @@ typedef struct gani_direction {
 
 // Receives one direction. `direction` and its strings are valid during the call. Return 0 to stop the enumeration.
 typedef int (*gani_direction_fn)(const struct gani_direction *direction, void *user_data);
+
+// One edit: a direction and a strength.
+typedef struct gani_edit {
+  // Name of a direction: one from gani_model_list_directions(), or "sefa.K" with K from 0.
+  const char *direction;
+  // Strength in the unit of the direction, gani_direction.unit; its range is the useful one.
+  float strength;
+} gani_edit;
+
+// A look: edits under a name.
+typedef struct gani_look {
+  // Size of this struct in the library, in bytes.
+  size_t struct_size;
+  // Name.
+  const char *name;
+  // Title for display; may be empty.
+  const char *title;
+  // Why the look's file cannot be used; NULL if it can. If not NULL, there are no title and edits.
+  const char *problem;
+  // The edits.
+  const struct gani_edit *edits;
+  // Number of edits.
+  size_t count;
+  // 1 for a look of the user's, which gani_look_remove() can remove; 0 for one that comes with gani.
+  uint32_t own;
+} gani_look;
+
+// Receives one look. `look`, its strings and edits are valid during the call. Return 0 to stop the enumeration.
+typedef int (*gani_look_fn)(const struct gani_look *look, void *user_data);
 
 // Layout of an image in memory.
 typedef struct gani_image_desc {
@@ -342,14 +373,6 @@ typedef struct gani_invert_options {
   uint32_t preview_interval;
 } gani_invert_options;
 
-// One edit: a direction and a strength.
-typedef struct gani_edit {
-  // Name of a direction: one from gani_model_list_directions(), or "sefa.K" with K from 0.
-  const char *direction;
-  // Strength in the unit of the direction, gani_direction.unit; its range is the useful one.
-  float strength;
-} gani_edit;
-
 // A rectangle of pixels.
 typedef struct gani_rect {
   // Left column, from 0.
@@ -413,6 +436,11 @@ gani_status gani_abi_check(uint32_t version);
 // Returns the version of gani, such as "0.1.0". The string is static; do not free it.
 const char *gani_version(void);
 
+// Returns what a dialog "About" shows: the versions of gani and ONNX Runtime, the device, the default model and its license, and
+// folders, one per line as "name: value", in UTF-8. Loads ONNX Runtime; if it is missing, its line has cause and fix. The library
+// owns the string; it is valid until the next call of this function on this thread.
+const char *gani_about(void);
+
 // Returns the message of the last failed call on the calling thread, with cause and fix, in UTF-8; "" if no call failed.
 // The library owns the string; it is valid until the next call fails on this thread.
 const char *gani_last_error(void);
@@ -456,6 +484,21 @@ gani_status gani_face_direction_list(gani_direction_fn each, void *user_data);
 // Returns the label of a gani_stage for display, such as "tuning the generator"; "" for other values. The string is
 // static; do not free it.
 const char *gani_stage_label(uint32_t stage);
+
+// Calls `each` for every look, sorted by name: those that come with gani and those of the user, whose files are in `gani/looks` in
+// the user's data folder. Those that cannot be read are among them, with the reason.
+gani_status gani_look_list(gani_look_fn each, void *user_data);
+
+// Saves edits as the user's look `name`, with a title for display, which may be NULL. GANI_ERROR_INPUT if the user has a look of this
+// name and `overwrite` is 0, if a direction occurs twice, or if `name` cannot be the name of a file.
+gani_status gani_look_save(const char *name,
+                           const char *title,
+                           const struct gani_edit *edits,
+                           size_t count,
+                           uint32_t overwrite);
+
+// Removes the user's look `name`. GANI_ERROR_INPUT if there is none, or if it comes with gani.
+gani_status gani_look_remove(const char *name);
 
 // Wraps the host's own pixels in an image and stores a new handle in `image`. Pixels and mask are not copied: they must
 // stay valid until the image is freed, and must not change while a call uses the image. `desc` itself is needed only
@@ -547,7 +590,7 @@ gani_status gani_face_session_free(struct gani_face_session *session);
 #else
 #define GANI_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #endif
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 56, "gani_bundle_info");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_bundle_info) == 64, "gani_bundle_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_direction) == 64, "gani_direction");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_options) == 40, "gani_model_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_model_info");
@@ -556,6 +599,7 @@ GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_invert_options) == 80, "ga
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_progress");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_edit) == 16, "gani_edit");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_look) == 56, "gani_look");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_paste_options) == 16, "gani_paste_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_rect) == 16, "gani_rect");
 #undef GANI_STATIC_ASSERT

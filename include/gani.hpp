@@ -171,10 +171,35 @@ inline std::vector<Direction> face_directions() {
   return all;
 }
 
+/// A look: edits under a name; see gani_look.
+struct Look {
+  std::string name;
+  std::string title;
+  std::string problem;
+  /// Directions and strengths.
+  std::vector<std::pair<std::string, float>> edits;
+  bool own;
+
+  /// A gani_look_fn that appends to a std::vector<Look>.
+  static int append(const gani_look *l, void *list) noexcept {
+    Look look{l->name, l->title, l->problem ? l->problem : "", {}, l->own != 0};
+    for (std::size_t i = 0; i < l->count; ++i) look.edits.emplace_back(l->edits[i].direction, l->edits[i].strength);
+    static_cast<std::vector<Look> *>(list)->push_back(std::move(look));
+    return 1;
+  }
+};
+
+/// The looks that come with gani and those of the user, sorted by name.
+inline std::vector<Look> looks() {
+  std::vector<Look> all;
+  check(gani_look_list(Look::append, &all));
+  return all;
+}
+
 /// A bundle opened on a device.
 class Model {
  public:
-  /// An empty `name` opens the best bundle installed. `device` is "auto", "cpu", "cuda" or "cuda:N".
+  /// An empty `name` opens the default bundle. `device` is "auto", "cpu", "cuda" or "cuda:N".
   explicit Model(const std::string &name = "", const std::string &device = "auto") {
     check(gani_abi_check(GANI_ABI_VERSION));
     gani_model_options options{};

@@ -43,6 +43,9 @@ fn committed_bundle_opens_and_verifies() {
     let bundle = Bundle::open("ffhq-64").unwrap();
     assert!(started.elapsed().as_secs_f64() < 1.0);
     bundle.verify(|_| ()).unwrap();
+    let photos = Bundle::open("ffhq-1024").unwrap();
+    photos.verify(|_| ()).unwrap();
+    assert!(photos.notice().is_none() && bundle.notice().unwrap().contains("for tests"));
     assert_eq!((bundle.resolution(), bundle.loss_resolution(), bundle.tunable().len()), (64, 64, 9));
     assert_eq!(bundle.domain().unwrap(), settings::domain("celeba-hq").unwrap());
     assert_eq!(bundle.w_avg().unwrap().len(), 512);

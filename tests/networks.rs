@@ -157,8 +157,7 @@ fn encoder_and_identity_outputs_have_the_expected_shape_and_norm() {
 
 #[test]
 fn mobilestylegan_matches_the_published_network() {
-    let bundle = Bundle::open("ffhq-1024")
-        .expect("run `cargo xtask test` or `gani models fetch ffhq-1024`, which fetch the model");
+    let bundle = Bundle::open("ffhq-1024").unwrap();
     let mut npz = golden("mobilestylegan.npz");
     let (z, w) = (array(&mut npz, "z"), array(&mut npz, "w"));
     let (small, crop) = (array(&mut npz, "image_128"), array(&mut npz, "crop_480_544"));

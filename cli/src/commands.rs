@@ -11,6 +11,7 @@ pub mod gradient;
 pub mod import;
 pub mod inspect;
 pub mod invert;
+pub mod looks;
 pub mod metrics;
 pub mod models;
 pub mod plugin;

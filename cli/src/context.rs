@@ -85,18 +85,18 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// Opens the model of `--model`, else the installed model that a file names, else the best of the installed models.
+    /// Opens the model of `--model`, else the installed model that a file names, else the default one.
     pub fn model(&self, of_file: Option<&str>) -> Result<Model, Error> {
         let runtime = self.runtime()?.clone();
         let model = match (&self.common.model, of_file) {
-            (Some(name), _) => Model::with_runtime(name, runtime).hint(hints::model, &repair(name)),
+            (Some(name), _) => Model::with_runtime(name, runtime).hint(hints::model, REPAIR),
             (None, Some(name)) => {
-                let opened = Model::with_runtime_named(name, runtime).hint(hints::model, &repair(name));
+                let opened = Model::with_runtime_named(name, runtime).hint(hints::model, REPAIR);
                 opened.hint(hints::input, "name the model with --model")
             }
             (None, None) => {
                 let name = bundle::default_name();
-                Model::with_runtime(name, runtime).hint(hints::model, &repair(name))
+                Model::with_runtime(&name, runtime).hint(hints::model, REPAIR)
             }
         }?;
         log::info!("model {} from {}", model.bundle.name(), model.bundle.folder().display());
@@ -158,9 +158,4 @@ pub fn path_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::
 }
 
 /// The hint for a damaged bundle.
-pub fn repair(model: &str) -> String {
-    match model {
-        "ffhq-1024" => format!("run `gani models fetch {model} --force` to download it again"),
-        _ => "restore the bundle from its source (`gani import`), or install gani again".into(),
-    }
-}
+pub const REPAIR: &str = "install gani again; restore a bundle of your own from its source (`gani import`, `gani models fetch --force`)";

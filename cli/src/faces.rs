@@ -9,7 +9,7 @@ use gani_core::model::Model;
 use gani_core::photo::Photo;
 use ndarray::Array4;
 
-/// A face to invert.
+/// A face to work on.
 pub struct Face {
     /// The crop, `[1,3,H,W]` in `[-1,1]`.
     pub crop: Array4<f32>,
@@ -43,7 +43,7 @@ pub fn faces(
     if found.len() > 1 {
         let numbers: Vec<String> = selected.iter().map(|(n, _)| n.to_string()).collect();
         context.say(&format!(
-            "  found {} faces, counted from the left; inverting {}",
+            "  found {} faces, counted from the left; selected: {}",
             found.len(),
             numbers.join(", ")
         ));

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Invert(args) => commands::invert::run(&context, &args),
         Command::Edit(args) => commands::edit::run(&context, &args),
         Command::Generate(args) => commands::generate::run(&context, &args),
+        Command::Looks(args) => commands::looks::run(&context, &args),
         Command::Directions(args) => commands::directions::run(&context, &args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Metrics(args) => commands::metrics::run(&context, &args),

@@ -1,6 +1,8 @@
 //! The photos that a command processes: files, folders, and shards of many photos.
 
+use crate::context::path_text;
 use gani_core::{Error, Result};
+use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +12,11 @@ const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bm
 /// The images in a folder, sorted by name, without hidden files and without results of `gani invert`.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("reading the folder", folder))?;
-    let is_image = |path: &PathBuf| {
-        path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-    };
-    let (mut all, skipped): (Vec<_>, Vec<_>) =
-        entries.flatten().map(|e| e.path()).filter(is_image).partition(|p| !is_hidden(p) && !is_result(p));
+    let (mut all, skipped): (Vec<_>, Vec<_>) = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|path| is_image(path))
+        .partition(|p| !is_hidden(p) && !is_result(p));
     all.sort();
     for path in skipped {
         log::info!("{}: hidden, or a result of gani; skipped", path.display());
@@ -27,6 +29,19 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(all)
+}
+
+/// Whether the file has the extension of an image.
+pub fn is_image(path: &Path) -> bool {
+    path.extension().is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+/// A photo that failed, in the output of `--json`.
+#[derive(Serialize)]
+pub struct FailedPhoto {
+    #[serde(serialize_with = "path_text")]
+    pub photo: PathBuf,
+    pub error: String,
 }
 
 /// Hidden files, such as the `._NAME.jpg` that macOS leaves on foreign disks.

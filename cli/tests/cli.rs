@@ -392,4 +392,42 @@ fn models_are_listed_and_verified() {
     assert_eq!(verified["models"][0]["result"], "ok");
     let doctor = json(&["doctor"]);
     assert_eq!(doctor["ok"], true, "{doctor}");
+    let named =
+        |name: &str| doctor["checks"].as_array().unwrap().iter().find(|c| c["check"] == name).cloned();
+    for name in
+        ["gani", "ONNX Runtime", "device", "model ffhq-1024", "license of the model", "files of ffhq-64"]
+    {
+        assert!(named(name).is_some(), "{name}: {doctor}");
+    }
+    // CUDA is required if it is asked for.
+    let cuda =
+        Command::new(env!("CARGO_BIN_EXE_gani")).args(["doctor", "--device", "cuda"]).output().unwrap();
+    let text = String::from_utf8_lossy(&cuda.stdout);
+    match Path::new("/dev/nvidia0").exists() {
+        true => assert_eq!(cuda.status.success(), !text.contains("FAIL"), "{text}"),
+        false => {
+            assert!(cuda.status.code() == Some(1) && text.contains("CUDA device 0 does not work"), "{text}")
+        }
+    }
+}
+
+#[test]
+fn the_default_model_is_for_photos_and_the_small_one_says_what_it_is() {
+    let list = |args: &[&str], variable: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gani"));
+        command
+            .args(["directions", "list", "--device", "cpu", "--json"])
+            .args(args)
+            .env("GANI_MODEL", variable);
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).matches("is a model for tests").count();
+        (report["model"].as_str().unwrap().to_string(), told)
+    };
+    assert_eq!(list(&[], ""), ("ffhq-1024".into(), 0));
+    assert_eq!(list(&[], "ffhq-64"), ("ffhq-64".into(), 1));
+    assert_eq!(list(&["--model", "ffhq-64"], ""), ("ffhq-64".into(), 1));
+    // What is installed is not fetched.
+    let fetched = json(&["models", "fetch", "ffhq-1024"]);
+    assert_eq!(fetched["fetched"], false, "{fetched}");
 }

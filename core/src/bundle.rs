@@ -43,7 +43,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// Opens a bundle by the path of its folder or of its `bundle.toml`, or by name. A name is searched for beside the program
-    /// (`models`, `../models`, `../share/gani/models`), in the user's data folder and in the source checkout.
+    /// (`models`, `../models`, `../share/gani/models`), in the source checkout and in the user's data folder.
     ///
     /// Takes milliseconds: checks file sizes and does not read the files.
     ///
@@ -123,6 +123,18 @@ impl Bundle {
     /// [`Error::Input`] if the manifest names an unknown domain.
     pub fn domain(&self) -> Result<Domain> {
         domain(&self.manifest.domain)
+    }
+
+    /// What the user should know before using the bundle for a photo: that it is for tests. `None` for other bundles.
+    pub fn notice(&self) -> Option<String> {
+        let [height, width] = self.image_shape();
+        self.manifest.for_tests.then(|| {
+            format!(
+                "`{}` is a model for tests: its faces are soft and grainy, of {width} × {height} pixels; for photos use the model \
+                 that gani chooses by itself, ffhq-1024",
+                self.name()
+            )
+        })
     }
 
     /// sha256 of the generator's file according to the manifest. It identifies the generator that an inversion belongs to.

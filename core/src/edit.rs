@@ -1,7 +1,8 @@
-//! Editing in latent space: edits along directions, and the generator that renders the edited latents.
+//! Editing in latent space: edits along directions, looks, and the generator that renders the edited latents.
 
 mod direction;
 mod generator;
+pub mod looks;
 pub mod measure;
 pub mod sefa;
 pub mod sliders;

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 use gani_onnx::Graph;
 use ndarray::{Array2, ArrayD, ArrayView4};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 /// A bundle and the runtime that runs it. Clones share what is loaded. It may be used from several threads.
 #[derive(Clone)]
@@ -82,9 +82,14 @@ impl Model {
         ModelBuilder::default()
     }
 
-    /// As [`Model::open`], with a runtime that is loaded already.
+    /// As [`Model::open`], with a runtime that is loaded already. Logs [`Bundle::notice`] as a warning, once per process.
     pub fn with_runtime(name: &str, runtime: Runtime) -> Result<Model> {
-        Ok(Model { bundle: Bundle::open(name)?, runtime, loaded: Arc::default() })
+        static NOTICE: Once = Once::new();
+        let bundle = Bundle::open(name)?;
+        if let Some(notice) = bundle.notice() {
+            NOTICE.call_once(|| log::warn!("{notice}"));
+        }
+        Ok(Model { bundle, runtime, loaded: Arc::default() })
     }
 
     /// As [`Model::with_runtime`], by the name that a file states, see [`Bundle::open_named`].

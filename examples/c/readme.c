@@ -7,7 +7,7 @@ int main(void) {
   gani_model *model = NULL;
   gani_image *photo = NULL;
   gani_face_session *face = NULL;
-  if (gani_model_open(NULL, &model) != GANI_OK ||                 /* the best model installed */
+  if (gani_model_open(NULL, &model) != GANI_OK ||                 /* the default model, 1024 px */
       gani_image_load("portrait.jpg", &photo) != GANI_OK ||
       gani_model_invert(model, photo, NULL, &face) != GANI_OK ||  /* minutes; later read from the cache */
       gani_face_session_paste(face, &older, 1, photo, NULL) != GANI_OK ||

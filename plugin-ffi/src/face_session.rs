@@ -232,7 +232,7 @@ pub unsafe extern "C" fn gani_face_session_free(session: *mut gani_face_session)
 ///
 /// # Safety
 /// `edits` points to `count` edits whose strings are valid during the call; it may be NULL if `count` is 0.
-unsafe fn read_edits(edits: *const gani_edit, count: usize) -> Result<Vec<Edit>, FfiError> {
+pub(crate) unsafe fn read_edits(edits: *const gani_edit, count: usize) -> Result<Vec<Edit>, FfiError> {
     if count == 0 {
         return Ok(Vec::new());
     }

@@ -27,6 +27,8 @@ mod model;
 
 mod labels;
 
+mod looks;
+
 mod image;
 
 mod invert;
@@ -38,5 +40,6 @@ pub use image::*;
 pub use invert::*;
 pub use labels::*;
 pub use library::*;
+pub use looks::*;
 pub use model::*;
 pub use types::*;

@@ -2,8 +2,10 @@
 
 use crate::boundary::{self, FfiError, guard};
 use crate::{GANI_ABI_VERSION, gani_log_fn, gani_log_level, gani_status};
+use gani_core::report::about::about;
+use gani_core::runtime::RuntimeOptions;
 use gani_core::util::printable::printable;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError, RwLock};
 
@@ -31,6 +33,30 @@ pub extern "C" fn gani_abi_check(version: u32) -> gani_status {
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Returns what a dialog "About" shows: the versions of gani and ONNX Runtime, the device, the default model and its license, and
+/// folders, one per line as "name: value", in UTF-8. Loads ONNX Runtime; if it is missing, its line has cause and fix. The library
+/// owns the string; it is valid until the next call of this function on this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn gani_about() -> *const c_char {
+    thread_local! {
+        static TEXT: RefCell<CString> = RefCell::default();
+    }
+    let mut text = String::new();
+    guard("gani_about", || {
+        register_location();
+        let facts = about(&RuntimeOptions::default());
+        text = facts.iter().map(|fact| format!("{}\n", printable(&fact.to_string()))).collect();
+        Ok(())
+    });
+    let text = boundary::c_string(&text);
+    // Fails only while the thread is being destroyed.
+    let stored = TEXT.try_with(|last| {
+        last.replace(text);
+        last.borrow().as_ptr()
+    });
+    stored.unwrap_or(c"".as_ptr())
 }
 
 /// Returns the message of the last failed call on the calling thread, with cause and fix, in UTF-8; "" if no call failed.

@@ -53,6 +53,7 @@ pub unsafe extern "C" fn gani_bundle_list(each: gani_bundle_fn, user_data: *mut 
                 problem: problem.as_ref().map_or(ptr::null(), |p| p.as_ptr()),
                 width,
                 height,
+                for_tests: u32::from(manifest.is_some_and(|m| m.for_tests)),
             };
             // SAFETY: the caller's function and user_data; the struct and its strings outlive the call.
             if unsafe { each(&info, user_data) } == 0 {
@@ -86,7 +87,7 @@ pub unsafe extern "C" fn gani_model_open(
         if let Some(library) = library {
             builder = builder.library(library);
         }
-        let opened = builder.open(name.unwrap_or_else(default_name))?;
+        let opened = builder.open(&name.map_or_else(default_name, str::to_owned))?;
         let manifest = opened.bundle.manifest();
         let object = ModelObject {
             name: c_string(&manifest.name),

@@ -167,6 +167,9 @@ pub type gani_bundle_fn =
 pub type gani_direction_fn =
     Option<unsafe extern "C" fn(direction: *const gani_direction, user_data: *mut c_void) -> c_int>;
 
+/// Receives one look. `look`, its strings and edits are valid during the call. Return 0 to stop the enumeration.
+pub type gani_look_fn = Option<unsafe extern "C" fn(look: *const gani_look, user_data: *mut c_void) -> c_int>;
+
 /// Receives the progress of an inversion, on the thread that called gani_model_invert(). `progress` is valid during the
 /// call. Return 0 to cancel.
 pub type gani_progress_fn =

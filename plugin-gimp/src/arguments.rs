@@ -32,8 +32,7 @@ pub fn model() -> ArgumentSpec {
     ArgumentSpec {
         name: "model".into(),
         label: "Mo_del".into(),
-        help: "Name or folder of the face model. Empty: the best installed model. \"gani models fetch ffhq-1024\" installs \
-               the 1024 px model",
+        help: "Name or folder of the face model. Empty: the default, which is for photos",
         kind: ArgumentKind::String,
     }
 }

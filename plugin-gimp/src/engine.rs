@@ -125,7 +125,7 @@ impl Engine {
             None => {
                 self.progress("Loading the model", None);
                 let device = settings.device;
-                Model::builder().device(device).open(settings.model_name())?
+                Model::builder().device(device).open(&settings.model_name())?
             }
         };
         let photo = match self.photo.take() {

@@ -1,12 +1,13 @@
 //! The procedures that the plug-in offers.
 
+mod about;
 mod edit_face;
 mod face_variations;
 
 use crate::host::ProcedureSpec;
 
 /// All procedures.
-pub static ALL: [ProcedureSpec; 2] = [edit_face::SPEC, face_variations::SPEC];
+pub static ALL: [ProcedureSpec; 3] = [edit_face::SPEC, face_variations::SPEC, about::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use gani_core::settings::Preset;
 /// The model, the face, and how to invert it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Name or folder of the bundle; the best installed one if empty.
+    /// Name or folder of the bundle; the default one if empty.
     pub model: String,
     /// The preset of the inversion.
     pub preset: Preset,
@@ -35,8 +35,8 @@ impl Settings {
     }
 
     /// The name or folder of the bundle, never empty.
-    pub fn model_name(&self) -> &str {
-        if self.model.is_empty() { gani_core::bundle::default_name() } else { &self.model }
+    pub fn model_name(&self) -> String {
+        if self.model.is_empty() { gani_core::bundle::default_name() } else { self.model.clone() }
     }
 }
 

@@ -12,7 +12,7 @@ from gani import library as L
 HEADER = os.path.join(os.path.dirname(__file__), "..", "..", "include", "gani.h")
 PLAIN = {"size_t": C.c_size_t, "uint32_t": C.c_uint32, "uint64_t": C.c_uint64, "float": C.c_float, "double": C.c_double,
          "gani_status": C.c_uint32, "gani_progress_fn": L.PROGRESS_FN, "gani_bundle_fn": L.BUNDLE_FN,
-         "gani_direction_fn": L.DIRECTION_FN}
+         "gani_direction_fn": L.DIRECTION_FN, "gani_look_fn": L.LOOK_FN}
 HANDLES = ("gani_model", "gani_image", "gani_face_session")
 
 

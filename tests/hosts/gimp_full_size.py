@@ -26,7 +26,7 @@ def edited(name, cached, **edits):
     before = pixels(base)
     time.sleep(1)  # wait until the plug-in that loaded the picture has ended
     cpu_before, started = plug_in_seconds(), time.time()
-    answer = call(image, model="ffhq-1024", **edits)
+    answer = call(image, model="", **edits)  # the default
     seconds = time.time() - started
     time.sleep(1)
     print(f"TIME {name}: {seconds:.2f} s, {plug_in_seconds() - cpu_before:.2f} s of CPU time", flush=True)

@@ -18,6 +18,7 @@ BAR = (0, 930, 1500, 70)  # x, y, width, height of GIMP's status bar on the scre
 EDIT = "plug-in-gani-edit-face"
 LIMIT = 300  # seconds to wait for any condition; high, because the machine may be busy
 os.environ["DISPLAY"] = SCREEN
+os.environ["GANI_MODEL"] = "ffhq-64"  # the default of the dialogs; the real one takes minutes
 os.makedirs("/w/shots", exist_ok=True)
 
 

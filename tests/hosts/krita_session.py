@@ -214,11 +214,11 @@ def user_errors(document, layer):
     check("a nonexistent face is reported", "only one face" in dialog.status.text(), dialog.status.text())
     check("the buttons are disabled after an error", not dialog.ok.isEnabled() and not dialog.button.isEnabled())
     dialog.face.setValue(0)
-    dialog.model.addItem("ffhq-1024", "ffhq-1024")
-    use_model(dialog, "ffhq-1024")
+    dialog.model.addItem("faces", "faces")
+    use_model(dialog, "faces")
     yield until("another answer", at_stage(dialog, "IDLE"))
-    check("the message about a missing model explains how to install it",
-          "gani models fetch ffhq-1024" in dialog.status.text(), dialog.status.text())
+    check("the message about an unknown model lists the installed ones",
+          "ffhq-1024" in dialog.status.text() and "ffhq-64" in dialog.status.text(), dialog.status.text())
     shot("no-model", dialog)
     use_model(dialog)
     yield until("the face again", at_stage(dialog, "READY"))

@@ -2,7 +2,7 @@
 
 use crate::{bench, hosts, memory};
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, Command, value_parser};
 use std::path::PathBuf;
 
 /// The tasks and their arguments.
@@ -62,13 +62,7 @@ fn checks() -> [Command; 7] {
             "setup",
             "Install the pinned ONNX Runtime where gani finds it (through pip, verified by hash), unless it is installed",
         )
-        .arg(
-            Arg::new("models")
-                .long("models")
-                .action(ArgAction::SetTrue)
-                .help("Also download and convert the 1024 px face model (38 MB)"),
-        ),
-        task("test", "Run everything that continuous integration checks: formatting, lints, tests, documentation"),
+,        task("test", "Run everything that continuous integration checks: formatting, lints, tests, documentation"),
         task(
             "test-memory",
             "Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)",

@@ -12,7 +12,6 @@ pub const NAMES: [&str; 7] = ["64", "256", "512", "1024", "mobile", "edit", "rea
 pub fn run(only: &[String], threads: u32, device: &str) -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let gani = steps::build_gani()?;
-    let bundle = steps::fetch_face_model(&gani)?;
     steps::cargo(&["build", "--release", "--package", "gani-bench"], &[])?;
 
     let venv = steps::target().join("bench").join("venv");
@@ -34,7 +33,12 @@ pub fn run(only: &[String], threads: u32, device: &str) -> Result<(), String> {
         .arg(gani);
     // A run resumes the previous one, so each device has its own folder.
     let out = if device == "cpu" { OUT.to_owned() } else { format!("{OUT}-{device}") };
-    measure.arg("--bundle").arg(bundle).args(["--out", &out, "--threads", &threads.to_string()]);
+    measure.arg("--bundle").arg(steps::root().join("models/ffhq-1024")).args([
+        "--out",
+        &out,
+        "--threads",
+        &threads.to_string(),
+    ]);
     if !only.is_empty() {
         measure.arg("--only").args(only);
     }

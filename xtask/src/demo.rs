@@ -10,11 +10,10 @@ const OUT: &str = "out/demo";
 /// The edits: the suffix of the output file, and the argument of `gani edit --set` in σ.
 const EDITS: [(&str, &str); 3] = [("smile", "smile=2"), ("older", "age=2"), ("younger", "age=-2")];
 
-/// Installs the library, the program and the model, inverts, edits, and prints the files written.
+/// Installs the library and the program, inverts, edits, and prints the files written.
 pub fn run() -> Result<(), String> {
     steps::install_onnx_runtime()?;
     let gani = steps::build_gani()?;
-    steps::fetch_face_model(&gani)?;
     let started = Instant::now();
     let inversion = invert(&gani)?;
     let photo = Path::new(PHOTO).file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -38,9 +37,7 @@ pub fn run() -> Result<(), String> {
 /// Inverts the photo and returns the path of the inversion file that the program reports.
 fn invert(gani: &Path) -> Result<String, String> {
     let report = steps::read(
-        Command::new(gani)
-            .args(["invert", PHOTO, "-o", OUT, "--model", "ffhq-1024", "--preset", "fast"])
-            .args(["--force", "--json"]),
+        Command::new(gani).args(["invert", PHOTO, "-o", OUT, "--preset", "fast"]).args(["--force", "--json"]),
     )?;
     let report: serde_json::Value =
         serde_json::from_str(&report).map_err(|error| format!("gani invert --json: not JSON: {error}"))?;

@@ -3,7 +3,7 @@
 mod report;
 mod root;
 
-use crate::{dist, install, steps};
+use crate::{dist, steps};
 use report::Report;
 use root::Root;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -150,14 +150,6 @@ fn test_editor(
         Suite::Krita => ("krita", KRITA, &["install", "check", "uninstall"], &[]),
         Suite::FullSize => ("gimp", FULL_SIZE, &["install"], &[]),
     };
-    if full_size {
-        steps::fetch_face_model(&built.join("gani"))?;
-        let models = steps::data_folder()?.join("models");
-        for folder in ["ffhq-1024", "common"] {
-            let to = work.join("home/.local/share/gani/models").join(folder);
-            install::copy_folder(&models.join(folder), &to)?;
-        }
-    }
     report.plugin(name, before, root, work);
     test_all(tests, root, work, out, report)?;
     report.plugin(name, after, root, work);
@@ -207,6 +199,7 @@ fn populate(work: &Path, library: &Path, built: &Path) -> Result<(), String> {
         ("plugin-krita/pykrita/gani", "gani/plug-ins/pykrita/gani"),
         ("models/common", "gani/models/common"),
         ("models/ffhq-64", "gani/models/ffhq-64"),
+        ("models/ffhq-1024", "gani/models/ffhq-1024"),
     ] {
         let entries =
             fs::read_dir(root.join(folder)).map_err(|error| format!("cannot read {folder}: {error}"))?;

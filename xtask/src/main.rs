@@ -39,7 +39,7 @@ fn run(matches: ArgMatches) -> Result<(), String> {
     let path = |name: &str| arguments.get_one::<PathBuf>(name).cloned();
     let text = |name: &str| arguments.get_one::<String>(name).map(String::as_str);
     match task {
-        "setup" => setup(arguments.get_flag("models")),
+        "setup" => setup(),
         "test" => test(),
         "test-memory" => memory::run(text("tool").and_then(memory::Tool::from_name)),
         "demo" => demo::run(),
@@ -68,14 +68,10 @@ fn dev(task: &str, path: Option<PathBuf>) -> Result<(), String> {
     steps::cargo(&arguments, &[])
 }
 
-fn setup(models: bool) -> Result<(), String> {
+fn setup() -> Result<(), String> {
     steps::install_onnx_runtime()?;
     if let Err(missing) = steps::need_programs(&TEST_TOOLS) {
         println!("{missing}\n  (only the tests need them)");
-    }
-    if models {
-        let gani = steps::build_gani()?;
-        steps::fetch_face_model(&gani)?;
     }
     Ok(())
 }
@@ -83,7 +79,6 @@ fn setup(models: bool) -> Result<(), String> {
 fn test() -> Result<(), String> {
     steps::install_onnx_runtime()?;
     steps::need_programs(&TEST_TOOLS)?;
-    steps::cargo(&["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"], &[])?;
     steps::cargo(&["fmt", "--all", "--check"], &[])?;
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     steps::cargo(&["test", "--workspace"], &[])?;

@@ -11,8 +11,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// `gani` in the user's data folder, with ONNX Runtime in `lib` and downloaded models in `models`.
-pub fn data_folder() -> Result<PathBuf, String> {
+/// `gani` in the user's data folder, with ONNX Runtime in `lib`.
+fn data_folder() -> Result<PathBuf, String> {
     let folders = directories::BaseDirs::new()
         .ok_or("cannot determine the user's data folder\n  fix: set HOME (or XDG_DATA_HOME)")?;
     Ok(folders.data_dir().join("gani"))
@@ -114,12 +114,6 @@ pub fn build_library() -> Result<PathBuf, String> {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     cargo(&["build", "--release", "--package", "gani-ffi"], &[])?;
     Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
-}
-
-/// Downloads and converts the 1024 px face model unless it is installed, and returns the bundle's folder.
-pub fn fetch_face_model(gani: &Path) -> Result<PathBuf, String> {
-    run(Command::new(gani).args(["models", "fetch", "ffhq-1024"]))?;
-    Ok(data_folder()?.join("models").join("ffhq-1024"))
 }
 
 /// Runs cargo with `arguments` and additional environment variables.

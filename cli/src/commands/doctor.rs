@@ -2,69 +2,43 @@
 
 use crate::context::{Context, Failure, Outcome};
 use gani_core::bundle::{self, Bundle};
+use gani_core::report::about::{Fact, about};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use serde_json::json;
 
-/// The result of one check.
-struct Check {
-    name: String,
-    good: bool,
-    text: String,
-}
-
-/// Checks ONNX Runtime, the devices, the models and the models folder.
+/// Prints what is installed, and checks the device, the files of all models and the user's models folder.
 pub fn run(context: &Context) -> Outcome {
-    let mut checks = Vec::new();
-    let mut check = |name: &str, result: Result<String, String>| {
-        let good = result.is_ok();
-        let text = result.unwrap_or_else(|e| e);
-        checks.push(Check { name: name.into(), good, text });
-    };
     let options = |device| RuntimeOptions { device, threads: context.common.threads, library: None };
-    let cpu = Runtime::load(&options(DeviceChoice::Cpu));
-    check(
-        "ONNX Runtime",
-        cpu.as_ref()
-            .map(|r| format!("{} in {}", r.version(), r.library().display()))
-            .map_err(ToString::to_string),
-    );
-    if let Ok(runtime) = &cpu {
-        check("CPU", Ok(format!("{} threads", runtime.threads())));
-        // A machine without CUDA passes the check.
+    let wanted = context.common.device;
+    let mut facts = about(&options(wanted));
+    if !matches!(wanted, DeviceChoice::Cuda(_)) {
+        // A machine without CUDA passes, unless CUDA is asked for.
         let cuda = Runtime::load(&options(DeviceChoice::Cuda(0))).and_then(Runtime::self_test);
-        check(
-            "CUDA",
-            Ok(cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()))),
-        );
+        let text = cuda.map_or_else(|e| format!("not used: {e}"), |r| format!("works ({})", r.device()));
+        facts.push(Fact::new("CUDA", Ok(text)));
     }
-    let bundles = Bundle::list();
-    if bundles.is_empty() {
-        check("models", Err("no model is installed; run `gani models fetch ffhq-1024`".into()));
+    for (name, opened) in Bundle::list() {
+        let verified = opened.and_then(|b| b.verify(|_| {}).map(|()| b));
+        let text = verified.map(|b| format!("complete, in {}", b.folder().display()));
+        facts.push(Fact::new(format!("files of {name}"), text.map_err(|e| e.to_string())));
     }
-    for (name, opened) in bundles {
-        let result = opened.and_then(|b| b.verify(|_| {}).map(|()| b));
-        check(
-            &format!("model {name}"),
-            result.map(|b| b.folder().display().to_string()).map_err(|e| e.to_string()),
-        );
-    }
-    let writable =
-        bundle::user_folder().ok_or_else(|| "cannot determine the user's data folder; set HOME".to_string());
-    let writable = writable.and_then(|folder| {
-        let created = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
-        created
-            .map(|_| folder.display().to_string())
-            .map_err(|e| format!("cannot write to {}: {e}; fix its permissions", folder.display()))
-    });
-    check("models folder", writable);
+    facts.push(Fact::new("models can be fetched", models_folder()));
 
-    let failed = checks.iter().any(|c| !c.good);
+    let failed = facts.iter().any(|fact| !fact.good);
     let rows: Vec<_> =
-        checks.iter().map(|c| json!({ "check": c.name, "ok": c.good, "text": c.text })).collect();
-    let lines: Vec<_> = checks
-        .iter()
-        .map(|c| format!("{} {:16} {}", if c.good { "ok  " } else { "FAIL" }, c.name, c.text))
-        .collect();
+        facts.iter().map(|fact| json!({ "check": fact.name, "ok": fact.good, "text": fact.text })).collect();
+    let mark = |fact: &Fact| if fact.good { "ok  " } else { "FAIL" };
+    let lines: Vec<_> =
+        facts.iter().map(|fact| format!("{} {:27} {}", mark(fact), fact.name, fact.text)).collect();
     context.print(&json!({ "ok": !failed, "checks": rows }), &lines.join("\n"))?;
     if failed { Err(Failure::SomeFailed) } else { Ok(()) }
+}
+
+/// Checks that the user's models folder can be written.
+fn models_folder() -> Result<String, String> {
+    let folder = bundle::user_folder().ok_or("cannot determine the user's data folder; set HOME")?;
+    let created = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+    created
+        .map(|_| format!("to {}", folder.display()))
+        .map_err(|e| format!("cannot write to {}: {e}; fix its permissions", folder.display()))
 }

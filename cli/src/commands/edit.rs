@@ -1,7 +1,11 @@
-//! `gani edit INVERSION`: applies edits and writes the face, the photo with the face in it, or a contact sheet.
+//! `gani edit`: applies edits to an inversion and writes the face, the photo with the face in it, or a contact sheet; or to photos.
 
+mod batch;
+
+use super::looks;
 use crate::args::{EditArgs, SetArg, Strengths};
 use crate::context::{Context, Failure, Outcome, text};
+use crate::photos::is_image;
 use gani_core::Result;
 use gani_core::edit::{Edit, Generator, Unit};
 use gani_core::face::{EditedFace, Keep, PasteOptions, paste_edit};
@@ -21,16 +25,47 @@ const COLUMNS: usize = 13;
 /// Number of columns of a sheet of full ranges.
 const FULL_COLUMNS: usize = 7;
 
-/// Renders the edited inversion and writes the output image.
+/// Edits an inversion, or photos.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
+    let usage = |text: &str| Err(Failure::Usage(text.into()));
+    let is_photo = |path: &Path| path.is_dir() || is_image(path);
+    let edits = edits(args)?;
+    let of_photo = args.paste_into.is_some();
+    match &args.inputs[..] {
+        [inversion] if !is_photo(inversion) => {
+            if args.face.is_some() || args.preset.is_some() || args.resume {
+                return usage("--face, --preset and --resume belong to photos, not to an inversion");
+            }
+            if !of_photo && (args.keep.is_some() || args.feather.is_some() || args.matte.is_some()) {
+                return usage("--keep, --feather and --matte need --paste-into");
+            }
+            edit(context, args, inversion, edits)
+        }
+        inputs if inputs.iter().all(|path| is_photo(path)) => {
+            if of_photo || args.sheet.is_some() || args.untuned || args.layers.is_some() {
+                return usage(
+                    "--paste-into, --sheet, --untuned and --layers belong to an inversion, not to photos",
+                );
+            }
+            if edits.is_empty() {
+                return usage("no edits; use --look NAME or --set NAME=STRENGTH");
+            }
+            batch::run(context, args, edits)
+        }
+        _ => usage("give one inversion, or photos only"),
+    }
+}
+
+/// Renders the edited inversion and writes the output image.
+fn edit(context: &Context, args: &EditArgs, path: &Path, edits: Vec<Edit>) -> Outcome {
     gani_core::photo::check_writable(&args.output)?;
     context.may_write(&args.output)?;
     context.clean(&args.output);
-    let edits = edits(&args.set, args.sheet.is_some())?;
-    let inversion = Inversion::open(&args.inversion)?;
+    let inversion = Inversion::open(path)?;
     let model = context.model(Some(&inversion.info.bundle))?;
     let directions = model.directions()?;
     check(&model, &edits)?;
+    let set: Vec<String> = edits.iter().map(|edit| edit.direction.clone()).collect();
     let editor = if args.untuned {
         inversion.check_model(model.bundle.name(), model.bundle.generator_sha256())?;
         Generator::untuned(&model)?
@@ -39,7 +74,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     };
     match args.sheet {
         Some(strengths) => {
-            let mut names: Vec<String> = edits.into_iter().map(|e| e.direction).collect();
+            let mut names = set.clone();
             if names.is_empty() {
                 names = directions.named.iter().map(|d| d.name.clone()).collect();
             }
@@ -53,15 +88,14 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
                     let old = reconstruct(context, args, &editor, &inversion)?;
                     let images = [&image, old.as_ref().unwrap_or(&image)];
                     paste_into(context, args, photo, &model, &inversion, images)?
-                        .save_over(&args.output, args.matte)?;
+                        .save_over(&args.output, matte(args))?;
                 }
                 None => save(&image_from_crop(image.view()), &args.output)?,
             }
         }
     }
-    let set: Vec<String> = args.set.iter().map(|s| s.name.clone()).collect();
     context.print(
-        &json!({ "image": text(&args.output), "inversion": text(&args.inversion), "model": model.bundle.name(), "directions": set, "tuned": !args.untuned }),
+        &json!({ "image": text(&args.output), "inversion": text(path), "model": model.bundle.name(), "directions": set, "tuned": !args.untuned }),
         &format!("wrote {}", args.output.display()),
     )
 }
@@ -84,16 +118,23 @@ pub fn check(model: &Model, edits: &[Edit]) -> std::result::Result<(), Failure> 
     Ok(())
 }
 
-/// The edits of `--set`. Only a sheet allows a direction without a strength.
-fn edits(set: &[SetArg], has_sheet: bool) -> std::result::Result<Vec<Edit>, Failure> {
+/// The edits of `--look` and `--set`, which has precedence. Only a sheet allows a direction without a strength.
+fn edits(args: &EditArgs) -> std::result::Result<Vec<Edit>, Failure> {
     let edit = |set: &SetArg| match &set.edit {
-        None if !has_sheet => Err(Failure::Usage(format!(
+        None if args.sheet.is_none() => Err(Failure::Usage(format!(
             "--set {0}: the strength is missing; write {0}=STRENGTH, for example {0}=1.5",
             set.name
         ))),
         edit => Ok(edit.clone().unwrap_or_else(|| Edit::new(&set.name, 1.0))),
     };
-    set.iter().map(edit).collect()
+    let set: Vec<Edit> = args.set.iter().map(edit).collect::<std::result::Result<_, _>>()?;
+    let mut edits = match &args.look {
+        Some(name) => looks::get(name)?.edits,
+        None => Vec::new(),
+    };
+    edits.retain(|edit| set.iter().all(|other| other.direction != edit.direction));
+    edits.extend(set);
+    Ok(edits)
 }
 
 fn save(image: &RgbImage, path: &Path) -> Result<()> {
@@ -103,6 +144,17 @@ fn save(image: &RgbImage, path: &Path) -> Result<()> {
 /// What stays of the photo. Without tuning, the generator shows another face, of which nothing can be kept.
 fn keep(args: &EditArgs) -> Keep {
     args.keep.unwrap_or(if args.untuned { Keep::None } else { Keep::All })
+}
+
+/// How a face is pasted.
+fn paste_options(args: &EditArgs) -> PasteOptions<'static> {
+    let default = PasteOptions::default();
+    PasteOptions { keep: keep(args), feather: args.feather.unwrap_or(default.feather), ..default }
+}
+
+/// The color under transparent parts in a JPEG.
+fn matte(args: &EditArgs) -> [u8; 3] {
+    args.matte.unwrap_or([255; 3])
 }
 
 /// The image without edits, `[1,3,R,R]` in `[-1,1]`, if the composite needs it.
@@ -135,8 +187,7 @@ fn paste_into(
             face.face_points.extend(model.face_points(image.view(), &context.cancel)?);
         }
     }
-    let options = PasteOptions { keep: keep(args), feather: args.feather, ..PasteOptions::default() };
-    paste_edit(&mut photo, &face, alignment, &options)?;
+    paste_edit(&mut photo, &face, alignment, &paste_options(args))?;
     Ok(photo)
 }
 

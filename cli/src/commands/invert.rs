@@ -5,7 +5,7 @@ mod outputs;
 use crate::args::InvertArgs;
 use crate::context::{Context, Failure, Outcome, message, path_text};
 use crate::faces::{Face, faces};
-use crate::photos;
+use crate::photos::{self, FailedPhoto};
 use crate::progress::Bar;
 use gani_core::inversion::{CropSource, Inversion};
 use gani_core::invert::{InversionResult, InvertOptions, fingerprint, invert};
@@ -46,18 +46,10 @@ struct Done {
     metrics_encoder: Metrics,
 }
 
-/// A photo that failed, in the output of `--json`.
-#[derive(Serialize)]
-struct Failed {
-    #[serde(serialize_with = "path_text")]
-    photo: PathBuf,
-    error: String,
-}
-
 #[derive(Serialize)]
 struct Report {
     files: Vec<Done>,
-    failed: Vec<Failed>,
+    failed: Vec<FailedPhoto>,
 }
 
 /// Inverts every photo. A failure does not stop the others.
@@ -146,7 +138,7 @@ impl Run<'_> {
             report.files.extend(faces);
             match error {
                 Some(Error::Cancelled) => return Err(Error::Cancelled),
-                Some(e) => report.failed.push(Failed { photo: path.clone(), error: e.to_string() }),
+                Some(e) => report.failed.push(FailedPhoto { photo: path.clone(), error: e.to_string() }),
                 None => {}
             }
         }

@@ -1,7 +1,7 @@
 //! `gani models list|fetch|verify`.
 
 use crate::args::{ModelsAction, ModelsArgs};
-use crate::context::{self, Context, Failure, Outcome, repair};
+use crate::context::{self, Context, Failure, Outcome, REPAIR};
 use crate::hints::{self, Hint};
 use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
@@ -34,7 +34,7 @@ fn list(context: &Context) -> Outcome {
                     "",
                     m.license
                 ));
-                rows.push(json!({ "name": name, "size": b.resolution(), "title": m.title, "folder": context::text(b.folder()), "domain": m.domain, "licence": m.license }));
+                rows.push(json!({ "name": name, "size": b.resolution(), "title": m.title, "folder": context::text(b.folder()), "domain": m.domain, "for_tests": m.for_tests, "licence": m.license }));
             }
             Err(e) => {
                 lines.push(format!("{name:12} unusable: {e}"));
@@ -43,22 +43,24 @@ fn list(context: &Context) -> Outcome {
         }
     }
     if lines.is_empty() {
-        lines.push("no model is installed; run `gani models fetch ffhq-1024`".into());
+        lines.push("no model is installed; install gani again, with its models folder".into());
     }
     context.print(&json!({ "models": rows }), &lines.join("\n"))
 }
 
 fn fetch(context: &Context, name: &str) -> Outcome {
+    if let Ok(installed) = Bundle::open_named(name)
+        && !context.common.force
+    {
+        let folder = installed.folder();
+        return context.print(
+            &json!({ "model": name, "folder": context::text(folder), "fetched": false }),
+            &format!("{name} is already installed in {}", folder.display()),
+        );
+    }
     let no_folder =
         || Error::Input("cannot determine the user's data folder; set HOME or XDG_DATA_HOME".into());
     let folder = bundle::user_folder().ok_or_else(no_folder)?;
-    let target = folder.join(name);
-    if target.join("bundle.toml").is_file() && !context.common.force && Bundle::open_folder(&target).is_ok() {
-        return context.print(
-            &json!({ "model": name, "folder": context::text(&target), "fetched": false }),
-            &format!("{name} is already installed in {}", target.display()),
-        );
-    }
     context.say(&format!("downloading {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     clean(&folder);
@@ -79,9 +81,8 @@ fn verify(context: &Context, name: Option<&str>) -> Outcome {
     };
     let (mut rows, mut lines, mut failed) = (Vec::new(), Vec::new(), false);
     for (name, opened) in bundles {
-        let outcome = opened
-            .and_then(|b| b.verify(|file| log::info!("{name}: {file}")))
-            .hint(hints::model, &repair(&name));
+        let outcome =
+            opened.and_then(|b| b.verify(|file| log::info!("{name}: {file}"))).hint(hints::model, REPAIR);
         failed |= outcome.is_err();
         let text = outcome.map_or_else(|e| e.to_string(), |()| "ok".into());
         lines.push(format!("{name:12} {text}"));

@@ -129,7 +129,7 @@ fn support(place: &Place) -> Result<Vec<(String, PathBuf)>> {
     {
         support.push((name.to_string_lossy().into_owned(), absolute(library)?));
     }
-    let preferred = Bundle::open(bundle::default_name())?;
+    let preferred = Bundle::open(&bundle::default_name())?;
     if !is_visible(preferred.folder())
         && let Some(models) = preferred.folder().parent()
     {

@@ -35,6 +35,9 @@ pub struct Manifest {
     pub license: String,
     /// Where the weights come from.
     pub provenance: String,
+    /// The generator is for tests, not for photos.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_tests: bool,
     /// ws → image.
     pub generator: Generator,
     /// z → w.
@@ -216,6 +219,7 @@ impl Manifest {
             height: None,
             license: "non-commercial: derived from NVIDIA's StyleGAN2-FFHQ".into(),
             provenance: String::new(),
+            for_tests: false,
             generator: Generator { file: String::new(), tunable: vec![] },
             mapping: Mapping { file: None, w_avg: String::new() },
             encoder: Some(Network { file: common("encoder.onnx"), output: Some("w".into()) }),

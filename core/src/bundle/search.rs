@@ -1,21 +1,23 @@
-//! Finds installed bundles: beside the program, in the user's data folder, in the source checkout.
+//! Finds installed bundles: beside the program, in the source checkout, in the user's data folder.
 
 use super::manifest::MANIFEST_FILE;
 use crate::util::paths;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
+/// The bundle for photos. It comes with gani.
+const DEFAULT: &str = "ffhq-1024";
+
 /// Bundles that can be fetched. Affects messages only.
-const FETCHABLE: [&str; 1] = ["ffhq-1024"];
+const FETCHABLE: [&str; 1] = [DEFAULT];
 
-/// Default bundles, the best first.
-const DEFAULTS: [&str; 2] = ["ffhq-1024", "ffhq-64"];
+/// The environment variable with the name or folder of another default.
+const DEFAULT_VARIABLE: &str = "GANI_MODEL";
 
-/// Name of the best installed bundle, the default if the user names no model.
-pub fn default_name() -> &'static str {
-    let installed = installed();
-    let is_installed = |name: &&str| installed.iter().any(|(n, _)| n == name);
-    DEFAULTS.into_iter().find(is_installed).unwrap_or(DEFAULTS[1])
+/// Name or folder of the bundle to use if the user names none: the environment variable `GANI_MODEL`, else `ffhq-1024`. It need not be
+/// installed. A bundle for tests is never chosen in its place.
+pub fn default_name() -> String {
+    std::env::var(DEFAULT_VARIABLE).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT.into())
 }
 
 /// Folders that may contain bundles, in the order of the search. They need not exist.
@@ -44,8 +46,8 @@ fn folders(file: Option<&Path>, user: Option<&Path>) -> Vec<PathBuf> {
             folders.push(prefix.join("share").join("gani").join("models"));
         }
     }
-    folders.extend(user.map(Path::to_owned));
     folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("models"));
+    folders.extend(user.map(Path::to_owned));
     folders
 }
 
@@ -89,7 +91,8 @@ pub(super) fn find_installed(model: &str) -> Result<PathBuf> {
         }
         if FETCHABLE.contains(&model) {
             return Err(Error::Input(format!(
-                "the model `{model}` is not installed; run `gani models fetch {model}`"
+                "the model `{model}`, which comes with gani, is not installed; install gani again, or run `gani models fetch \
+                 {model}`"
             )));
         }
     }

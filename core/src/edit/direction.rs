@@ -28,14 +28,21 @@ impl Edit {
     pub fn check_unit(&self, direction: &Direction) -> Result<()> {
         match self.unit {
             Some(unit) if unit != direction.info.unit => Err(Error::Input(format!(
-                "this model edits `{0}` in {1}, not in {2}; write {0}=STRENGTH in {1}, or, if gani has been updated, fetch the model \
-                 again (`gani models fetch ffhq-1024 --force`)",
+                "this model edits `{0}` in {1}, not in {2}; write {0}=STRENGTH in {1}, or, if gani has been updated, install the \
+                 model again",
                 self.direction,
                 direction.info.unit.name(),
                 unit.name(),
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+/// `smile=1.5`, or with the unit, if there is one: `yaw=20deg`.
+impl std::fmt::Display for Edit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}{}", self.direction, self.strength, self.unit.map_or("", Unit::name))
     }
 }
 
@@ -189,6 +196,7 @@ mod tests {
         for degrees in ["yaw=20deg", "yaw = 20 deg", "yaw=20°"] {
             let edit = Edit { unit: Some(Unit::Deg), ..Edit::new("yaw", 20.0) };
             assert_eq!(degrees.parse::<Edit>().unwrap(), edit);
+            assert_eq!(edit.to_string(), "yaw=20deg");
         }
         assert_eq!("4-7".parse::<StyleRange>().unwrap(), StyleRange(4..=7));
         assert!("7-4".parse::<StyleRange>().is_err());

@@ -26,6 +26,8 @@ pub struct gani_bundle_info {
     pub width: u32,
     /// Height of the generator's images, in pixels.
     pub height: u32,
+    /// 1 for a bundle that is for tests, not for photos.
+    pub for_tests: u32,
 }
 
 /// A direction in latent space along which a face can be edited; one slider in a user interface.
@@ -60,7 +62,7 @@ pub struct gani_direction {
 pub struct gani_model_options {
     /// sizeof(gani_model_options), set by the caller.
     pub struct_size: usize,
-    /// Name or folder of a bundle; NULL for the best one installed.
+    /// Name or folder of a bundle; NULL for the default: the environment variable GANI_MODEL, else "ffhq-1024".
     pub model: *const c_char,
     /// "auto", "cpu", "cuda" or "cuda:N" with the index of the GPU; NULL for "auto", which uses CUDA if it works.
     pub device: *const c_char,
@@ -217,6 +219,26 @@ pub struct gani_edit {
     pub direction: *const c_char,
     /// Strength in the unit of the direction, gani_direction.unit; its range is the useful one.
     pub strength: f32,
+}
+
+/// A look: edits under a name.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct gani_look {
+    /// Size of this struct in the library, in bytes.
+    pub struct_size: usize,
+    /// Name.
+    pub name: *const c_char,
+    /// Title for display; may be empty.
+    pub title: *const c_char,
+    /// Why the look's file cannot be used; NULL if it can. If not NULL, there are no title and edits.
+    pub problem: *const c_char,
+    /// The edits.
+    pub edits: *const gani_edit,
+    /// Number of edits.
+    pub count: usize,
+    /// 1 for a look of the user's, which gani_look_remove() can remove; 0 for one that comes with gani.
+    pub own: u32,
 }
 
 /// Options of gani_face_session_paste_with() and gani_face_session_preview(). If all fields except struct_size are zero: those

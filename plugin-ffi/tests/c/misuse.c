@@ -356,9 +356,37 @@ static void labels(void) {
   int found = 0;
   CHECK(gani_face_direction_list(check_direction, &found) == GANI_OK && found >= 7);
   FAILS(gani_face_direction_list(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  CHECK(strstr(gani_about(), "\nONNX Runtime: 1.") != NULL && strstr(gani_about(), "\nmodel ffhq-1024: ") != NULL);
   CHECK(strcmp(gani_stage_label(GANI_STAGE_FIND), "finding the face") == 0);
   CHECK(strcmp(gani_stage_label(GANI_STAGE_FINISH), "measuring the result") == 0);
   CHECK(gani_stage_label(0)[0] == 0 && gani_stage_label(6)[0] == 0);
+}
+
+static int find_look(const gani_look *look, void *found) {
+  CHECK(look->struct_size == sizeof *look && look->name[0] && look->title && look->count > 0 && look->problem == NULL);
+  if (strcmp(look->name, "mine") == 0) {
+    CHECK(look->own == 1 && strcmp(look->edits[1].direction, "yaw") == 0 && look->edits[1].strength == 12.5f);
+    ++*(int *)found;
+  }
+  return 1;
+}
+
+/* The user's data folder is a temporary one. */
+static void looks(void) {
+  const gani_edit edits[] = {{"smile", 1}, {"yaw", 12.5f}}, twice[] = {{"smile", 1}, {"smile", 2}}, nan[] = {{"smile", NAN}};
+  int found = 0;
+  CHECK(gani_look_save("mine", NULL, edits, 2, 0) == GANI_OK && gani_look_save("mine", "Mine", edits, 2, 1) == GANI_OK);
+  CHECK(gani_look_list(find_look, &found) == GANI_OK && found == 1);
+  FAILS(gani_look_save("mine", NULL, edits, 2, 0), GANI_ERROR_INPUT, "exists already");
+  FAILS(gani_look_save("twice", NULL, twice, 2, 0), GANI_ERROR_INPUT, "smile");
+  FAILS(gani_look_save("none", NULL, NULL, 0, 0), GANI_ERROR_INPUT, "1 to 100");
+  FAILS(gani_look_save("nan", NULL, nan, 1, 0), GANI_ERROR_INPUT, "finite");
+  FAILS(gani_look_save("../mine", NULL, edits, 2, 0), GANI_ERROR_INPUT, "cannot be the name");
+  FAILS(gani_look_save(NULL, NULL, edits, 2, 0), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_look_list(NULL, NULL), GANI_ERROR_MISUSE, "NULL");
+  FAILS(gani_look_remove("friendly"), GANI_ERROR_INPUT, "comes with gani");
+  CHECK(gani_look_remove("mine") == GANI_OK);
+  FAILS(gani_look_remove("mine"), GANI_ERROR_INPUT, "there is no look");
 }
 
 static int count_bundle(const gani_bundle_info *bundle, void *found) {
@@ -396,6 +424,7 @@ int main(int argc, char **argv) {
   CHECK(gani_face_session_save(face, path) == GANI_OK);
 
   labels();
+  looks();
   null_pointers(model, photo, face);
   freed_and_invalid_handles(model, photo, face);
   every_status(model, photo, face);

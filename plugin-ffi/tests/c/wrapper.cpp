@@ -36,6 +36,8 @@ int main(int argc, char **argv) try {
   const gani::Model model = std::move(opened);
   require(opened.get() == nullptr && model.describe().width == 64, "a handle that was moved");
   require(gani::face_directions().at(2).label == "Turn", "wrong label");
+  const std::vector<gani::Look> looks = gani::looks();
+  require(looks.size() >= 5 && looks[0].name == "friendly" && looks[0].edits.at(0).first == "smile", "wrong looks");
   bool smile = false;
   for (const gani::Direction &direction : model.directions()) smile |= direction.named && direction.name == "smile";
   require(smile, "no direction smile");

@@ -105,18 +105,19 @@ impl Toolkit {
         Some(())
     }
 
-    /// A combo box of the installed models. Its IDs are their names; the empty ID is the best installed model.
+    /// A combo box of the installed models. Its IDs are their names; the empty ID is the default model.
     fn model_list(&self, model: &ArgumentSpec) -> Option<Widget> {
         let gtk = &self.gtk;
-        let best = c_string(&format!("Best installed ({})", bundle::default_name()));
+        let default = c_string(&format!("Default ({})", bundle::default_name()));
         // SAFETY: GTK copies the strings, which live until the calls return.
         unsafe {
             let combo = (gtk.gtk_combo_box_text_new)()?;
             (gtk.gtk_widget_set_tooltip_text)(combo, c_string(model.help).as_ptr());
-            (gtk.gtk_combo_box_text_append)(combo, c"".as_ptr(), best.as_ptr());
+            (gtk.gtk_combo_box_text_append)(combo, c"".as_ptr(), default.as_ptr());
             for (name, opened) in Bundle::list() {
                 let Ok(bundle) = opened else { continue };
-                let text = c_string(&format!("{name}: {} px", bundle.resolution()));
+                let tests = if bundle.manifest().for_tests { ", for tests" } else { "" };
+                let text = c_string(&format!("{name}: {} px{tests}", bundle.resolution()));
                 (gtk.gtk_combo_box_text_append)(combo, c_string(&name).as_ptr(), text.as_ptr());
             }
             Some(combo)

@@ -102,7 +102,8 @@ class FaceDialog(QDialog):
         return left
 
     def build_settings(self, bundles):
-        models = [("Best installed", "")] + [("{}: {} px".format(b.name, b.width), b.name) for b in bundles]
+        models = [("Default", "")] + [(strings.model(b), b.name) for b in bundles]
+        self.for_tests = {b.name for b in bundles if b.for_tests}
         self.model = self.choice("model", models, strings.MODEL_HELP)
         self.preset = self.choice("preset", strings.PRESETS, strings.PRESET_HELP)
         self.device = self.choice("device", strings.DEVICES, strings.DEVICE_HELP)
@@ -205,7 +206,7 @@ class FaceDialog(QDialog):
     def on_inverted(self, alignment):
         self.alignment = alignment
         self.enter(READY)
-        self.status.setText(strings.READY)
+        self.status.setText(strings.FOR_TESTS if self.model.currentData() in self.for_tests else strings.READY)
         self.preview()
 
     def on_shown(self, pixels):
@@ -261,7 +262,7 @@ class EditFace(FaceDialog):
         self.sliders.set_directions(directions)
 
     def preview_edits(self):
-        return self.sliders.edits() + strings.parse_edits(self.sliders.more.text())
+        return self.sliders.all_edits()
 
     def all_edits(self):
         self.chosen = self.preview_edits()

@@ -5,11 +5,14 @@ from collections import namedtuple
 
 from . import library as L
 
-# An installed bundle: name, size of the generator's images in pixels, why it cannot be opened ("" if it can).
-Bundle = namedtuple("Bundle", "name width height problem")
+# An installed bundle: name, size of the generator's images in pixels, whether it is for tests, why it cannot be opened ("" if it can).
+Bundle = namedtuple("Bundle", "name width height for_tests problem")
 
 # A semantic direction: name, label and tooltip of its slider, the slider's range, and the unit of strengths ("sigma" or "deg").
 Direction = namedtuple("Direction", "name label help minimum maximum unit")
+
+# A look: name, title, edits [(direction, strength)], and whether it is the user's, who can remove it.
+Look = namedtuple("Look", "name title edits own")
 
 # Progress of an inversion: stage (L.STAGE_…), completed and total steps, seconds left (negative if unknown).
 Progress = namedtuple("Progress", "stage step steps seconds_left")
@@ -63,7 +66,8 @@ def bundles():
 
     def each(info, _):
         info = info.contents
-        found.append(Bundle(info.name.decode(), info.width, info.height, (info.problem or b"").decode("utf-8", "replace")))
+        problem = (info.problem or b"").decode("utf-8", "replace")
+        found.append(Bundle(info.name.decode(), info.width, info.height, bool(info.for_tests), problem))
         return 1
 
     L.check(library, library.gani_bundle_list(L.BUNDLE_FN(each), None))
@@ -90,13 +94,45 @@ def face_directions():
     return _directions(lambda each: L.load().gani_face_direction_list(each, None))
 
 
+def looks():
+    """The usable looks, sorted by name."""
+    library, found = L.load(), []
+
+    def each(look, _):
+        look = look.contents
+        if not look.problem:
+            edits = [(edit.direction.decode(), edit.strength) for edit in look.edits[:look.count]]
+            found.append(Look(look.name.decode(), look.title.decode(), edits, bool(look.own)))
+        return 1
+
+    L.check(library, library.gani_look_list(L.LOOK_FN(each), None))
+    return found
+
+
+def save_look(name, edits, overwrite):
+    """Saves edits as the user's look. Raises L.GaniError if there is one of this name and overwrite is false."""
+    library, array = L.load(), _edits(edits)
+    L.check(library, library.gani_look_save(name.encode(), None, array, len(array), int(overwrite)))
+
+
+def remove_look(name):
+    """Removes a look of the user's."""
+    library = L.load()
+    L.check(library, library.gani_look_remove(name.encode()))
+
+
+def about():
+    """Versions, device, model and folders, one per line."""
+    return L.load().gani_about().decode()
+
+
 def stage_label(stage):
     """The label of a L.STAGE_…, for the status text."""
     return L.load().gani_stage_label(stage).decode()
 
 
 class Model:
-    """A bundle opened on a device. name: "" for the best one installed. device: auto, cpu, cuda."""
+    """A bundle opened on a device. name: "" for the default one. device: auto, cpu, cuda."""
 
     def __init__(self, name, device):
         self.library, self.handle = L.load(), C.c_void_p()

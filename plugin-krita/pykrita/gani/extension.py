@@ -2,7 +2,7 @@
 """The plug-in's entries in Krita's menu."""
 from krita import Extension, Krita
 
-from . import library as L
+from . import engine, library as L
 from . import picture, strings
 from .dialog import EditFace
 from .qt import QApplication, QMessageBox
@@ -12,7 +12,7 @@ MENU = "tools/scripts"
 
 
 class GaniExtension(Extension):
-    """Tools ▸ Scripts ▸ Edit Face… and Face Variations…"""
+    """Tools ▸ Scripts ▸ Edit Face…, Face Variations… and About gani…"""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -27,6 +27,7 @@ class GaniExtension(Extension):
                                    ("gani_face_variations", "Face Variations...", FaceVariations)):
             action = window.createAction(name, text, MENU)
             action.triggered.connect(lambda _=False, dialog=dialog: self.open(dialog))
+        window.createAction("gani_about", "About gani...", MENU).triggered.connect(lambda _=False: self.about())
 
     def open(self, kind):
         """Opens a dialog for the active layer, or a message if that is not possible."""
@@ -44,6 +45,16 @@ class GaniExtension(Extension):
             self.dialog = QMessageBox(QMessageBox.Icon.Warning, kind.TITLE, str(error), QMessageBox.StandardButton.Ok, parent)
         else:
             self.keep(self.dialog.worker)
+        self.dialog.open()
+
+    def about(self):
+        """Shows versions, device, model and folders."""
+        window = Krita.instance().activeWindow()
+        try:
+            text, icon = engine.about(), QMessageBox.Icon.Information
+        except L.GaniError as error:
+            text, icon = str(error), QMessageBox.Icon.Warning
+        self.dialog = QMessageBox(icon, "About gani", text, QMessageBox.StandardButton.Ok, window.qwindow() if window else None)
         self.dialog.open()
 
     def keep(self, worker):

@@ -24,7 +24,7 @@ SAMPLE_BYTES = {SAMPLE_U8: 1, SAMPLE_U16: 2, SAMPLE_F32: 4}
 class BundleInfo(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("title", C.c_char_p), ("license", C.c_char_p),
                 ("folder", C.c_char_p), ("problem", C.c_char_p), ("width", C.c_uint32),
-                ("height", C.c_uint32)]
+                ("height", C.c_uint32), ("for_tests", C.c_uint32)]
 
 
 class ModelOptions(C.Structure):
@@ -66,6 +66,14 @@ class Edit(C.Structure):
     _fields_ = [("direction", C.c_char_p), ("strength", C.c_float)]
 
 
+class Look(C.Structure):
+    _fields_ = [("struct_size", C.c_size_t), ("name", C.c_char_p), ("title", C.c_char_p), ("problem", C.c_char_p),
+                ("edits", C.POINTER(Edit)), ("count", C.c_size_t), ("own", C.c_uint32)]
+
+
+LOOK_FN = C.CFUNCTYPE(C.c_int, C.POINTER(Look), C.c_void_p)
+
+
 class PasteOptions(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("keep", C.c_uint32), ("feather", C.c_float)]
 
@@ -86,10 +94,13 @@ _paste_options = C.POINTER(PasteOptions)
 # Result and argument types of the functions that the plug-in uses.
 FUNCTIONS = {
     "gani_abi_check": (_status, [C.c_uint32]),
-    "gani_version": (_text, []),
+    "gani_about": (_text, []),
     "gani_last_error": (_text, []),
     "gani_bundle_list": (_status, [BUNDLE_FN, C.c_void_p]),
     "gani_face_direction_list": (_status, [DIRECTION_FN, C.c_void_p]),
+    "gani_look_list": (_status, [LOOK_FN, C.c_void_p]),
+    "gani_look_save": (_status, [_text, _text, _edits, C.c_size_t, C.c_uint32]),
+    "gani_look_remove": (_status, [_text]),
     "gani_stage_label": (_text, [C.c_uint32]),
     "gani_model_open": (_status, [C.POINTER(ModelOptions), C.POINTER(_handle)]),
     "gani_model_free": (_status, [_handle]),
@@ -104,7 +115,7 @@ FUNCTIONS = {
 }
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
-SIZES = {BundleInfo: 56, ModelOptions: 40, Direction: 64, ImageDesc: 72, Progress: 48, InvertOptions: 80, Edit: 16,
+SIZES = {BundleInfo: 64, ModelOptions: 40, Direction: 64, ImageDesc: 72, Progress: 48, InvertOptions: 80, Edit: 16, Look: 56,
          PasteOptions: 16, Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 

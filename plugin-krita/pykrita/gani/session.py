@@ -7,7 +7,7 @@ from . import library as L
 from . import patch, strings
 from .engine import Model
 
-# Options of an inversion: bundle name ("" for the best one installed), L.PRESET_…, device, face (see Model.invert).
+# Options of an inversion: bundle name ("" for the default one), L.PRESET_…, device, face (see Model.invert).
 Settings = namedtuple("Settings", "model preset device face")
 
 VIEW = 384  # side length of the dialog's previews, in pixels

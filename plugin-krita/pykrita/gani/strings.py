@@ -24,6 +24,7 @@ FINDING_FACE = "Finding the face"
 RENDERING = "Rendering the face"
 DRAFT = "Making a draft"
 INVERTING = "Inverting the face"
+FOR_TESTS = "This model is for tests: its faces are soft and grainy. Choose the default model for photos."
 UNIT = re.compile("(°|deg|σ|sigma)$")  # after a strength; the unit of the direction is meant
 SUFFIXES = {"deg": "°", "sigma": ""}  # of numbers in fields, by the unit of a direction
 READY = "This face is ready. The preview follows the sliders."
@@ -34,14 +35,20 @@ NO_LAYER = "No layer is selected. Select the layer with the face."
 INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "
                   "Krita's log.")
 
-MODEL_HELP = 'The face model. "gani models fetch ffhq-1024" installs the 1024 px model'
+MODEL_HELP = "The face model. The default is for photos"
 PRESET_HELP = "How much work goes into the first inversion of a face. Later edits reuse the inversion"
 DEVICE_HELP = "Where the networks run. Automatic: the GPU if CUDA works, otherwise the CPU"
 KEEP_HELP = ("What stays of the photo around and in the face. Everything unchanged: hair, background and skin wherever the edit "
              "changes nothing. Background: the same, but the face is the model's")
 FACE_HELP = "Automatic: the selected face, or the largest if nothing is selected. 1: the leftmost face, 2: the next, and so on"
+LOOK_HELP = "Moves the sliders to a saved look. Looks are shared with `gani looks` and `gani edit --look`"
 MORE_HELP = "Other directions and their strengths, for example: pca.3=1.5 sefa.0=-2"
 INVERT_HELP = "Fits the model to this face, so that the sliders can edit it. Needed once for each face, model and quality"
+
+
+def model(bundle):
+    """The text of an engine.Bundle in the list of models: "ffhq-1024: 1024 px"."""
+    return "{}: {} px{}".format(bundle.name, bundle.width, ", for tests" if bundle.for_tests else "")
 
 
 def progress(task, progress, elapsed):

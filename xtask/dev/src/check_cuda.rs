@@ -32,12 +32,6 @@ pub fn run() -> Result<(), String> {
     if std::env::var_os(HAS_STUBS).is_some() {
         return check(&library);
     }
-    if Bundle::open("ffhq-1024").is_err() {
-        steps::cargo(
-            &["run", "--package", "gani", "--bin", "gani", "--", "models", "fetch", "ffhq-1024"],
-            &[],
-        )?;
-    }
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut child = Command::new(program);
     steps::run(child.arg("check-cuda").env(HAS_STUBS, "1").env("LD_LIBRARY_PATH", &folder))

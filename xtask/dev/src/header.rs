@@ -113,6 +113,7 @@ fn assertions() -> String {
         ("gani_progress", size_of::<abi::gani_progress>()),
         ("gani_face_session_info", size_of::<abi::gani_face_session_info>()),
         ("gani_edit", size_of::<abi::gani_edit>()),
+        ("gani_look", size_of::<abi::gani_look>()),
         ("gani_paste_options", size_of::<abi::gani_paste_options>()),
         ("gani_rect", size_of::<abi::gani_rect>()),
     ];

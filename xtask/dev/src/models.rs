@@ -53,9 +53,10 @@ fn ffhq_64(assets: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let w_avg = built.w_avg.as_ref().and_then(|t| t.as_f32()).ok_or("the checkpoint has no latent_avg")?;
     ndarray_npy::write_npy(to.join("w_avg.npy"), &ndarray::aview1(w_avg))?;
     let manifest = Manifest {
-        title: "Faces, 64 px: StyleGAN2 for tests and a first run".into(),
+        title: "Faces, 64 px: StyleGAN2 for tests".into(),
         resolution: built.resolution,
         provenance: "distilled for gani from samples of MobileStyleGAN".into(),
+        for_tests: true,
         generator: Generator { file: "generator.onnx".into(), tunable: built.tunable },
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..Manifest::for_faces("ffhq-64")
