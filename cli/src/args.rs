@@ -95,7 +95,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct InvertArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI), or folders of photos
+    /// Photos (PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI, JPEG XL), or folders of photos
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
     /// Folder for the results; created if it does not exist
@@ -159,6 +159,9 @@ pub struct EditArgs {
     /// Paste the edited face into this photo
     #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
     pub paste_into: Option<PathBuf>,
+    /// PHOTO may be another photo than the inverted one, of the same size; the face is pasted where it was
+    #[arg(long, requires = "paste_into")]
+    pub other_photo: bool,
     /// What stays of the photo: all that the edit does not change (default), the same but only in the background, or none: the
     /// face's whole square is the generator's, as always with --untuned
     #[arg(long, value_name = "all|background|none", requires = "paste_into")]

@@ -2,9 +2,11 @@
 
 mod affine;
 mod color;
+mod exif;
 mod float_image;
 mod foreign;
 mod jpeg;
+mod jxl;
 mod load;
 mod metadata;
 pub mod pixels;
@@ -17,8 +19,9 @@ mod warp;
 
 pub(crate) use affine::Affine;
 pub use color::ColorSpace;
+pub use foreign::is_foreign;
 pub(crate) use float_image::FloatImage;
-pub use load::Photo;
+pub use load::{EXTENSIONS, Photo};
 pub use metadata::Metadata;
 pub use read::{crop_from_image, image_from_crop};
 pub use resize::resize;
