@@ -58,3 +58,29 @@ impl Thumbnail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array4;
+
+    #[test]
+    fn another_brightness_is_the_same_photo_and_another_place_is_not() {
+        let wave = |shift: f32| {
+            move |(_, c, y, x): (usize, usize, usize, usize)| {
+                ((x as f32 + shift) / 9.0).sin() * 0.4 + (y as f32 / 13.0).cos() * 0.3 + c as f32 * 0.1
+            }
+        };
+        let crop = Array4::from_shape_fn((1, 3, 96, 96), wave(0.0));
+        let thumbnail = Thumbnail::of(crop.view());
+        assert_eq!(Thumbnail::from_bytes(thumbnail.bytes()), Some(thumbnail.clone()));
+        assert!(Thumbnail::from_bytes(&thumbnail.bytes()[1..]).is_none());
+        let darker = Thumbnail::of(crop.mapv(|v| v * 0.6 - 0.2).view());
+        assert!(darker != thumbnail && darker.shows_same(&thumbnail), "{}", darker.correlation(&thumbnail));
+        let moved = Thumbnail::of(Array4::from_shape_fn((1, 3, 96, 96), wave(12.0)).view());
+        assert!(!moved.shows_same(&thumbnail), "{}", moved.correlation(&thumbnail));
+        // Without structure there is nothing to compare: equal only to another uniform picture.
+        let [gray, white] = [0.0, 1.0].map(|v| Thumbnail::of(Array4::from_elem((1, 3, 20, 20), v).view()));
+        assert!(gray.shows_same(&white) && !gray.shows_same(&thumbnail));
+    }
+}

@@ -114,10 +114,13 @@ fn float_to_16_bit(pixels: DynamicImage) -> DynamicImage {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("reading", path))?;
-    if file.metadata().map_err(Error::io("reading", path))?.is_dir() {
-        return Err(Error::Input(format!("{} is a folder; choose a picture file", path.display())));
+    // Before opening: to open a pipe waits for a writer.
+    let metadata = std::fs::metadata(path).map_err(Error::io("reading", path))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a folder" } else { "a device or a pipe" };
+        return Err(Error::Input(format!("{} is {kind}; choose a picture file", path.display())));
     }
+    let file = File::open(path).map_err(Error::io("reading", path))?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("reading", path))?;
     if bytes.len() as u64 > MAX_BYTES {
