@@ -1,5 +1,7 @@
 //! EXIF blocks, which are TIFF structures: removal of pictures of the unedited photo, and exchange with TIFF files.
 
+use std::ops::Range;
+
 use super::jpeg;
 
 /// Tags of the first directory that describe a photo and not its pixels: description, make, model, software, date, artist, host
@@ -98,7 +100,7 @@ impl<'b> Reader<'b> {
     }
 
     /// The directory at an offset, with the tags that `wanted` selects. Damaged entries are left out.
-    fn directory(&mut self, at: usize, depth: usize, wanted: impl Fn(u16) -> bool) -> Directory {
+    fn directory(&mut self, at: usize, depth: usize, wanted: fn(u16) -> bool) -> Directory {
         let mut directory = Directory::default();
         for at in self.entries(at) {
             let Some((tag, kind, bytes)) = self.entry(at) else { continue };
@@ -180,7 +182,8 @@ fn offset(out: &mut Vec<u8>) -> [u8; 4] {
 /// Whether the block has the camera maker's own data.
 pub(super) fn has_maker_note(exif: &[u8]) -> bool {
     let Some((reader, first)) = Reader::new(exif) else { return false };
-    let in_directory = |at: usize| reader.entries(at).filter_map(|at| reader.entry(at));
+    let reader = &reader;
+    let in_directory = |at: usize| reader.entries(at).filter_map(move |at| reader.entry(at));
     let mut pointers = in_directory(first).filter(|(tag, ..)| *tag == POINTERS[0]);
     pointers.any(|pointer| {
         let inner = reader.numbers(pointer).first().copied().unwrap_or(0);
@@ -225,27 +228,29 @@ pub(super) fn remove_pictures(exif: &mut Vec<u8>) -> Option<()> {
         }
         exif[link..link + 4].fill(0);
     }
-    for (offset, length) in offsets.into_iter().zip(lengths) {
-        let end = offset.saturating_add(length).min(exif.len());
-        if offset > first && offset < end {
-            exif[offset..end].fill(0);
-        }
-    }
-    erase_jpegs(exif);
-    // Thumbnails are usually at the end. An entry's value never ends with more than a few zeros.
-    let end = exif.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    exif.truncate((end + 64).min(exif.len()));
+    let ends = offsets.iter().zip(lengths).map(|(offset, length)| offset.saturating_add(length).min(exif.len()));
+    let inside = |range: &Range<usize>| range.start > first && range.start < range.end;
+    let mut pictures: Vec<_> = offsets.iter().copied().zip(ends).map(|(start, end)| start..end).filter(inside).collect();
+    pictures.extend(jpegs(exif));
+    pictures.iter().for_each(|range| exif[range.clone()].fill(0));
+    // Thumbnails are usually at the end.
+    let length = exif.len();
+    let last = pictures.iter().filter(|range| range.end == length).map(|range| range.start).min();
+    exif.truncate(last.unwrap_or(length));
     Some(())
 }
 
-/// Erases JPEG pictures, such as the previews in data of camera makers.
-fn erase_jpegs(exif: &mut [u8]) {
-    let mut at = 0;
+/// JPEG pictures, such as the previews in data of camera makers.
+fn jpegs(exif: &[u8]) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
     while let Some(start) = exif[at..].windows(3).position(|w| w == [0xFF, 0xD8, 0xFF]).map(|i| at + i) {
-        let length = jpeg::length(&exif[start..]);
-        exif[start..start + length].fill(0);
-        at = start + length.max(1);
+        let end = start + jpeg::length(&exif[start..]);
+        if end > start {
+            found.push(start..end);
+        }
+        at = end.max(start + 1);
     }
+    found
 }
 
 #[cfg(test)]
@@ -319,16 +324,11 @@ mod tests {
     fn what_describes_a_photo_survives_the_way_through_other_directories() {
         for little in [true, false] {
             let number = |v: u32| if little { v.to_le_bytes() } else { v.to_be_bytes() };
-            let inner = &block(little, &[(0x829A, 5, 1, 84), (0x927C, 7, 4, 0)], 0, &[])[8..];
-            // The first directory: orientation, artist, resolution (left out), EXIF at 62.
-            let first = [(0x0112, 3, 1, 6), (0x011A, 5, 1, 92), (0x013B, 2, 5, 100), (0x8769, 4, 1, 62)];
-            let mut rest = inner[..].to_vec();
-            rest.truncate(30);
-            rest.extend([number(0); 0].concat());
-            let mut exif = block(little, &first, 0, &rest);
-            exif.resize(84, 0);
-            exif.extend([number(1), number(250), number(300), number(1)].concat());
-            exif.extend(b"Some\0");
+            // The first directory: orientation and resolution, which are left out, artist, EXIF.
+            let first = [(0x0112, 3, 1, 6), (0x011A, 5, 1, 100), (0x013B, 2, 5, 108), (0x8769, 4, 1, 62)];
+            let inner = block(little, &[(0x829A, 5, 1, 92), (0x927C, 7, 4, 0)], 0, &[])[8..].to_vec();
+            let values = [number(1), number(250), number(300), number(1)].concat();
+            let exif = block(little, &first, 0, &[inner, values, b"Some\0".to_vec()].concat());
             assert!(has_maker_note(&exif));
             assert_eq!(dpi(&exif), None, "the resolution along y is missing");
             let read = Directory::read(&exif).unwrap();

@@ -54,9 +54,12 @@ impl Photo {
         }
         let special = if format == TIFF { tiff::gray_pixels(&bytes) } else { None };
         let mut metadata = Metadata::default();
-        let (mut pixels, orientation, icc) = match special {
-            Some(pixels) => (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None),
-            None => decode(path, &bytes, format, &mut metadata)?,
+        let (mut pixels, orientation, icc) = match (special, format) {
+            (Some(pixels), _) => {
+                (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None)
+            }
+            (None, Format::JpegXl) => decode_jxl(path, &bytes, &mut metadata)?,
+            (None, Format::Other(format)) => decode(path, &bytes, format, &mut metadata)?,
         };
         let icc = if format == TIFF { tiff::icc(&bytes) } else { icc };
         match format {
@@ -152,26 +155,43 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<Format> {
 fn decode(
     path: &Path,
     bytes: &[u8],
-    format: Format,
+    format: ImageFormat,
     metadata: &mut Metadata,
 ) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
-    let mut decoder = decoder(path, bytes, format)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(|e| decode_error(path, e))?;
+    check_decoder(path, &decoder)?;
     // Damaged metadata is no reason to refuse a picture.
     let exif = decoder.exif_metadata().unwrap_or(None);
     let tagged = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
-    let mut xmp = decoder.xmp_metadata().unwrap_or(None);
-    if format == Format::JpegXl {
-        // The decoder turns the pixels upright.
-        orientation = Orientation::NoTransforms;
-        xmp = jxl::xmp(bytes).map(<[u8]>::to_vec);
-    }
-    if let Some(xmp) = xmp {
+    let orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
+    if let Some(xmp) = decoder.xmp_metadata().unwrap_or(None) {
         metadata.set_xmp(xmp);
     }
     let icc = decoder.icc_profile().unwrap_or(None);
     let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
     Ok((pixels, orientation, icc))
+}
+
+/// As [`decode`], of a JPEG XL file. The decoder turns pixels upright; the orientation in EXIF has no meaning.
+fn decode_jxl(
+    path: &Path,
+    bytes: &[u8],
+    metadata: &mut Metadata,
+) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
+    let file = jxl::File::read(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
+    if let Some(exif) = file.exif {
+        metadata.set_exif(exif);
+    }
+    if let Some(xmp) = file.xmp {
+        metadata.set_xmp(xmp);
+    }
+    let mut decoder = jxl::decoder(&file.codestream, limits()).map_err(|e| decode_error(path, e))?;
+    check_decoder(path, &decoder)?;
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
+    Ok((pixels, Orientation::NoTransforms, icc))
 }
 
 /// The color space of a file's pixels. CMYK pixels are converted to sRGB.
@@ -209,26 +229,20 @@ fn color_of(
     })
 }
 
-/// A decoder within the limits.
-fn decoder<'b>(path: &Path, bytes: &'b [u8], format: Format) -> Result<Box<dyn ImageDecoder + 'b>> {
+fn limits() -> Limits {
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
     limits.max_alloc = Some(MAX_BYTES);
-    let failed = |e| decode_error(path, e);
-    let decoder: Box<dyn ImageDecoder + 'b> = match format {
-        Format::JpegXl => Box::new(jxl::decoder(bytes, limits).map_err(failed)?),
-        Format::Other(format) => {
-            let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-            reader.limits(limits);
-            Box::new(reader.into_decoder().map_err(failed)?)
-        }
-    };
+    limits
+}
+
+/// Rejects images without pixels or above the limits.
+fn check_decoder(path: &Path, decoder: &impl ImageDecoder) -> Result<()> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::Input(format!("{} has no pixels ({width} × {height})", path.display())));
     }
-    check_size(path, width, height, decoder.total_bytes())?;
-    Ok(decoder)
+    check_size(path, width, height, decoder.total_bytes())
 }
 
 fn not_an_image(path: &Path, cause: &str) -> Error {

@@ -167,11 +167,12 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
 /// The pixels of a CMYK file, 8 bit, from 0 (no ink) to 255; `None` for other files.
 pub(super) fn cmyk(file: &[u8]) -> Option<Vec<u8>> {
     let mut decoder = decoder(file)?;
-    match (decoder.colortype().ok()?, decoder.read_image().ok()?) {
-        (Pixels::CMYK(8), DecodingResult::U8(samples)) => Some(samples),
-        (Pixels::CMYK(16), DecodingResult::U16(samples)) => {
-            Some(samples.into_iter().map(|v| (v >> 8) as u8).collect())
-        }
+    if !matches!(decoder.colortype().ok()?, Pixels::CMYK(_)) {
+        return None;
+    }
+    match decoder.read_image().ok()? {
+        DecodingResult::U8(samples) => Some(samples),
+        DecodingResult::U16(samples) => Some(samples.into_iter().map(|v| (v >> 8) as u8).collect()),
         _ => None,
     }
 }
