@@ -247,12 +247,20 @@ fn exif_goes_through_every_format_that_holds_it() {
         let (_, once) = save_and_open(&photo, first);
         let (_, twice) = save_and_open(&once, second);
         for (name, read) in [(first, &once), (second, &twice)] {
-            let kept = read.metadata.exif.as_ref().unwrap_or_else(|| panic!("{first} to {second}: no EXIF in {name}"));
+            let kept = read
+                .metadata
+                .exif
+                .as_ref()
+                .unwrap_or_else(|| panic!("{first} to {second}: no EXIF in {name}"));
             assert!(contains(kept, b"Someone\0") && contains(kept, &time), "{first} to {second}: {name}");
         }
         // The resolution is that of the EXIF block, unless it went through TIFF without one.
         let through_tiff = first == "a.tif";
-        assert_eq!(twice.metadata.dpi.map(|d| d.map(f64::round)), (!through_tiff).then_some([240.0; 2]), "{first}");
+        assert_eq!(
+            twice.metadata.dpi.map(|d| d.map(f64::round)),
+            (!through_tiff).then_some([240.0; 2]),
+            "{first}"
+        );
     }
     // An oriented TIFF file is turned once.
     let (bytes, _) = save_and_open(&photo, "a.tif");
@@ -281,7 +289,10 @@ fn jpeg_xl_is_read() {
 
     // Orientation 6: the file's own pixels are turned, once; EXIF and XMP are kept.
     let turned = open("turned.jxl").unwrap();
-    assert!(turned.color.is_srgb() && turned.metadata.exif.as_ref().is_some_and(|exif| contains(exif, b"Someone")));
+    assert!(
+        turned.color.is_srgb()
+            && turned.metadata.exif.as_ref().is_some_and(|exif| contains(exif, b"Someone"))
+    );
     assert_eq!(turned.metadata.xmp.as_deref(), Some(&b"<x:xmpmeta>a caption</x:xmpmeta>"[..]));
     let turns = [pixels.clone(), pixels.rotate90(), pixels.rotate180(), pixels.rotate270()];
     let differences = turns.map(|pixels| difference(&turned, &Photo::from_pixels(Path::new("turn"), pixels)));
@@ -332,13 +343,20 @@ fn every_case_has_its_right_value() {
         paste_moved(&mut edited);
         for format in ["out.png", "out.tif"] {
             let (_, written) = save_and_open(&edited, format);
-            assert_eq!((written.pixels.color(), written.color.icc()), (photo.pixels.color(), photo.color.icc()), "{name}");
+            assert_eq!(
+                (written.pixels.color(), written.color.icc()),
+                (photo.pixels.color(), photo.color.icc()),
+                "{name}"
+            );
             let (old, new) = (photo.pixels.to_rgba16(), written.pixels.to_rgba16());
             let changed = old.enumerate_pixels().filter(|(x, y, p)| new.get_pixel(*x, *y) != *p);
             let changed: Vec<_> = changed.map(|(x, y, p)| (x, y, p.0[3], new.get_pixel(x, y).0[3])).collect();
             assert!(changed.len() > 1000, "{name}: nothing was pasted");
             for (x, y, old_alpha, new_alpha) in changed {
-                assert!((160..280).contains(&x) && (60..180).contains(&y) && old_alpha == new_alpha, "{name} at {x}, {y}");
+                assert!(
+                    (160..280).contains(&x) && (60..180).contains(&y) && old_alpha == new_alpha,
+                    "{name} at {x}, {y}"
+                );
             }
         }
         seen += 1;

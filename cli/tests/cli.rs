@@ -81,7 +81,8 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     // Another photo of the same size is refused, also with --force, unless the user says that it is another one.
     let other = out("other.png");
     image::imageops::flip_horizontal(&photo).save(&other).unwrap();
-    let into_other = ["edit", &inversion, "--set", "smile=2", "--paste-into", &other, "-o", &pasted, "--force"];
+    let into_other =
+        ["edit", &inversion, "--set", "smile=2", "--paste-into", &other, "-o", &pasted, "--force"];
     let text = fails(&into_other, 1);
     assert!(text.contains("other.png") && text.contains("--other-photo"), "{text}");
     assert_eq!(image::open(&pasted).unwrap().to_rgb8(), edited, "the refused command wrote its output");
@@ -303,7 +304,9 @@ fn pictures_are_only_written_under_names_of_their_format() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let inversion = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/inversion-0.1.safetensors");
-    for name in ["a.gif", "a.avif", "a.ico", "a.exr", "a.hdr", "a.tga", "a.ppm", "a.qoi", "a.ff", "a.heic", "a"] {
+    for name in
+        ["a.gif", "a.avif", "a.ico", "a.exr", "a.hdr", "a.tga", "a.ppm", "a.qoi", "a.ff", "a.heic", "a"]
+    {
         for args in [
             &["generate", "-o", &path(name)][..],
             &["edit", inversion, "--set", "smile=1", "-o", &path(name)],
@@ -315,7 +318,9 @@ fn pictures_are_only_written_under_names_of_their_format() {
         }
     }
     assert_eq!(files_in(folder.path()), Vec::<String>::new());
-    for (name, magic) in [("a.PNG", &b"\x89PNG"[..]), ("a.jpeg", b"\xff\xd8"), ("a.tiff", b"II*\0"), ("a.bmp", b"BM")] {
+    for (name, magic) in
+        [("a.PNG", &b"\x89PNG"[..]), ("a.jpeg", b"\xff\xd8"), ("a.tiff", b"II*\0"), ("a.bmp", b"BM")]
+    {
         json(&["generate", "-o", &path(name)]);
         assert!(std::fs::read(path(name)).unwrap().starts_with(magic), "{name}");
     }

@@ -19,8 +19,8 @@ mod warp;
 
 pub(crate) use affine::Affine;
 pub use color::ColorSpace;
-pub use foreign::is_foreign;
 pub(crate) use float_image::FloatImage;
+pub use foreign::is_foreign;
 pub use load::{EXTENSIONS, Photo};
 pub use metadata::Metadata;
 pub use read::{crop_from_image, image_from_crop};

@@ -131,9 +131,10 @@ fn paste_into(
     let mut photo = Photo::open(path)?;
     let same_size = [photo.width(), photo.height()] == inversion.info.photo_size;
     let applies = if same_size { hints::input } else { |_: &_| false };
-    let alignment = inversion
-        .alignment_in(&photo, args.other_photo)
-        .hint(applies, "--other-photo pastes into it nevertheless, at the place of the face in the inverted photo")?;
+    let alignment = inversion.alignment_in(&photo, args.other_photo).hint(
+        applies,
+        "--other-photo pastes into it nevertheless, at the place of the face in the inverted photo",
+    )?;
     let mut face = EditedFace::new(image.view(), reconstruction.view());
     if keep(args) == Keep::Background {
         for image in [reconstruction, image] {

@@ -5,9 +5,9 @@
 
 use super::{CropSource, Thumbnail};
 use crate::face::Alignment;
-use crate::photo::Photo;
 use crate::loss::StepLosses;
 use crate::metrics::Metrics;
+use crate::photo::Photo;
 use crate::settings::Settings;
 use crate::util::files;
 use crate::{Error, Result};

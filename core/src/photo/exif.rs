@@ -194,7 +194,9 @@ pub(super) fn has_maker_note(exif: &[u8]) -> bool {
 /// The resolution in pixels per inch along x and y.
 pub(super) fn dpi(exif: &[u8]) -> Option<[f64; 2]> {
     let (reader, first) = Reader::new(exif)?;
-    let find = |wanted: u16| reader.entries(first).filter_map(|at| reader.entry(at)).find(|(tag, ..)| *tag == wanted);
+    let find = |wanted: u16| {
+        reader.entries(first).filter_map(|at| reader.entry(at)).find(|(tag, ..)| *tag == wanted)
+    };
     let rational = |(_, kind, bytes): (u16, u16, &[u8])| {
         let [n, d] = [0, 4].map(|at| Reader { data: bytes, little: reader.little, budget: 0 }.u32(at));
         let value = n? as f64 / d? as f64;
@@ -228,9 +230,11 @@ pub(super) fn remove_pictures(exif: &mut Vec<u8>) -> Option<()> {
         }
         exif[link..link + 4].fill(0);
     }
-    let ends = offsets.iter().zip(lengths).map(|(offset, length)| offset.saturating_add(length).min(exif.len()));
+    let ends =
+        offsets.iter().zip(lengths).map(|(offset, length)| offset.saturating_add(length).min(exif.len()));
     let inside = |range: &Range<usize>| range.start > first && range.start < range.end;
-    let mut pictures: Vec<_> = offsets.iter().copied().zip(ends).map(|(start, end)| start..end).filter(inside).collect();
+    let mut pictures: Vec<_> =
+        offsets.iter().copied().zip(ends).map(|(start, end)| start..end).filter(inside).collect();
     pictures.extend(jpegs(exif));
     pictures.iter().for_each(|range| exif[range.clone()].fill(0));
     // Thumbnails are usually at the end.
@@ -333,7 +337,8 @@ mod tests {
             assert_eq!(dpi(&exif), None, "the resolution along y is missing");
             let read = Directory::read(&exif).unwrap();
             let artist = Entry { tag: 0x013B, kind: 2, bytes: b"Some\0".to_vec() };
-            let time = Entry { tag: 0x829A, kind: 5, bytes: [1u32.to_le_bytes(), 250u32.to_le_bytes()].concat() };
+            let time =
+                Entry { tag: 0x829A, kind: 5, bytes: [1u32.to_le_bytes(), 250u32.to_le_bytes()].concat() };
             let inner = Directory { entries: vec![time], directories: vec![] };
             assert_eq!(read, Directory { entries: vec![artist], directories: vec![(0x8769, inner)] });
             assert_eq!(Directory::read(&read.to_exif()), Some(read.clone()));

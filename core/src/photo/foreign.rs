@@ -8,9 +8,8 @@ const RAW: [&str; 23] = [
     "nrw", "orf", "pef", "raf", "rw2", "sr2", "srw", "x3f",
 ];
 /// Extensions of other pictures that are not read.
-const OTHERS: [&str; 14] = [
-    "avif", "exr", "hdr", "heic", "heif", "hif", "ico", "jp2", "jxr", "pgm", "ppm", "psd", "svg", "xcf",
-];
+const OTHERS: [&str; 14] =
+    ["avif", "exr", "hdr", "heic", "heif", "hif", "ico", "jp2", "jxr", "pgm", "ppm", "psd", "svg", "xcf"];
 
 const RAW_FILE: [&str; 2] =
     ["a raw file of a camera", "develop it to a 16-bit TIFF with darktable or RawTherapee"];
@@ -43,7 +42,10 @@ const SIGNATURES: [(&[u8], [&str; 2]); 31] = [
     (b"\x8aMNG", ["an animation (MNG)", CONVERT]),
     (b"SIMPLE  =", ["a FITS file", "export it as 16-bit TIFF"]),
     (b"<svg", ["a drawing (SVG)", "convert it to PNG, for example with `inkscape IN.svg -o OUT.png`"]),
-    (b"PK\x03\x04", ["a ZIP archive, or a file of Krita or OpenRaster", "unpack it, or export it as PNG or TIFF"]),
+    (
+        b"PK\x03\x04",
+        ["a ZIP archive, or a file of Krita or OpenRaster", "unpack it, or export it as PNG or TIFF"],
+    ),
     (b"\x1aE\xdf\xa3", ["a film", "save a picture of it as PNG"]),
     (b"FUJIFILMCCD-RAW", RAW_FILE),
     (b"II*\0\x10\0\0\0CR", RAW_FILE),
@@ -69,8 +71,7 @@ pub(super) fn advice(path: &Path, bytes: &[u8]) -> Option<String> {
         || SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, advice)| *advice);
     // Most raw files have the signature of TIFF.
     let is_raw = || has_extension(path, &RAW) && (bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*"));
-    let [name, way] =
-        media_file(bytes).or_else(by_signature).or_else(|| is_raw().then_some(RAW_FILE))?;
+    let [name, way] = media_file(bytes).or_else(by_signature).or_else(|| is_raw().then_some(RAW_FILE))?;
     Some(format!("is {name}, which gani does not read; {way}"))
 }
 

@@ -45,7 +45,8 @@ impl Metadata {
         }
         let orientation = Orientation::remove_from_exif_chunk(&mut exif).unwrap_or(Orientation::NoTransforms);
         self.dpi = exif::dpi(&exif);
-        self.exif = exif::remove_pictures(&mut exif).map(|()| exif).filter(|exif| exif.len() <= exif::MAX_BYTES);
+        self.exif =
+            exif::remove_pictures(&mut exif).map(|()| exif).filter(|exif| exif.len() <= exif::MAX_BYTES);
         orientation
     }
 

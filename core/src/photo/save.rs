@@ -99,7 +99,13 @@ impl Photo {
                 tiff::encode(&self.pixels, &self.color, &self.metadata, &mut out)
                     .map_err(|e| failed(ImageError::IoError(std::io::Error::other(e))))?;
                 keep(&["EXIF", "XMP", "IPTC", "the resolution in dpi"]);
-                lost.extend(self.metadata.exif.as_deref().is_some_and(exif::has_maker_note).then_some("the camera maker's own data"));
+                lost.extend(
+                    self.metadata
+                        .exif
+                        .as_deref()
+                        .is_some_and(exif::has_maker_note)
+                        .then_some("the camera maker's own data"),
+                );
             }
             _ => {
                 self.write(&self.pixels, PngEncoder::new(&mut out), true).map_err(failed)?;
