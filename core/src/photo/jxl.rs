@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use brotli_decompressor::Decompressor;
 use image::{ImageDecoder, ImageResult, Limits};
 use jxl_oxide::integration::JxlDecoder;
+use jxl_oxide::{AllocTracker, JxlImage};
 
 use super::{exif, load};
 
@@ -72,6 +73,13 @@ impl<'b> File<'b> {
             _ => {}
         }
     }
+}
+
+/// Whether all pixels are there. The decoder makes a picture of what it finds.
+pub(super) fn is_complete(codestream: &[u8]) -> bool {
+    let tracker = AllocTracker::with_limit((MEMORY * load::MAX_BYTES) as usize);
+    let image = JxlImage::builder().alloc_tracker(tracker).read(codestream);
+    image.is_ok_and(|image| image.is_loading_done())
 }
 
 /// A decoder of a codestream that allows the sides of `limits`. It turns pixels upright.

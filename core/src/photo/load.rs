@@ -189,6 +189,9 @@ fn decode_jxl(
     }
     let mut decoder = jxl::decoder(&file.codestream, limits()).map_err(|e| decode_error(path, e))?;
     check_decoder(path, &decoder)?;
+    if !jxl::is_complete(&file.codestream) {
+        return Err(not_an_image(path, TRUNCATED));
+    }
     let icc = decoder.icc_profile().unwrap_or(None);
     let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
     Ok((pixels, Orientation::NoTransforms, icc))
