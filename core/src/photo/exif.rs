@@ -76,8 +76,9 @@ impl<'b> Reader<'b> {
     /// Offsets of the 12 bytes of each entry of a directory.
     fn entries(&self, directory: usize) -> impl Iterator<Item = usize> + use<> {
         let first = directory.saturating_add(2);
-        let count = self.u16(directory).unwrap_or(0).into();
-        (0..count).map(move |i: usize| first.saturating_add(12 * i))
+        let room = self.data.len().saturating_sub(first) / 12;
+        let count = usize::from(self.u16(directory).unwrap_or(0)).min(room);
+        (0..count).map(move |i| first + 12 * i)
     }
 
     /// Tag, type and bytes of an entry, as they are stored.
