@@ -129,5 +129,5 @@ seed("npy", "plain", plain.getvalue())
 for path in sorted((HERE.parent / "tests/data/hostile").glob("*.npy")):
     seed("npy", path.stem, path.read_bytes())
 for path in sorted((HERE.parent / "tests/data").rglob("*")):
-    if path.suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif") and path.stat().st_size < 65536:
+    if path.suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif", ".jxl") and path.stat().st_size < 65536:
         seed("photo", path.stem, path.read_bytes())

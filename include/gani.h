@@ -395,6 +395,8 @@ typedef struct gani_paste_options {
   // Width of the soft border of the face's square as a fraction of its side, up to 0.5; 0 for 0.1, negative for a hard
   // border.
   float feather;
+  // 0: the photo must show the inverted photo. 1: it may be another one of the same size.
+  uint32_t other_photo;
 } gani_paste_options;
 
 // Description of an inverted face.
@@ -505,7 +507,7 @@ gani_status gani_look_remove(const char *name);
 // during this call. On failure, *image is NULL.
 gani_status gani_image_wrap(const struct gani_image_desc *desc, struct gani_image **image);
 
-// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file and stores a new handle in `image`. The EXIF orientation is applied. On
+// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI or JPEG XL file and stores a new handle in `image`. The EXIF orientation is applied. On
 // failure, *image is NULL.
 gani_status gani_image_load(const char *path,
                             struct gani_image **image);
@@ -541,7 +543,7 @@ gani_status gani_face_session_render(const struct gani_face_session *session,
 // photo at its original size, in any layout and sample type. Pixels that the edits do not change, pixels outside the
 // face's square, pixels whose mask is 0, and alpha keep their exact values. Runs the generator once, and at the first
 // call once more. `changed` may be NULL; otherwise it receives a rectangle that contains all changed pixels.
-// GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
+// GANI_ERROR_INPUT if `photo` has another size or shows another picture, or the session was made from an aligned crop.
 gani_status gani_face_session_paste(const struct gani_face_session *session,
                                     const struct gani_edit *edits,
                                     size_t count,
@@ -600,7 +602,7 @@ GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_pro
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_edit) == 16, "gani_edit");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_look) == 56, "gani_look");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_paste_options) == 16, "gani_paste_options");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_paste_options) == 24, "gani_paste_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_rect) == 16, "gani_rect");
 #undef GANI_STATIC_ASSERT
 #endif

@@ -118,7 +118,7 @@ class FaceSession {
     check(gani_face_session_paste(handle_.get(), edits.data(), edits.size(), photo.get(), &changed));
     return changed;
   }
-  /// As above; `options` say what stays of the photo and how soft the border is.
+  /// As above; `options` say what stays of the photo, how soft the border is, and whether `photo` may be another photo.
   gani_rect paste(const Edits &edits, Image &photo, gani_paste_options options) const {
     options.struct_size = sizeof options;
     gani_rect changed{};

@@ -215,3 +215,49 @@ fn error<'a>(model: &'a Model, photo: &Photo, face: FaceSelection<'a>, cancel: &
     let session = inverter(model).face(face).cancel(cancel).invert(photo);
     session.map(|_| "the inversion succeeded").unwrap_err()
 }
+
+/// The astronaut on a mirror has the size of the inverted photo, and another face at its place.
+#[test]
+fn another_photo_of_the_same_size_is_noticed() {
+    let model = model();
+    let original = astronaut();
+    let session = inverter(&model).invert(&original).unwrap();
+    let edits = ["smile=2".parse().unwrap()];
+    let image = session.image(&edits).unwrap();
+    let paste = |photo: &mut Photo, other_photo: bool| {
+        let options = PasteOptions { other_photo, ..PasteOptions::default() };
+        session.paste_image(image.view(), &mut ImageMut::from_photo(photo).unwrap(), &options)
+    };
+    let mirrored = Photo { pixels: original.pixels.fliph(), ..original.clone() };
+    let mut other = mirrored.clone();
+    let text = paste(&mut other, false).unwrap_err().to_string();
+    assert!(text.contains("astronaut.png") && text.contains("other_photo"), "{text}");
+    assert!(session.paste(&edits, &mut other).is_err());
+    assert_eq!(other.pixels, mirrored.pixels, "the refused photo was changed");
+    paste(&mut other, true).unwrap();
+    assert_ne!(other.pixels, mirrored.pixels);
+
+    // The same photo is recognized: as JPEG, darker, gray, with an earlier edit in it.
+    let folder = tempfile::tempdir().unwrap();
+    let jpeg = folder.path().join("same.jpg");
+    original.save(&jpeg).unwrap();
+    let darker = Photo { pixels: original.pixels.brighten(-40), ..original.clone() };
+    let gray = Photo::from_pixels(Path::new("gray"), original.pixels.to_luma8().into());
+    let mut edited = original.clone();
+    session.paste(&edits, &mut edited).unwrap();
+    for (name, mut same) in
+        [("jpeg", Photo::open(&jpeg).unwrap()), ("darker", darker), ("gray", gray), ("edited", edited)]
+    {
+        assert!(paste(&mut same, false).is_ok(), "{name}");
+    }
+
+    // The file keeps the thumbnail. Without one, as in older files, nothing is compared.
+    let file = folder.path().join("a.safetensors");
+    session.inversion.save(&file).unwrap();
+    let mut opened = Inversion::open(&file).unwrap();
+    assert_eq!(opened.thumbnail, session.inversion.thumbnail);
+    assert!(opened.alignment_in(&mirrored, false).is_err());
+    opened.thumbnail = None;
+    opened.save(&file).unwrap();
+    assert!(Inversion::open(&file).unwrap().alignment_in(&mirrored, false).is_ok());
+}

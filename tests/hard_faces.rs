@@ -152,3 +152,34 @@ fn all_faces_of_a_group_are_found() {
         assert_agrees(&format!("{left}, {top}"), &found, &expected, 2.0);
     }
 }
+
+/// A sheared photo: the eyes stay level, but the mouth is not below them. No roll describes that face.
+#[test]
+fn a_face_with_doubtful_landmarks_is_refused_with_the_reason() {
+    let (finder, photo) = (finder(), astronaut());
+    let sheared = |shear: f32| {
+        RgbImage::from_fn(1100, 512, |x, y| {
+            let x = x as f32 - 300.0 - shear * (y as f32 - 120.0);
+            let inside = (0.0..511.0).contains(&x);
+            let pixel = || imageops::interpolate_bilinear(&photo, x, y as f32).unwrap();
+            if inside { pixel() } else { Rgb([90; 3]) }
+        })
+    };
+    let usable = |pixels: RgbImage| {
+        let photo = Photo::from_pixels(Path::new("sheared.png"), pixels.into());
+        finder.usable_faces(&photo, &Cancel::new())
+    };
+    assert_eq!(usable(sheared(0.0)).unwrap().len(), 1);
+    let text = usable(sheared(0.9)).map(|faces| faces.len()).unwrap_err().to_string();
+    println!("{text}");
+    assert!(text.contains("sheared.png") && text.contains("disagree about its orientation"), "{text}");
+    // Beside a good face, the doubtful one is left out.
+    let mut both = sheared(0.9);
+    let mut wide = RgbImage::from_pixel(1700, 512, Rgb([90; 3]));
+    imageops::replace(&mut wide, &both, 0, 0);
+    imageops::replace(&mut wide, &photo, 1150, 0);
+    both = wide;
+    let faces = usable(both).unwrap();
+    assert_eq!(faces.len(), 1);
+    assert!(faces[0].alignment.center()[0] > 1150.0);
+}

@@ -100,7 +100,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct InvertArgs {
-    /// Photos (PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI), or folders of photos
+    /// Photos (PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI, JPEG XL), or folders of photos
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
     /// Folder for the results; created if it does not exist

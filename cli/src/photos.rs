@@ -1,23 +1,30 @@
 //! The photos that a command processes: files, folders, and shards of many photos.
 
 use crate::context::path_text;
+use gani_core::photo::{EXTENSIONS, is_foreign};
 use gani_core::{Error, Result};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Extensions of the image files that are read from a folder.
-const EXTENSIONS: [&str; 10] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp", "gif", "tga", "qoi"];
-
 /// The images in a folder, sorted by name, without hidden files and without results of `gani invert`.
 pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("reading the folder", folder))?;
-    let (mut all, skipped): (Vec<_>, Vec<_>) = entries
-        .flatten()
-        .map(|e| e.path())
-        .filter(|path| is_image(path))
-        .partition(|p| !is_hidden(p) && !is_result(p));
+    let (images, others): (Vec<_>, Vec<_>) =
+        entries.flatten().map(|e| e.path()).partition(|path| is_image(path));
+    let (mut all, skipped): (Vec<_>, Vec<_>) =
+        images.into_iter().partition(|p| !is_hidden(p) && !is_result(p));
     all.sort();
+    let mut foreign: Vec<_> = others.iter().filter(|p| is_foreign(p) && !is_hidden(p)).collect();
+    foreign.sort();
+    if let Some(first) = foreign.first() {
+        log::warn!(
+            "{}: {} pictures in formats that gani does not read are skipped, such as {}; name one of them to see how to convert it",
+            folder.display(),
+            foreign.len(),
+            first.file_name().unwrap_or_default().display()
+        );
+    }
     for path in skipped {
         log::info!("{}: hidden, or a result of gani; skipped", path.display());
     }

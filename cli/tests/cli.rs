@@ -78,6 +78,17 @@ fn a_photo_is_inverted_edited_and_pasted_back() {
     assert!((0..512).all(|i| !changed(i, 511) && !changed(0, i)), "the border of the photo changed");
     assert!((0..512).any(|x| (0..512).any(|y| changed(x, y))), "nothing changed");
 
+    // Another photo of the same size is refused, also with --force, unless the user says that it is another one.
+    let other = out("other.png");
+    image::imageops::flip_horizontal(&photo).save(&other).unwrap();
+    let into_other =
+        ["edit", &inversion, "--set", "smile=2", "--paste-into", &other, "-o", &pasted, "--force"];
+    let text = fails(&into_other, 1);
+    assert!(text.contains("other.png") && text.contains("--other-photo"), "{text}");
+    assert_eq!(image::open(&pasted).unwrap().to_rgb8(), edited, "the refused command wrote its output");
+    json(&[&into_other[..], &["--other-photo"]].concat());
+    std::fs::remove_file(&other).unwrap();
+
     // Without an edit, the photo stays as it is; with --keep none, the generator's face is pasted.
     let unedited = |name: &str, extra: &[&str]| {
         let path = out(name);
@@ -284,6 +295,34 @@ fn a_pose_direction_turns_the_head_by_what_it_is_asked() {
     for effect in measured["measured"].as_array().unwrap() {
         let (asked, turned) = (effect["strength"].as_f64().unwrap(), effect["turned"][0].as_f64().unwrap());
         assert!((turned / asked - 1.0).abs() < 0.4, "{effect}");
+    }
+}
+
+/// A name whose extension is of no written format is refused before the work, by every command that writes a picture.
+#[test]
+fn pictures_are_only_written_under_names_of_their_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let inversion = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/inversion-0.1.safetensors");
+    for name in
+        ["a.gif", "a.avif", "a.ico", "a.exr", "a.hdr", "a.tga", "a.ppm", "a.qoi", "a.ff", "a.heic", "a"]
+    {
+        for args in [
+            &["generate", "-o", &path(name)][..],
+            &["edit", inversion, "--set", "smile=1", "-o", &path(name)],
+            &["edit", inversion, "--set", "smile", "--sheet", "full", "-o", &path(name)],
+            &["edit", inversion, "--set", "smile=1", "--paste-into", PHOTO, "-o", &path(name), "--force"],
+        ] {
+            let text = fails(args, 1);
+            assert!(text.contains(".png, .jpg, .webp, .tif or .bmp"), "{text}");
+        }
+    }
+    assert_eq!(files_in(folder.path()), Vec::<String>::new());
+    for (name, magic) in
+        [("a.PNG", &b"\x89PNG"[..]), ("a.jpeg", b"\xff\xd8"), ("a.tiff", b"II*\0"), ("a.bmp", b"BM")]
+    {
+        json(&["generate", "-o", &path(name)]);
+        assert!(std::fs::read(path(name)).unwrap().starts_with(magic), "{name}");
     }
 }
 

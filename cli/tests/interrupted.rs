@@ -70,6 +70,13 @@ fn a_result_never_replaces_a_photo() {
         assert_eq!(names_in(folder), all, "{more}");
     }
 
+    // Hidden files are named at -v, pictures of formats that are not read always.
+    std::fs::write(folder.join("c.HEIC"), b"").unwrap();
+    let said = |more: &[&str]| stderr(&succeeds(invert(&[folder], folder, more)));
+    let (quiet, verbose) = (said(&["--resume"]), said(&["--resume", "-v"]));
+    assert!(quiet.contains("c.HEIC") && !quiet.contains("._b.jpg"), "{quiet}");
+    assert!(verbose.contains("._b.jpg"), "{verbose}");
+
     // A file that gani did not write stays.
     let mine = tempfile::tempdir().unwrap();
     std::fs::write(mine.path().join("b-sheet.png"), b"mine").unwrap();

@@ -168,7 +168,7 @@ impl FaceSession {
         Ok(self.reconstruction.get_or_init(|| image).view())
     }
 
-    /// Pastes the face with `edits` into `photo`, which must be the inverted photo. Pixels that the edits do not change stay
+    /// Pastes the face with `edits` into `photo`, which must be the inverted photo; another one of the same size is refused. Pixels that the edits do not change stay
     /// bit-exact. Returns the rectangle outside which no pixel changed.
     ///
     /// # Errors
@@ -182,15 +182,17 @@ impl FaceSession {
     /// depth. Returns the rectangle outside which no pixel changed.
     ///
     /// # Errors
-    /// [`Error::Input`] for a picture of another size, or if the inverted photo was an aligned crop itself.
+    /// [`Error::Input`] for a picture of another size or, without [`PasteOptions::other_photo`], another picture; or if the inverted
+    /// photo was an aligned crop itself.
     pub fn paste_image(
         &self,
         image: ArrayView4<'_, f32>,
         into: &mut ImageMut<'_>,
         options: &PasteOptions<'_>,
     ) -> Result<Region> {
-        let layout = into.layout();
-        let alignment = self.inversion.alignment_in("the picture", [layout.width, layout.height])?;
+        let photo = into.as_image().to_photo("the picture")?;
+        let alignment = self.inversion.alignment_in(&photo, options.other_photo)?;
+        drop(photo);
         paste_edit_into(into, &self.edited_face(image, options.keep, &Cancel::new())?, alignment, options)
     }
 
@@ -205,7 +207,7 @@ impl FaceSession {
         let side = f64::from(u32::try_from(crop.dim().3).unwrap_or(u32::MAX));
         let mut photo = Photo::from_pixels(Path::new("preview"), image_from_crop(crop).into());
         let square = Alignment { quad: [[0.0, 0.0], [0.0, side], [side, side], [side, 0.0]] };
-        let options = PasteOptions { keep, feather: 0.0, match_border: false, mask: None };
+        let options = PasteOptions { keep, feather: 0.0, match_border: false, ..PasteOptions::default() };
         paste_edit(&mut photo, &self.edited_face(image, keep, cancel)?, &square, &options)?;
         Ok(photo.to_tensor())
     }

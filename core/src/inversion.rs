@@ -3,7 +3,9 @@
 mod cache;
 mod crop_source;
 mod file;
+mod thumbnail;
 
 pub use cache::{Cache, LIMIT as CACHE_LIMIT};
 pub use crop_source::CropSource;
 pub use file::{FORMAT, Info, Inversion, to_f16_precision};
+pub use thumbnail::Thumbnail;

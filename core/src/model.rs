@@ -173,15 +173,23 @@ impl Model {
     /// All faces of `photo`, from left to right. A photo without faces is not an error.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a bundle without a face detector.
+    /// [`Error::Input`] with the reason, if the only possible faces have unreliable landmarks; [`Error::Unsupported`] for a bundle
+    /// without a face detector.
     pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
-        let finder = self.face_finder()?.ok_or_else(|| {
+        self.required_face_finder()?.usable_faces(photo, cancel)
+    }
+
+    /// The face detector.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a bundle without one.
+    pub(crate) fn required_face_finder(&self) -> Result<&FaceFinder> {
+        self.face_finder()?.ok_or_else(|| {
             Error::Unsupported(format!(
                 "the model `{}` has no face detector; crop the photo yourself, and invert it as an aligned crop",
                 self.bundle.name()
             ))
-        })?;
-        finder.faces(photo, cancel)
+        })
     }
 
     /// FaceMesh's points on the face in an aligned image `[1,3,R,R]` in `[-1,1]`, as fractions of its side. Empty if the image

@@ -2,9 +2,11 @@
 
 mod affine;
 mod color;
+mod exif;
 mod float_image;
 mod foreign;
 mod jpeg;
+mod jxl;
 mod load;
 mod metadata;
 pub mod pixels;
@@ -18,7 +20,8 @@ mod warp;
 pub(crate) use affine::Affine;
 pub use color::ColorSpace;
 pub(crate) use float_image::FloatImage;
-pub use load::Photo;
+pub use foreign::is_foreign;
+pub use load::{EXTENSIONS, Photo};
 pub use metadata::Metadata;
 pub use read::{crop_from_image, image_from_crop};
 pub use resize::resize;

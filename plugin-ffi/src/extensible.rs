@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn a_size_that_cuts_a_field_is_refused() {
-        // struct_size, then two fields of 4 bytes.
+        // struct_size, then three fields of 4 bytes, and padding.
         let accepted = |size| check::<gani_paste_options>(size, "options").is_ok();
-        let good: Vec<usize> = (0..=16).filter(|&size| accepted(size)).collect();
-        assert_eq!(good, [8, 12, 16]);
-        assert!(accepted(20) && accepted(4096) && !accepted(4097));
+        let good: Vec<usize> = (0..=24).filter(|&size| accepted(size)).collect();
+        assert_eq!(good, [8, 12, 16, 20, 24]);
+        assert!(accepted(28) && accepted(4096) && !accepted(4097));
         // preview_interval is followed by 4 bytes of padding; cache_folder by a field of 8 bytes.
         let size = size_of::<gani_invert_options>();
         let accepted = |size| check::<gani_invert_options>(size, "options").is_ok();

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn gani_face_session_render(
 /// photo at its original size, in any layout and sample type. Pixels that the edits do not change, pixels outside the
 /// face's square, pixels whose mask is 0, and alpha keep their exact values. Runs the generator once, and at the first
 /// call once more. `changed` may be NULL; otherwise it receives a rectangle that contains all changed pixels.
-/// GANI_ERROR_INPUT if `photo` has another size or the session was made from an aligned crop.
+/// GANI_ERROR_INPUT if `photo` has another size or shows another picture, or the session was made from an aligned crop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_face_session_paste(
     session: *const gani_face_session,
@@ -100,8 +100,8 @@ pub unsafe extern "C" fn gani_face_session_preview(
         // SAFETY: an array and a struct as the header requires.
         let (edits, options) =
             unsafe { (read_edits(edits, count)?, extensible::read(options, "gani_paste_options")?) };
-        let keep = paste_options(&options, None)?.keep;
-        let alignment = face.inversion.alignment_in("the photo", [photo.width(), photo.height()])?;
+        let PasteOptions { keep, other_photo, .. } = paste_options(&options, None)?;
+        let alignment = face.inversion.alignment_in(&photo, other_photo)?;
         let crop = alignment.crop(&photo, out.longer_side() as usize)?;
         let image = face.image(&edits)?;
         out.draw(face.preview(image.view(), crop.view(), keep, &Cancel::new())?.view())
@@ -153,7 +153,7 @@ fn paste_options<'m>(
         feather if feather < 0.0 => 0.0,
         feather => feather,
     };
-    Ok(PasteOptions { keep, feather, mask, ..default })
+    Ok(PasteOptions { keep, feather, other_photo: options.other_photo != 0, mask, ..default })
 }
 
 /// Opens an inversion file written by gani_face_session_save() or `gani invert` and stores a new handle in `session`.

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn gani_image_wrap(
     })
 }
 
-/// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file and stores a new handle in `image`. The EXIF orientation is applied. On
+/// Loads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI or JPEG XL file and stores a new handle in `image`. The EXIF orientation is applied. On
 /// failure, *image is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gani_image_load(path: *const c_char, image: *mut *mut gani_image) -> gani_status {

@@ -270,6 +270,7 @@ def color_space(window, model, depth, profile):
         yield inversion_done(dialog, "READY", "IDLE")
         check("{}: the face is inverted".format(name), at_stage(dialog, "READY")(), dialog.status.text())
         alignment = dialog.alignment
+        dialog.sliders.rows["smile"].set(2)  # without an edit, nothing changes
         dialog.ok.click()
         yield layer_added(document, dialog)
         after = rendered(document)

@@ -33,6 +33,9 @@ pub struct EditArgs {
     /// Paste the edited face into this photo
     #[arg(long, value_name = "PHOTO", conflicts_with = "sheet")]
     pub paste_into: Option<PathBuf>,
+    /// PHOTO may be another photo than the inverted one, of the same size; the face is pasted where it was
+    #[arg(long, requires = "paste_into")]
+    pub other_photo: bool,
     /// What stays of the photo: all that the edit does not change (default), the same but only in the background, or none: the
     /// face's whole square is the generator's, as always with --untuned
     #[arg(long, value_name = "all|background|none")]

@@ -5,6 +5,7 @@ mod batch;
 use super::looks;
 use crate::args::{EditArgs, SetArg, Strengths};
 use crate::context::{Context, Failure, Outcome, text};
+use crate::hints::{self, Hint};
 use crate::photos::is_image;
 use gani_core::Result;
 use gani_core::edit::{Edit, Generator, Unit};
@@ -180,7 +181,12 @@ fn paste_into(
     [image, reconstruction]: [&Array4<f32>; 2],
 ) -> Result<Photo> {
     let mut photo = Photo::open(path)?;
-    let alignment = inversion.alignment_in(&path.display().to_string(), [photo.width(), photo.height()])?;
+    let same_size = [photo.width(), photo.height()] == inversion.info.photo_size;
+    let applies = if same_size { hints::input } else { |_: &_| false };
+    let alignment = inversion.alignment_in(&photo, args.other_photo).hint(
+        applies,
+        "--other-photo pastes into it nevertheless, at the place of the face in the inverted photo",
+    )?;
     let mut face = EditedFace::new(image.view(), reconstruction.view());
     if keep(args) == Keep::Background {
         for image in [reconstruction, image] {

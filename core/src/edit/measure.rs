@@ -145,7 +145,7 @@ fn measure(model: &Model, image: ArrayView4<'_, f32>, cancel: &Cancel) -> Result
         Path::new("the generated face"),
         DynamicImage::ImageRgb8(image_from_crop(small.view())),
     );
-    let faces = model.faces(&photo, cancel)?;
+    let faces = model.required_face_finder()?.faces(&photo, cancel)?;
     let largest = faces.iter().max_by(|a, b| a.alignment.side_length().total_cmp(&b.alignment.side_length()));
     let Some(face) = largest else { return Ok(None) };
     let identity = model.identity()?.map(|network| network.features_of(small.view(), cancel)).transpose()?;

@@ -1,8 +1,11 @@
 //! Face detection with BlazeFace (the back-camera model for 256 × 256 pixels), on the whole photo and on tiles.
 
+mod tile;
+
 use crate::photo::{Affine, Border, FloatImage, Photo};
 use crate::runtime::{Cancel, Runtime, Session};
 use crate::{Error, Result};
+use tile::{MIN_TILE, Tile, tiles};
 
 /// Width and height of the network's input, in pixels.
 const SIDE: usize = 256;
@@ -10,16 +13,12 @@ const SIDE: usize = 256;
 const GRIDS: [(usize, usize); 2] = [(16, 2), (8, 6)];
 /// Minimum score of a detection.
 const MIN_SCORE: f32 = 0.5;
-/// Distance between tiles as a fraction of their side. Faces larger than the overlap of 0.3 are found in larger tiles.
-const STRIDE: f64 = 0.7;
-/// Side of the smallest tile: 90 % of the network's input.
-const MIN_TILE: f64 = SIDE as f64 * 0.9;
 /// Side of the tile that confirms a face, relative to its box.
 const CONFIRM_MARGIN: f64 = 2.5;
 /// Maximum angle between a face and the vertical of a tile that shows it upright, in degrees.
 const MAX_TILT: f64 = 60.0;
 /// Maximum overlap of two faces, as a fraction of the smaller box. Above it, both detections show the same face.
-const MAX_OVERLAP: f64 = 0.5;
+pub(super) const MAX_OVERLAP: f64 = 0.5;
 
 /// A face box with approximate positions of eyes, nose, mouth and ears.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +51,7 @@ impl Detection {
     }
 
     /// Area of the intersection as a fraction of the smaller box.
-    fn overlap(&self, other: &Detection) -> f64 {
+    pub(super) fn overlap(&self, other: &Detection) -> f64 {
         let ([al, at, ar, ab], [bl, bt, br, bb]) = (self.rect, other.rect);
         let intersection = (ar.min(br) - al.max(bl)).max(0.0) * (ab.min(bb) - at.max(bt)).max(0.0);
         let smaller = ((ar - al) * (ab - at)).min((br - bl) * (bb - bt));
@@ -68,16 +67,6 @@ pub(super) fn angle_between(a: f64, b: f64) -> f64 {
 #[derive(Debug)]
 pub(super) struct Detector {
     session: Session,
-}
-
-/// A square tile of the image, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Tile {
-    left: f64,
-    top: f64,
-    side: f64,
-    /// Clockwise quarter turns of the image that make a face in it upright.
-    turn: usize,
 }
 
 /// The pixels that tiles are cut from.
@@ -239,83 +228,9 @@ fn without_duplicates(mut candidates: Vec<Detection>) -> Vec<Detection> {
     faces
 }
 
-impl Tile {
-    /// The map from the network's input to the image.
-    fn map(&self) -> Affine {
-        let step = self.side / SIDE as f64;
-        // A clockwise turn of the image shows its left edge at the top.
-        let right = [[1.0, 0.0], [0.0, -1.0], [-1.0, 0.0], [0.0, 1.0]][self.turn % 4].map(|v: f64| v * step);
-        let down = [-right[1], right[0]];
-        let half = SIDE as f64 / 2.0;
-        let origin = [self.left, self.top];
-        let corner = [0, 1].map(|i| origin[i] + self.side / 2.0 - half * (right[i] + down[i]));
-        Affine::from_axes(if self.turn == 0 { origin } else { corner }, right, down)
-    }
-
-    /// The tile resampled to the network's input. Black outside the image.
-    fn view(&self, image: &FloatImage) -> FloatImage {
-        let map = self.map();
-        let mut view = image.resample(&map, SIDE, SIDE);
-        let [width, height] = [image.width as f64, image.height as f64];
-        for (i, pixel) in view.data.iter_mut().enumerate() {
-            let [x, y] = map.apply([(i % SIDE) as f64 + 0.5, (i / SIDE) as f64 + 0.5]);
-            if x < 0.0 || y < 0.0 || x > width || y > height {
-                *pixel = [-1.0; 3];
-            }
-        }
-        view
-    }
-
-    /// Whether the box crosses an edge of the tile inside the image. Another tile contains the whole face.
-    fn truncates(&self, [left, top, right, bottom]: &[f64; 4], width: f64, height: f64) -> bool {
-        let (end_x, end_y) = (self.left + self.side, self.top + self.side);
-        (self.left > 0.0 && *left < self.left)
-            || (self.top > 0.0 && *top < self.top)
-            || (end_x < width && *right > end_x)
-            || (end_y < height && *bottom > end_y)
-    }
-}
-
-/// Overlapping tiles with each of these sides, as long as they have at least 90 % of the network's input size. A tile as large as
-/// the image is always included.
-fn tiles(width: f64, height: f64, sides: &[f64], turn: usize) -> Vec<Tile> {
-    let mut tiles = Vec::new();
-    for &side in sides {
-        if side < MIN_TILE && side < width.max(height) {
-            break;
-        }
-        let starts = |length: f64| -> Vec<f64> {
-            if length <= side {
-                return vec![(length - side) / 2.0];
-            }
-            let steps = ((length - side) / (side * STRIDE)).ceil();
-            (0..=steps as usize).map(|i| (length - side) * i as f64 / steps).collect()
-        };
-        for top in starts(height) {
-            tiles.extend(starts(width).into_iter().map(|left| Tile { left, top, side, turn }));
-        }
-    }
-    tiles
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tiles_cover_the_image() {
-        let small = [Tile { left: 0.0, top: -50.0, side: 200.0, turn: 0 }];
-        assert_eq!(tiles(200.0, 100.0, &[200.0, 100.0, 50.0], 0), small);
-        let all = tiles(1920.0, 1350.0, &[1920.0, 960.0, 480.0], 0);
-        assert!(all.len() > 20 && all.len() < 40, "{}", all.len());
-        for side in [960.0, 480.0] {
-            let level: Vec<_> = all.iter().filter(|t| t.side == side).collect();
-            for (x, y) in [(1.0, 1.0), (1919.0, 1349.0), (700.0, 500.0)] {
-                let inside = |t: &Tile| t.left <= x && t.top <= y && x <= t.left + side && y <= t.top + side;
-                assert!(level.iter().any(|t| inside(t)), "{side} {x} {y}");
-            }
-        }
-    }
 
     #[test]
     fn overlap_is_relative_to_the_smaller_box() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::align::Alignment;
-use super::detector::{Detection, Detector};
+use super::detector::{Detection, Detector, MAX_OVERLAP};
 use super::landmarks::{FaceMesh, Landmarks};
 use crate::photo::{Photo, image_from_crop};
 use crate::runtime::{Cancel, Runtime};
@@ -23,6 +23,20 @@ pub struct Face {
     pub landmarks: Landmarks,
     /// FFHQ alignment.
     pub alignment: Alignment,
+}
+
+/// What a possible face turned out to be.
+enum Verdict {
+    Face(Detection, Landmarks),
+    /// Its landmarks are not reliable in any orientation, for this reason.
+    Doubtful(&'static str),
+    None,
+}
+
+/// The faces of a photo from left to right, and possible faces elsewhere in it that cannot be used, with the reason.
+struct Found {
+    faces: Vec<Face>,
+    doubtful: Vec<(Detection, &'static str)>,
 }
 
 /// Finds faces with BlazeFace and FaceMesh.
@@ -46,15 +60,46 @@ impl FaceFinder {
 
     /// All faces of the photo, from left to right. A photo without faces is not an error.
     ///
-    /// A detection is a face only if FaceMesh confirms it.
+    /// A detection is a face only if FaceMesh confirms it, and if its landmarks agree with each other.
     ///
     /// # Errors
     /// [`Error::Runtime`] if a run fails; [`Error::Cancelled`].
     pub fn faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
-        let mut faces: Vec<Face> = Vec::new();
+        Ok(self.find(photo, cancel)?.faces)
+    }
+
+    /// As [`FaceFinder::faces`]. Says which possible faces are left out, and why.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the reason, if there are only such faces; and those of [`FaceFinder::faces`].
+    pub fn usable_faces(&self, photo: &Photo, cancel: &Cancel) -> Result<Vec<Face>> {
+        let Found { faces, doubtful } = self.find(photo, cancel)?;
+        let path = photo.path.display();
+        for (detection, reason) in &doubtful {
+            let [x, y] = detection.box_center();
+            let text = format!("the possible face at {x:.0}, {y:.0} is not used, because {reason}");
+            if faces.is_empty() {
+                return Err(Error::Input(format!(
+                    "{path}: {text}; use another photo, or crop and align the face yourself"
+                )));
+            }
+            log::warn!("{path}: {text}");
+        }
+        Ok(faces)
+    }
+
+    fn find(&self, photo: &Photo, cancel: &Cancel) -> Result<Found> {
+        let (mut faces, mut doubtful) = (Vec::<Face>::new(), Vec::<(Detection, _)>::new());
         for level in self.detector.levels(photo, cancel) {
-            for detection in level? {
-                let Some((detection, landmarks)) = self.confirm(photo, &detection, cancel)? else { continue };
+            for possible in level? {
+                let (detection, landmarks) = match self.confirm(photo, &possible, cancel)? {
+                    Verdict::Face(detection, landmarks) => (detection, landmarks),
+                    Verdict::Doubtful(reason) => {
+                        doubtful.push((possible, reason));
+                        continue;
+                    }
+                    Verdict::None => continue,
+                };
                 let alignment = Alignment::from_landmarks(&landmarks);
                 // The landmarks of two detections may converge to the same face. The one with the higher score comes first.
                 if faces.iter().all(|known| !known.alignment.is_duplicate_of(&alignment)) {
@@ -65,18 +110,19 @@ impl FaceFinder {
                 break;
             }
         }
+        // Another level may have found the same place, and a face there.
+        let mut places: Vec<Detection> = faces.iter().map(|face| face.detection.clone()).collect();
+        doubtful.retain(|(possible, _)| {
+            let is_new = places.iter().all(|known| known.overlap(possible) < MAX_OVERLAP);
+            places.push(possible.clone());
+            is_new
+        });
         faces.sort_by(|a, b| a.detection.box_center()[0].total_cmp(&b.detection.box_center()[0]));
-        Ok(faces)
+        Ok(Found { faces, doubtful })
     }
 
-    /// The landmarks of a possible face in the orientation in which FaceMesh is most certain; `None` if it is no face, or if its
-    /// landmarks are not reliable in any orientation.
-    fn confirm(
-        &self,
-        photo: &Photo,
-        possible: &Detection,
-        cancel: &Cancel,
-    ) -> Result<Option<(Detection, Landmarks)>> {
+    /// The landmarks of a possible face in the orientation in which FaceMesh is most certain.
+    fn confirm(&self, photo: &Photo, possible: &Detection, cancel: &Cancel) -> Result<Verdict> {
         let (mut best, mut doubt) = (None::<(Detection, Landmarks)>, None);
         for turn in [0, 2, 1, 3] {
             let Some(detection) = self.detector.again(photo, possible, turn, cancel)? else { continue };
@@ -93,12 +139,11 @@ impl FaceFinder {
                 break;
             }
         }
-        if let (None, Some(reason)) = (&best, doubt) {
-            let [x, y] = possible.box_center();
-            let path = photo.path.display();
-            log::warn!("{path}: a possible face at {x:.0}, {y:.0} is not used: {reason}");
-        }
-        Ok(best)
+        Ok(match (best, doubt) {
+            (Some((detection, landmarks)), _) => Verdict::Face(detection, landmarks),
+            (None, Some(reason)) => Verdict::Doubtful(reason),
+            (None, None) => Verdict::None,
+        })
     }
 
     /// The landmarks of the face in an aligned image `[1,3,R,R]` in `[-1,1]`, in its pixels; `None` if it shows no face.

@@ -22,6 +22,8 @@ pub struct PasteOptions<'m> {
     /// What [`paste_edit`](super::paste_edit) keeps of the photo. Without an image of the face before the edit, as in [`paste`],
     /// nothing is kept.
     pub keep: Keep,
+    /// Whether the photo may be another one than the inverted photo, for functions that know that one.
+    pub other_photo: bool,
     /// Opacity of the crop at each pixel of the photo, `[height, width]`, 0 to 255. Pixels with 0 stay bit-exact. Without a
     /// mask, the crop is opaque. [`crate::photo::pixels::selection`] makes a mask from a host's slice.
     pub mask: Option<ArrayView2<'m, u8>>,
@@ -29,7 +31,7 @@ pub struct PasteOptions<'m> {
 
 impl Default for PasteOptions<'_> {
     fn default() -> Self {
-        PasteOptions { feather: 0.1, match_border: true, keep: Keep::All, mask: None }
+        PasteOptions { feather: 0.1, match_border: true, keep: Keep::All, other_photo: false, mask: None }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The inversion file, in safetensors format: with the bundle, all that editing needs.
 //!
-//! Tensors: `ws` f32 `[n,512]`, and `change.NAME` f16 (θ' − θ) for each tuned weight. The header's `gani` entry is JSON
-//! ([`Info`]). Changes are rounded to f16 before anything is measured, so reported figures are those of the file.
+//! Tensors: `ws` f32 `[n,512]`, `change.NAME` f16 (θ' − θ) for each tuned weight, and `thumbnail` u8 `[16,16,3]`, which older
+//! files lack. The header's `gani` entry is JSON ([`Info`]). Changes are rounded to f16 before anything is measured, so reported figures are those of the file.
 
-use super::CropSource;
+use super::{CropSource, Thumbnail};
 use crate::face::Alignment;
 use crate::loss::StepLosses;
 use crate::metrics::Metrics;
+use crate::photo::Photo;
 use crate::settings::Settings;
 use crate::util::files;
 use crate::{Error, Result};
@@ -20,6 +21,10 @@ use std::path::Path;
 
 /// Version of the file format, for [`Info::format`].
 pub const FORMAT: u32 = 1;
+/// Side in pixels of the crop that a thumbnail is made from, to compare it.
+const THUMBNAIL_CROP: usize = 128;
+/// Name of the tensor with the thumbnail.
+const THUMBNAIL: &str = "thumbnail";
 /// Maximum file size.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -70,6 +75,8 @@ pub struct Inversion {
     pub ws: Array2<f32>,
     /// θ' − θ by weight name, with f16 precision; empty for methods that do not tune weights.
     pub changes: Vec<(String, ArrayD<f32>)>,
+    /// A small copy of the crop; `None` in older files.
+    pub thumbnail: Option<Thumbnail>,
     /// The header.
     pub info: Info,
 }
@@ -87,6 +94,10 @@ impl Inversion {
         let changes: Vec<_> = changes.collect();
         let bad = |e: safetensors::SafeTensorError| Error::Model(format!("{}: {e}", path.display()));
         let mut tensors = vec![("ws".to_string(), TensorView::new(Dtype::F32, shape, &ws).map_err(bad)?)];
+        if let Some(thumbnail) = &self.thumbnail {
+            let pixels = TensorView::new(Dtype::U8, Thumbnail::SHAPE.to_vec(), thumbnail.bytes());
+            tensors.push((THUMBNAIL.to_string(), pixels.map_err(bad)?));
+        }
         for (name, shape, bytes) in &changes {
             tensors.push((name.clone(), TensorView::new(Dtype::F16, shape.clone(), bytes).map_err(bad)?));
         }
@@ -148,15 +159,40 @@ impl Inversion {
             }
             changes.push((name.to_string(), change));
         }
-        Ok(Inversion { ws, changes, info })
+        let thumbnail = file.tensor(THUMBNAIL).ok().map(|tensor| {
+            let fits = tensor.dtype() == Dtype::U8 && tensor.shape() == Thumbnail::SHAPE;
+            Thumbnail::from_bytes(tensor.data())
+                .filter(|_| fits)
+                .ok_or_else(|| format!("its thumbnail is not u8 {:?}", Thumbnail::SHAPE))
+        });
+        Ok(Inversion { ws, changes, thumbnail: thumbnail.transpose()?, info })
     }
 
-    /// The face's alignment in `photo`, which has `size` (width, height).
+    /// The face's alignment in `photo`, which must be the inverted photo. Brightness and colors may differ. With `other_photo`, any
+    /// photo of the same size will do.
     ///
     /// # Errors
-    /// [`Error::Input`] if the inverted photo had another size, or was an aligned crop itself.
-    pub fn alignment_in(&self, photo: &str, size: [u32; 2]) -> Result<&Alignment> {
+    /// [`Error::Input`] for another photo or another size, or if the inverted photo was an aligned crop itself.
+    pub fn alignment_in(&self, photo: &Photo, other_photo: bool) -> Result<&Alignment> {
+        let alignment = self.alignment_for(photo)?;
+        if !other_photo
+            && let Some(thumbnail) = &self.thumbnail
+            && !thumbnail.shows_same(&Thumbnail::of(alignment.crop(photo, THUMBNAIL_CROP)?.view()))
+        {
+            return Err(Error::Input(format!(
+                "{} shows something else than `{}`, the photo of this inversion, at the place of the face; use that photo, or \
+                 ask for another one (other_photo)",
+                photo.path.display(),
+                self.info.photo
+            )));
+        }
+        Ok(alignment)
+    }
+
+    /// The alignment, if the photo has the right size.
+    fn alignment_for(&self, photo: &Photo) -> Result<&Alignment> {
         let info = &self.info;
+        let size = [photo.width(), photo.height()];
         let alignment = info.alignment.as_ref().ok_or_else(|| {
             let text = "this inversion was made from an aligned crop, so its face has no position in a photo";
             Error::Input(text.into())
@@ -166,7 +202,8 @@ impl Inversion {
         }
         let ([width, height], [made_width, made_height]) = (size, info.photo_size);
         Err(Error::Input(format!(
-            "{photo} has {width} × {height} pixels; the inversion was made from `{}` with {made_width} × {made_height}. Use that photo",
+            "{} has {width} × {height} pixels; the inversion was made from `{}` with {made_width} × {made_height}. Use that photo",
+            photo.path.display(),
             info.photo
         )))
     }

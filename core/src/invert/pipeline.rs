@@ -7,7 +7,7 @@ use super::progress::{Progress, Stage};
 use super::restyle::restyle;
 use crate::Result;
 use crate::edit::Generator;
-use crate::inversion::{self, CropSource, Info, Inversion};
+use crate::inversion::{self, CropSource, Info, Inversion, Thumbnail};
 use crate::loss::{Problem, target_features};
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -82,7 +82,8 @@ pub fn invert(
 
     let seconds_per_step = fit.seconds_per_step;
     let key = fingerprint(model, crop, options)?;
-    let mut inversion = to_inversion(model, fit, source, options, key);
+    let thumbnail = Thumbnail::of(crop);
+    let mut inversion = to_inversion(model, fit, source, thumbnail, options, key);
     let image = Generator::tuned(model, &inversion)?.image(inversion.ws.view(), cancel)?;
     inversion.info.metrics = model.measure(image.view(), target.view(), cancel)?;
     inversion.info.metrics_encoder = model.measure(encoder_image.view(), target.view(), cancel)?;
@@ -95,6 +96,7 @@ fn to_inversion(
     model: &Model,
     fit: Fit,
     source: CropSource,
+    thumbnail: Thumbnail,
     options: &InvertOptions,
     key: String,
 ) -> Inversion {
@@ -117,5 +119,6 @@ fn to_inversion(
         metrics: Metrics::default(),
         metrics_encoder: Metrics::default(),
     };
-    Inversion { ws: fit.ws, changes: inversion::to_f16_precision(fit.weight_changes), info }
+    let changes = inversion::to_f16_precision(fit.weight_changes);
+    Inversion { ws: fit.ws, changes, thumbnail: Some(thumbnail), info }
 }

@@ -20,13 +20,13 @@ pub(super) struct Segments<'b> {
     list: Vec<(u8, &'b [u8])>,
     /// Where the last scan ends.
     scan_end: usize,
-    /// Whether the end-of-image marker was found.
-    complete: bool,
+    /// The end of the file behind its end-of-image marker; `None` without one.
+    end: Option<usize>,
 }
 
 impl<'b> Segments<'b> {
     pub fn new(bytes: &'b [u8]) -> Segments<'b> {
-        let mut segments = Segments { list: Vec::new(), scan_end: bytes.len(), complete: false };
+        let mut segments = Segments { list: Vec::new(), scan_end: bytes.len(), end: None };
         let (mut at, mut after_scan) = (2, false);
         loop {
             // Finds the next marker. In entropy-coded data, FF 00 is an escaped byte, FF D0 to D7 are restarts, FF FF is fill.
@@ -39,7 +39,7 @@ impl<'b> Segments<'b> {
             let Some(marker) = marker.map(|offset| at + offset) else { return segments };
             let code = bytes[marker + 1];
             if code == 0xD9 {
-                segments.complete = true;
+                segments.end = Some(marker + 2);
                 return segments;
             }
             // The length includes its own two bytes. Whole segments are skipped, because EXIF may contain a JPEG thumbnail.
@@ -66,21 +66,28 @@ impl<'b> Segments<'b> {
             let scale = if unit == 1 { 1.0 } else { 2.54 };
             let density =
                 [[x_high, x_low], [y_high, y_low]].map(|b| f64::from(u16::from_be_bytes(b)) * scale);
-            metadata.dpi = density.iter().all(|v| *v > 0.0).then_some(density);
-        }
-        if let Some(xmp) = self.with(0xE1, XMP).next() {
-            metadata.set_xmp(xmp.to_vec());
+            metadata.dpi = density.iter().all(|v| *v > 0.0).then_some(density).or(metadata.dpi);
         }
         metadata.iptc = self.with(0xED, PHOTOSHOP).find_map(iptc_of_resources);
         metadata.comments = self.with(0xFE, b"").map(<[u8]>::to_vec).collect();
     }
 }
 
+/// Length of the picture at the start of `bytes`, which begin as a JPEG file; 0 if the first segment does not fit. A picture without
+/// an end takes all bytes.
+pub(super) fn length(bytes: &[u8]) -> usize {
+    if !matches!(bytes.get(3), Some(0xC0..=0xCF | 0xDB..=0xDF | 0xE0..=0xEF | 0xFE)) {
+        return 0;
+    }
+    let segments = Segments::new(bytes);
+    if segments.list.is_empty() { 0 } else { segments.end.unwrap_or(bytes.len()) }
+}
+
 /// The file with its end-of-image marker in the right place: as it is, or closed after its last scan. `None` if pixels are
 /// missing. The decoder silently fills missing pixels.
 pub(super) fn complete(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let segments = Segments::new(&bytes);
-    if segments.complete {
+    if segments.end.is_some() {
         return Some(bytes);
     }
     // If pixels are missing, the decoder reads what follows as pixels, and the picture depends on it.

@@ -9,13 +9,17 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 
 use super::color::ColorSpace;
 use super::metadata::Metadata;
-use super::{foreign, jpeg, png, tiff};
+use super::{foreign, jpeg, jxl, png, tiff};
 use crate::{Error, Result};
 
 /// Maximum width and height, in pixels.
 pub(super) const MAX_SIDE: u32 = 20_000;
 /// Maximum size of the file and of the decoded image, in bytes: about 178 million RGB pixels.
 pub(super) const MAX_BYTES: u64 = 512 << 20;
+
+/// Extensions of the files that are read.
+pub const EXTENSIONS: [&str; 14] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "mpo", "webp", "tif", "tiff", "bmp", "gif", "tga", "qoi", "jxl"];
 
 const TRUNCATED: &str = "the file is truncated";
 
@@ -33,8 +37,8 @@ pub struct Photo {
 }
 
 impl Photo {
-    /// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA or QOI file. The format is detected from the content; only TGA by the
-    /// extension. The first picture of an animation is read.
+    /// Reads a PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI or JPEG XL file. The format is detected from the content; only TGA by
+    /// the extension. The first picture of an animation is read.
     ///
     /// CMYK pixels are converted to sRGB through the file's profile. Other pixels keep their values.
     ///
@@ -45,20 +49,23 @@ impl Photo {
         let path = path.as_ref();
         let mut bytes = read_file(path)?;
         let format = format_of(path, &bytes)?;
-        if format == ImageFormat::Jpeg {
+        if format == JPEG {
             bytes = jpeg::complete(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
         }
-        let special = if format == ImageFormat::Tiff { tiff::gray_pixels(&bytes) } else { None };
+        let special = if format == TIFF { tiff::gray_pixels(&bytes) } else { None };
         let mut metadata = Metadata::default();
-        let (mut pixels, orientation, icc) = match special {
-            Some(pixels) => (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None),
-            None => decode(path, &bytes, format, &mut metadata)?,
+        let (mut pixels, orientation, icc) = match (special, format) {
+            (Some(pixels), _) => {
+                (pixels, tiff::orientation(&bytes).unwrap_or(Orientation::NoTransforms), None)
+            }
+            (None, Format::JpegXl) => decode_jxl(path, &bytes, &mut metadata)?,
+            (None, Format::Other(format)) => decode(path, &bytes, format, &mut metadata)?,
         };
-        let icc = if format == ImageFormat::Tiff { tiff::icc(&bytes) } else { icc };
+        let icc = if format == TIFF { tiff::icc(&bytes) } else { icc };
         match format {
-            ImageFormat::Jpeg => jpeg::Segments::new(&bytes).read_metadata(&mut metadata),
-            ImageFormat::Png => png::read_metadata(&bytes, &mut metadata),
-            ImageFormat::Tiff => tiff::read_metadata(&bytes, &mut metadata),
+            JPEG => jpeg::Segments::new(&bytes).read_metadata(&mut metadata),
+            PNG => png::read_metadata(&bytes, &mut metadata),
+            TIFF => tiff::read_metadata(&bytes, &mut metadata),
             _ => {}
         }
         let color = color_of(path, &bytes, format, icc, &mut pixels);
@@ -89,6 +96,17 @@ impl Photo {
     }
 }
 
+/// The format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    JpegXl,
+    Other(ImageFormat),
+}
+
+const JPEG: Format = Format::Other(ImageFormat::Jpeg);
+const PNG: Format = Format::Other(ImageFormat::Png);
+const TIFF: Format = Format::Other(ImageFormat::Tiff);
+
 /// Converts float images to 16 bit, so that all other code handles integers only.
 fn float_to_16_bit(pixels: DynamicImage) -> DynamicImage {
     match pixels {
@@ -99,10 +117,13 @@ fn float_to_16_bit(pixels: DynamicImage) -> DynamicImage {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("reading", path))?;
-    if file.metadata().map_err(Error::io("reading", path))?.is_dir() {
-        return Err(Error::Input(format!("{} is a folder; choose a picture file", path.display())));
+    // Before opening: to open a pipe waits for a writer.
+    let metadata = std::fs::metadata(path).map_err(Error::io("reading", path))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a folder" } else { "a device or a pipe" };
+        return Err(Error::Input(format!("{} is {kind}; choose a picture file", path.display())));
     }
+    let file = File::open(path).map_err(Error::io("reading", path))?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("reading", path))?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -112,7 +133,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The format by the content, or the error for formats that are not read.
-fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat> {
+fn format_of(path: &Path, bytes: &[u8]) -> Result<Format> {
+    if jxl::is_jxl(bytes) {
+        return Ok(Format::JpegXl);
+    }
     if let Some(advice) = foreign::advice(path, bytes) {
         return Err(Error::Input(format!("{} {advice}", path.display())));
     }
@@ -123,42 +147,76 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat> {
         .ok()
         .or_else(by_name)
         .filter(ImageFormat::reading_enabled)
+        .map(Format::Other)
         .ok_or_else(|| not_an_image(path, "the format is unknown"))
 }
 
-/// The pixels as they are stored, the orientation, and the ICC profile. Stores EXIF in `metadata`.
+/// The pixels as they are stored, the orientation, and the ICC profile. Stores EXIF and XMP in `metadata`.
 fn decode(
     path: &Path,
     bytes: &[u8],
     format: ImageFormat,
     metadata: &mut Metadata,
 ) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
-    let mut decoder = decoder(path, bytes, format)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits());
+    let mut decoder = reader.into_decoder().map_err(|e| decode_error(path, e))?;
+    check_decoder(path, &decoder)?;
     // Damaged metadata is no reason to refuse a picture.
     let exif = decoder.exif_metadata().unwrap_or(None);
     let tagged = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let orientation = exif.map_or(tagged, |exif| metadata.set_exif(exif));
+    if let Some(xmp) = decoder.xmp_metadata().unwrap_or(None) {
+        metadata.set_xmp(xmp);
+    }
     let icc = decoder.icc_profile().unwrap_or(None);
     let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
     Ok((pixels, orientation, icc))
+}
+
+/// As [`decode`], of a JPEG XL file. The decoder turns pixels upright; the orientation in EXIF has no meaning.
+fn decode_jxl(
+    path: &Path,
+    bytes: &[u8],
+    metadata: &mut Metadata,
+) -> Result<(DynamicImage, Orientation, Option<Vec<u8>>)> {
+    let file = jxl::File::read(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
+    if let Some(exif) = file.exif {
+        metadata.set_exif(exif);
+    }
+    if let Some(xmp) = file.xmp {
+        metadata.set_xmp(xmp);
+    }
+    let mut decoder = jxl::decoder(&file.codestream, limits()).map_err(|e| decode_error(path, e))?;
+    check_decoder(path, &decoder)?;
+    if !jxl::is_complete(&file.codestream) {
+        return Err(not_an_image(path, TRUNCATED));
+    }
+    let icc = decoder.icc_profile().unwrap_or(None);
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| decode_error(path, e))?;
+    Ok((pixels, Orientation::NoTransforms, icc))
 }
 
 /// The color space of a file's pixels. CMYK pixels are converted to sRGB.
 fn color_of(
     path: &Path,
     bytes: &[u8],
-    format: ImageFormat,
+    format: Format,
     icc: Option<Vec<u8>>,
     pixels: &mut DynamicImage,
 ) -> ColorSpace {
     let is_gray = !pixels.color().has_color();
-    if format == ImageFormat::Png
+    if format == PNG
         && let Some(space) = png::color_space(bytes, is_gray, icc.is_some())
     {
         return space;
     }
     let Some(icc) = icc else { return ColorSpace::default() };
-    let of_cmyk = if format == ImageFormat::Jpeg { jpeg::cmyk(bytes) } else { None };
+    let of_cmyk = match format {
+        JPEG => jpeg::cmyk(bytes),
+        TIFF => tiff::cmyk(bytes),
+        _ => None,
+    };
     let space = match of_cmyk {
         None => ColorSpace::from_icc(&icc, is_gray),
         Some(cmyk) => ColorSpace::cmyk_to_srgb(&icc, &cmyk).map(|rgb| {
@@ -174,25 +232,26 @@ fn color_of(
     })
 }
 
-/// A decoder within the limits.
-fn decoder<'b>(path: &Path, bytes: &'b [u8], format: ImageFormat) -> Result<impl ImageDecoder + use<'b>> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+fn limits() -> Limits {
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
     limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|e| decode_error(path, e))?;
+    limits
+}
+
+/// Rejects images without pixels or above the limits.
+fn check_decoder(path: &Path, decoder: &impl ImageDecoder) -> Result<()> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(Error::Input(format!("{} has no pixels ({width} × {height})", path.display())));
     }
-    check_size(path, width, height, decoder.total_bytes())?;
-    Ok(decoder)
+    check_size(path, width, height, decoder.total_bytes())
 }
 
 fn not_an_image(path: &Path, cause: &str) -> Error {
     Error::Input(format!(
-        "{} cannot be read as an image: {cause}. Supported formats are PNG, JPEG, WebP, TIFF, BMP, GIF, TGA and QOI",
+        "{} cannot be read as an image: {cause}. Supported formats are PNG, JPEG, WebP, TIFF, BMP, GIF, TGA, QOI and JPEG \
+         XL",
         path.display()
     ))
 }

@@ -2,10 +2,12 @@
 
 use image::metadata::Orientation;
 
+use super::exif;
+
 /// Metadata of a photo. [`Photo::save`](crate::Photo::save) writes what the format can hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
-    /// EXIF: a TIFF structure with orientation 1 and without thumbnail.
+    /// EXIF: a TIFF structure with orientation 1, without thumbnails and previews.
     pub exif: Option<Vec<u8>>,
     /// An XMP packet.
     pub xmp: Option<Vec<u8>>,
@@ -35,21 +37,24 @@ impl Metadata {
         .collect()
     }
 
-    /// Sets EXIF without its thumbnail. Returns the orientation, which is 1 in what is kept.
+    /// Sets EXIF without pictures, and the resolution in it. Returns the orientation, which is 1 in what is kept.
     pub(super) fn set_exif(&mut self, mut exif: Vec<u8>) -> Orientation {
         // Some writers repeat the identifier of the JPEG segment.
         if exif.starts_with(b"Exif\0\0") {
             exif.drain(..6);
         }
         let orientation = Orientation::remove_from_exif_chunk(&mut exif).unwrap_or(Orientation::NoTransforms);
-        self.exif = remove_thumbnail(&mut exif).map(|()| exif);
+        self.dpi = exif::dpi(&exif);
+        self.exif =
+            exif::remove_pictures(&mut exif).map(|()| exif).filter(|exif| exif.len() <= exif::MAX_BYTES);
         orientation
     }
 
     /// Sets XMP without thumbnails, with orientation 1.
     pub(super) fn set_xmp(&mut self, xmp: Vec<u8>) {
         self.xmp = String::from_utf8(xmp).ok().map(|text| {
-            let mut text = remove_elements(text, "xmp:Thumbnails");
+            let pictures = ["xmp:Thumbnails", "xap:Thumbnails", "xmpGImg:image", "xapGImg:image"];
+            let mut text = pictures.into_iter().fold(text, remove_elements);
             for (before, after) in [("tiff:Orientation=\"", "\""), ("<tiff:Orientation>", "<")] {
                 if let Some(at) = text.find(before).map(|at| at + before.len())
                     && let Some(length) = text[at..].find(after)
@@ -70,50 +75,6 @@ fn remove_elements(mut text: String, name: &str) -> String {
         text.replace_range(start..start + length + close.len(), "");
     }
     text
-}
-
-/// Unlinks the second image directory of a TIFF structure, which describes the thumbnail, and erases the thumbnail's bytes.
-/// `None` if the structure is damaged.
-fn remove_thumbnail(exif: &mut Vec<u8>) -> Option<()> {
-    let little = match exif.get(..4)? {
-        b"II*\0" => true,
-        b"MM\0*" => false,
-        _ => return None,
-    };
-    let u16_at = |data: &[u8], at: usize| {
-        let bytes = data.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
-    };
-    let u32_at = |data: &[u8], at: usize| {
-        let bytes = data.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) } as usize)
-    };
-    let first = u32_at(exif, 4)?;
-    let link = first.checked_add(2)?.checked_add(12 * usize::from(u16_at(exif, first)?))?;
-    let second = u32_at(exif, link).unwrap_or(0);
-    if second == 0 {
-        return Some(());
-    }
-    exif[link..link + 4].fill(0);
-    // A damaged second directory is unlinked, and nothing refers to it.
-    let Some(count) = u16_at(exif, second) else { return Some(()) };
-    // Offsets and lengths of a JPEG thumbnail, or of strips of pixels.
-    let (mut offset, mut length) = (0, 0);
-    for entry in (0..usize::from(count)).map(|i| second + 2 + 12 * i) {
-        match (u16_at(exif, entry), u32_at(exif, entry + 8)) {
-            (Some(0x0201 | 0x0111), Some(value)) => offset = value,
-            (Some(0x0202 | 0x0117), Some(value)) => length = value,
-            _ => {}
-        }
-    }
-    let end = offset.saturating_add(length).min(exif.len());
-    if offset > first && offset < end {
-        exif[offset..end].fill(0);
-        if end == exif.len() {
-            exif.truncate(offset);
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]

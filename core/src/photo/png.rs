@@ -98,10 +98,12 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
                 if let &[x0, x1, x2, x3, y0, y1, y2, y3, 1] = data {
                     let dpi =
                         [[x0, x1, x2, x3], [y0, y1, y2, y3]].map(|b| f64::from(u32::from_be_bytes(b)) * DPI);
-                    metadata.dpi = dpi.iter().all(|v| *v > 0.0).then_some(dpi);
+                    metadata.dpi = dpi.iter().all(|v| *v > 0.0).then_some(dpi).or(metadata.dpi);
                 }
             }
             b"iTXt" if data.starts_with(XMP) => metadata.set_xmp(data[XMP.len()..].to_vec()),
+            // Compressed: the decoder has read it.
+            b"iTXt" if data.starts_with(&XMP[..18]) => {}
             // Other programs store EXIF, with its thumbnail, as text.
             b"tEXt" | b"zTXt" | b"iTXt" if data.starts_with(b"Raw profile type") => {}
             b"tEXt" | b"zTXt" | b"iTXt" | b"gAMA" | b"cHRM" | b"cICP" => {

@@ -9,7 +9,7 @@ use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder, ImageError, ImageFormat, Pixel, Rgba};
 
 use super::load::Photo;
-use super::{jpeg, png, tiff};
+use super::{exif, jpeg, png, tiff};
 use crate::util::files::write_whole;
 use crate::{Error, Result};
 
@@ -88,12 +88,24 @@ impl Photo {
             ImageFormat::Bmp => {
                 let mut srgb = self.clone();
                 srgb.convert_to_srgb();
-                to_8_bit(&srgb.pixels).write_with_encoder(BmpEncoder::new(&mut out)).map_err(failed)?;
+                let pixels = match to_8_bit(&srgb.pixels) {
+                    // The encoder would drop the alpha of gray pixels.
+                    gray @ DynamicImage::ImageLumaA8(_) => gray.into_rgba8().into(),
+                    pixels => pixels,
+                };
+                pixels.write_with_encoder(BmpEncoder::new(&mut out)).map_err(failed)?;
             }
             ImageFormat::Tiff => {
                 tiff::encode(&self.pixels, &self.color, &self.metadata, &mut out)
                     .map_err(|e| failed(ImageError::IoError(std::io::Error::other(e))))?;
-                keep(&["XMP", "IPTC", "the resolution in dpi"]);
+                keep(&["EXIF", "XMP", "IPTC", "the resolution in dpi"]);
+                lost.extend(
+                    self.metadata
+                        .exif
+                        .as_deref()
+                        .is_some_and(exif::has_maker_note)
+                        .then_some("the camera maker's own data"),
+                );
             }
             _ => {
                 self.write(&self.pixels, PngEncoder::new(&mut out), true).map_err(failed)?;

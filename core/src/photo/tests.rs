@@ -99,3 +99,65 @@ fn orientation_is_applied_once() {
     let again = Photo::open(&path).unwrap();
     assert_eq!((again.width(), again.height()), (20, 40));
 }
+
+/// Writes a TIFF file of 2 × 1 pixels.
+fn write_tiff<C: ::tiff::encoder::colortype::ColorType>(path: &Path, samples: &[C::Inner], icc: Option<&[u8]>)
+where
+    [C::Inner]: ::tiff::encoder::TiffValue,
+{
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+    let mut image = encoder.new_image::<C>(2, 1).unwrap();
+    if let Some(icc) = icc {
+        image.encoder().write_tag(::tiff::tags::Tag::IccProfile, icc).unwrap();
+    }
+    image.write_data(samples).unwrap();
+    fs::write(path, file.into_inner()).unwrap();
+}
+
+#[test]
+fn float_tiff_files_are_read_or_refused_in_words() {
+    use ::tiff::encoder::colortype::{Gray32Float, Gray64Float, RGB32Float, RGB64Float};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("float.tif");
+    write_tiff::<RGB32Float>(&path, &[0.0, 0.5, 1.0, 2.0, -1.0, f32::NAN], None);
+    let read = Photo::open(&path).unwrap().pixels.into_rgb16();
+    assert_eq!(read.as_raw()[..5], [0, 32768, 65535, 65535, 0]);
+    write_tiff::<Gray32Float>(&path, &[0.5, f32::NAN], None);
+    assert_eq!(Photo::open(&path).unwrap().pixels.into_luma16().into_raw(), [32768, 0]);
+    write_tiff::<Gray64Float>(&path, &[0.5, 1.0], None);
+    let text = Photo::open(&path).unwrap_err().to_string();
+    assert!(text.contains("float.tif") && text.contains("64"), "{text}");
+    write_tiff::<RGB64Float>(&path, &[0.5; 6], None);
+    let text = Photo::open(&path).unwrap_err().to_string();
+    assert!(text.contains("float.tif"), "{text}");
+}
+
+#[test]
+fn cmyk_tiff_files_are_converted_through_their_profile() {
+    use ::tiff::encoder::colortype::{CMYK8, CMYK16};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cmyk.tif");
+    let jpeg = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/photos/cmyk-icc.jpg");
+    let jpeg = fs::read(jpeg).unwrap();
+    let start = jpeg.windows(12).position(|w| w == b"ICC_PROFILE\0").unwrap() + 14;
+    let length = u32::from_be_bytes(jpeg[start..start + 4].try_into().unwrap()) as usize;
+    let icc = &jpeg[start..start + length];
+    let inks = [0, 0, 0, 0, 200, 30, 10, 60];
+    let expected = ColorSpace::cmyk_to_srgb(icc, &inks).unwrap();
+    write_tiff::<CMYK8>(&path, &inks, Some(icc));
+    let read = Photo::open(&path).unwrap();
+    assert!(read.color.is_srgb() && read.color.icc().is_some());
+    assert_eq!(read.pixels.into_rgb8().into_raw(), expected);
+    write_tiff::<CMYK16>(&path, &inks.map(|v| u16::from(v) * 257), Some(icc));
+    assert_eq!(Photo::open(&path).unwrap().pixels.into_rgb8().into_raw(), expected);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(Photo::open(&path).unwrap_err().to_string().contains("a device or a pipe"));
+}

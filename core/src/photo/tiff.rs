@@ -7,11 +7,12 @@ use image::{DynamicImage, ImageBuffer};
 use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
-use tiff::encoder::{Rational, TiffEncoder, TiffValue};
-use tiff::tags::{ExtraSamples, ResolutionUnit, Tag};
-use tiff::{ColorType as Pixels, TiffResult};
+use tiff::encoder::{DirectoryEncoder, Rational, TiffEncoder, TiffKindStandard, TiffValue};
+use tiff::tags::{ByteOrder, ExtraSamples, ResolutionUnit, Tag, Type};
+use tiff::{ColorType as Pixels, Directory, TiffResult};
 
 use super::color::ColorSpace;
+use super::exif;
 use super::load::{MAX_BYTES, MAX_SIDE};
 use super::metadata::Metadata;
 
@@ -53,6 +54,11 @@ impl File<'_> {
         [C::Inner]: TiffValue,
     {
         let mut encoder = TiffEncoder::new(self.out)?;
+        let described = self.metadata.exif.as_deref().and_then(exif::Directory::read).unwrap_or_default();
+        let mut pointers = Vec::new();
+        for (tag, directory) in &described.directories {
+            pointers.push((*tag, write_directory(&mut encoder, directory)?));
+        }
         let mut image = encoder.new_image::<C>(self.size[0], self.size[1])?;
         if with_alpha {
             image.extra_samples(&[ExtraSamples::UnassociatedAlpha])?;
@@ -73,8 +79,44 @@ impl File<'_> {
                 image.encoder().write_tag(tag, value)?;
             }
         }
+        write_entries(image.encoder(), &described.entries)?;
+        for (tag, offset) in pointers {
+            image.encoder().write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+        }
         image.write_data(samples)
     }
+}
+
+type Out<'o> = &'o mut Cursor<Vec<u8>>;
+
+/// Writes a directory that is not of an image, and those that it points to. Returns its offset.
+fn write_directory(encoder: &mut TiffEncoder<Out<'_>>, directory: &exif::Directory) -> TiffResult<u32> {
+    let mut pointers = Vec::new();
+    for (tag, directory) in &directory.directories {
+        pointers.push((*tag, write_directory(encoder, directory)?));
+    }
+    let mut written = encoder.extra_directory()?;
+    write_entries(&mut written, &directory.entries)?;
+    for (tag, offset) in pointers {
+        written.write_tag(Tag::from_u16_exhaustive(tag), offset)?;
+    }
+    Ok(written.finish_with_offsets()?.offset)
+}
+
+fn write_entries(
+    directory: &mut DirectoryEncoder<'_, Out<'_>, TiffKindStandard>,
+    entries: &[exif::Entry],
+) -> TiffResult<()> {
+    for exif::Entry { tag, kind, bytes } in entries {
+        let Some(kind) = Type::from_u16(*kind) else { continue };
+        let mut bytes = bytes.clone();
+        ByteOrder::LittleEndian.convert(kind, &mut bytes, ByteOrder::native());
+        let entry = directory.write_entry_bytes(kind, &bytes)?;
+        let mut one = Directory::empty();
+        one.extend([(Tag::from_u16_exhaustive(*tag), entry)]);
+        directory.extend_from(&one);
+    }
+    Ok(())
 }
 
 /// A decoder that accepts long tags, such as profiles of printers.
@@ -96,14 +138,19 @@ pub(super) fn orientation(file: &[u8]) -> Option<Orientation> {
     Orientation::from_exif(u8::try_from(value).ok()?)
 }
 
-/// Reads metadata other than EXIF.
+/// Reads metadata.
 pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
+    metadata.exif = exif::Directory::read(file).map(|described| described.to_exif());
     let Some(mut decoder) = decoder(file) else { return };
-    let mut bytes = |tag| decoder.get_tag_u8_vec(tag).ok();
-    if let Some(xmp) = bytes(XMP) {
+    if let Ok(xmp) = decoder.get_tag_u8_vec(XMP) {
         metadata.set_xmp(xmp);
     }
-    metadata.iptc = bytes(IPTC);
+    metadata.iptc = decoder.get_tag_u8_vec(IPTC).ok().or_else(|| {
+        // Photoshop stores the same bytes as 32-bit numbers.
+        let big = decoder.byte_order() == ByteOrder::BigEndian;
+        let numbers = decoder.get_tag_u32_vec(IPTC).ok()?;
+        Some(numbers.into_iter().flat_map(|n| if big { n.to_be_bytes() } else { n.to_le_bytes() }).collect())
+    });
     let mut rational = |tag| match decoder.get_tag(tag).ok()? {
         Value::Rational(n, d) if n > 0 && d > 0 => Some(f64::from(n) / f64::from(d)),
         _ => None,
@@ -115,6 +162,19 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
         _ => 1.0,
     };
     metadata.dpi = density.map(|(x, y)| [x * scale, y * scale]);
+}
+
+/// The pixels of a CMYK file, 8 bit, from 0 (no ink) to 255; `None` for other files.
+pub(super) fn cmyk(file: &[u8]) -> Option<Vec<u8>> {
+    let mut decoder = decoder(file)?;
+    if !matches!(decoder.colortype().ok()?, Pixels::CMYK(_)) {
+        return None;
+    }
+    match decoder.read_image().ok()? {
+        DecodingResult::U8(samples) => Some(samples),
+        DecodingResult::U16(samples) => Some(samples.into_iter().map(|v| (v >> 8) as u8).collect()),
+        _ => None,
+    }
 }
 
 /// The picture of a file with gray pixels that `image` does not read: 32-bit floats, as 16 bit, or integers with alpha. `None`

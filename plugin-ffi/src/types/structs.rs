@@ -253,6 +253,8 @@ pub struct gani_paste_options {
     /// Width of the soft border of the face's square as a fraction of its side, up to 0.5; 0 for 0.1, negative for a hard
     /// border.
     pub feather: f32,
+    /// 0: the photo must show the inverted photo. 1: it may be another one of the same size.
+    pub other_photo: u32,
 }
 
 /// A rectangle of pixels.
@@ -299,7 +301,7 @@ extensible!(gani_invert_options {
     user_data,
     preview_interval
 });
-extensible!(gani_paste_options { struct_size, keep, feather });
+extensible!(gani_paste_options { struct_size, keep, feather, other_photo });
 extensible!(gani_face_session_info {
     struct_size,
     from_cache,

@@ -59,6 +59,16 @@ int main(int argc, char **argv) try {
 
   const gani::FaceSession face = model.invert(photo, options);
   require(face.describe().has_alignment == 1 && face.describe().photo_width == photo.describe().width, "wrong description");
+  const gani_image_desc known = photo.describe();
+  std::vector<std::uint8_t> ramp(3 * std::size_t{known.width} * known.height);
+  for (std::size_t i = 0; i < ramp.size(); ++i) ramp[i] = static_cast<std::uint8_t>(i / 3 % known.width * 255 / known.width);
+  gani::Image other = gani::Image::wrap(ramp.data(), known.width, known.height, 3 * std::size_t{known.width}, GANI_LAYOUT_RGB);
+  gani_paste_options into_other{};
+  into_other.other_photo = 1;
+  require(status_of([&] { face.paste({{"smile", 2.0f}}, other); }, "other_photo") == GANI_ERROR_INPUT, "another photo");
+  require(status_of([&] { face.paste({{"smile", 2.0f}}, other, gani_paste_options{}); }, "other_photo") == GANI_ERROR_INPUT, "another photo");
+  require(status_of([&] { face.preview({}, other, photo); }, "other_photo") == GANI_ERROR_INPUT, "preview of another photo");
+  require(face.paste({{"smile", 2.0f}}, other, into_other).width > 0, "--other-photo");
   std::vector<std::uint8_t> pixels(4 * 32 * 32, 7);
   gani::Image small = gani::Image::wrap(pixels.data(), 32, 32, 4 * 32, GANI_LAYOUT_BGRA);
   face.render({{"smile", 1.5f}}, small);

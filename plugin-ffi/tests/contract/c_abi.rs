@@ -219,7 +219,12 @@ impl Api for CAbi {
     ) -> Result<[u32; 4], Failure> {
         let image = wrap(into.rgb.as_mut_ptr(), [into.width, into.height], into.mask.as_ref());
         let mut rect = gani_rect::default();
-        let options = gani_paste_options { struct_size: size_of::<gani_paste_options>(), keep, feather: 0.0 };
+        let options = gani_paste_options {
+            struct_size: size_of::<gani_paste_options>(),
+            keep,
+            feather: 0.0,
+            other_photo: 0,
+        };
         // SAFETY: live handles, an array of this many edits, structs of this function.
         check(with_edits(edits, |edits, n| unsafe {
             match keep {

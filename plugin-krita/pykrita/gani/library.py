@@ -75,7 +75,8 @@ LOOK_FN = C.CFUNCTYPE(C.c_int, C.POINTER(Look), C.c_void_p)
 
 
 class PasteOptions(C.Structure):
-    _fields_ = [("struct_size", C.c_size_t), ("keep", C.c_uint32), ("feather", C.c_float)]
+    _fields_ = [("struct_size", C.c_size_t), ("keep", C.c_uint32), ("feather", C.c_float),
+                ("other_photo", C.c_uint32)]
 
 
 class Rect(C.Structure):
@@ -116,7 +117,7 @@ FUNCTIONS = {
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
 SIZES = {BundleInfo: 64, ModelOptions: 40, Direction: 64, ImageDesc: 72, Progress: 48, InvertOptions: 80, Edit: 16, Look: 56,
-         PasteOptions: 16, Rect: 16, FaceSessionInfo: 120}
+         PasteOptions: 24, Rect: 16, FaceSessionInfo: 120}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 
 
