@@ -1,8 +1,10 @@
 //! `gani doctor`: checks this installation and suggests fixes.
 
 use crate::context::{Context, Failure, Outcome};
+use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::files::check_folder;
 use serde_json::json;
 
 /// The result of one check.
@@ -51,10 +53,11 @@ pub fn run(context: &Context) -> Outcome {
     let writable =
         bundle::user_folder().ok_or_else(|| "cannot determine the user's data folder; set HOME".to_string());
     let writable = writable.and_then(|folder| {
-        let created = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
+        let created = std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder));
         created
-            .map(|_| folder.display().to_string())
-            .map_err(|e| format!("cannot write to {}: {e}; fix its permissions", folder.display()))
+            .and_then(|()| check_folder(&folder))
+            .map(|()| folder.display().to_string())
+            .map_err(|e| e.to_string())
     });
     check("models folder", writable);
 

@@ -24,8 +24,7 @@ const FULL_COLUMNS: usize = 7;
 /// Renders the edited inversion and writes the output image.
 pub fn run(context: &Context, args: &EditArgs) -> Outcome {
     gani_core::photo::check_writable(&args.output)?;
-    context.may_write(&args.output)?;
-    context.clean(&args.output);
+    context.may_create(&args.output)?;
     let edits = edits(&args.set, args.sheet.is_some())?;
     let inversion = Inversion::open(&args.inversion)?;
     let model = context.model(Some(&inversion.info.bundle))?;

@@ -62,8 +62,10 @@ fn fetch(context: &Context, name: &str) -> Outcome {
     context.say(&format!("downloading {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     clean(&folder);
-    let work = WorkFolder::new(&folder, "fetch")?;
+    // A name of its own: pip goes on for a while after this process is killed, and must not write into the folder of the next one.
+    let work = WorkFolder::new(&folder, &format!("fetch-{}", std::process::id()))?;
     fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
+    context.cancel.check()?;
     let installed = bundle::make_ffhq_1024(work.path(), &folder)?;
     let licence = installed.manifest().license.clone();
     context.print(

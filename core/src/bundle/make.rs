@@ -3,13 +3,11 @@
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest};
 use super::{Bundle, sha256};
 use crate::util::files::write_whole;
-use crate::util::work_folder::exchange;
 use crate::{Error, Result};
 use gani_onnx::Graph;
 use gani_onnx::write::{WriteOptions, to_file};
 use ndarray::Array1;
 use ndarray_npy::WriteNpyExt;
-use std::fs;
 use std::path::Path;
 
 /// Precision of a stored network's weights.
@@ -54,10 +52,4 @@ pub fn write_manifest(folder: &Path, mut manifest: Manifest) -> Result<Bundle> {
 /// Writes a vector as `.npy`.
 pub(super) fn write_npy(path: &Path, values: &Array1<f32>) -> Result<()> {
     write_whole(path, |w| values.write_npy(w).map_err(std::io::Error::other))
-}
-
-/// Moves the folder `new` to `target`. An existing `target` then has the place of `new`; one of the two exists at any time.
-pub(super) fn replace(new: &Path, target: &Path) -> Result<()> {
-    let moved = if target.exists() { exchange(new, target) } else { fs::rename(new, target) };
-    moved.map_err(Error::io("renaming to", target))
 }
