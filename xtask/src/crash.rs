@@ -160,8 +160,8 @@ impl Trial<'_> {
 
     /// Checks the state after an interruption, runs the next commands, and checks the state after them. Returns what is wrong.
     fn check(&self) -> Result<Option<String>, String> {
-        let left = self.world.tree()?;
-        if let Some(problem) = world::half_files(&left, [&self.before, &self.after], self.scenario.has_times) {
+        let left = world::visible(self.world.tree()?);
+        if let Some(problem) = world::stray(&left, [&self.before, &self.after], self.scenario.has_times) {
             return Ok(Some(problem));
         }
         for line in &self.scenario.next {

@@ -187,7 +187,7 @@ mod tests {
     fn a_write_removes_what_dead_processes_left() {
         let folder = tempfile::tempdir().unwrap();
         let [left, mine] = [".gani-dead.part", ".gani-notes"].map(|name| folder.path().join(name));
-        for write in [write_in, copy_in] {
+        for write in [write_in as fn(&Path), copy_in] {
             std::fs::write(&left, b"half").unwrap();
             std::fs::write(&mine, b"mine").unwrap();
             write(folder.path());

@@ -116,9 +116,10 @@ fn acquire(path: &Path) -> Result<Option<File>> {
     let lock_path = path.join(LOCK);
     // Another process that cleans the parent folder can remove the folder, or hold the lock for a moment, before it is locked here.
     for _ in 0..20 {
-        match fs::create_dir(path) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(Error::io("creating", path)(e)),
-            _ => {}
+        if let Err(e) = fs::create_dir(path)
+            && e.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(Error::io("creating", path)(e));
         }
         let lock = match File::create(&lock_path) {
             Err(e) if e.kind() == ErrorKind::NotFound => continue,

@@ -1,7 +1,7 @@
 //! Full disks and read-only folders: `out` is a file system of its own, in a namespace of mounts that ends with the command.
 
 use super::scenarios::Line;
-use super::world::{Entry, Finished, Tree, difference, failed};
+use super::world::{Entry, Finished, Tree, difference, failed, stray};
 use super::{Tally, Trial};
 use crate::steps;
 use std::fs;
@@ -38,11 +38,12 @@ pub fn run(trial: &Trial) -> Result<Tally, String> {
 
 /// `unshare` with its options, if it works here.
 fn unshare() -> Option<Vec<String>> {
-    let options: &[&str] = if steps::is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let options: &[&str] =
+        if steps::is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
     let mut test = Command::new("unshare");
     test.args(options).args(["mount", "-t", "tmpfs", "none", "/mnt"]);
     let works = test.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
-    works.then(|| [&["unshare"], options].concat().iter().map(|word| (*word).to_owned()).collect())
+    works.then(|| [&["unshare"][..], options].concat().iter().map(|word| (*word).to_owned()).collect())
 }
 
 /// Runs the command on the file system that `mount` creates, then the next commands after `repair`.
@@ -68,8 +69,7 @@ fn trial_on(
     }
     let path = world.base.join("script.sh");
     fs::write(&path, script).map_err(failed("write", &path))?;
-    let shell: Vec<String> = [unshare, &["sh".into()]].concat();
-    let Finished { code, stderr } = world.run_script(&shell, &path)?;
+    let Finished { code, stderr } = world.run_script(&[unshare, &["sh".into()]].concat(), &path)?;
     let read = |name: &str| fs::read_to_string(world.base.join(name)).unwrap_or_default();
     let (first, first_code) = (read("first.txt"), read("code.txt"));
     if first_code.trim() != "1" || !first.contains(reason) {
@@ -79,7 +79,7 @@ fn trial_on(
         tree.iter().filter(|(name, _)| name.starts_with("out")).map(|(n, e)| (n.clone(), e.clone())).collect()
     };
     let [left, new] = ["left", "new"].map(|name| world.tree_of(&world.base.join(name), "out"));
-    if let Some(problem) = difference(&out(&trial.before), &left?, false) {
+    if let Some(problem) = stray(&left?, [&trial.before, &trial.after], trial.scenario.has_times) {
         return Ok(Some(format!("after the error: {problem}")));
     }
     if code != Some(0) {

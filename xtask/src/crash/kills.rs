@@ -9,11 +9,28 @@ use std::time::Duration;
 
 /// The calls that change files and folders. gani makes them on its main thread, which is the only one that strace follows.
 const CALLS: [&str; 18] = [
-    "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "fsync", "fdatasync",
-    "link", "linkat", "symlink", "symlinkat", "chmod", "fchmod", "ftruncate", "write",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mkdir",
+    "mkdirat",
+    "fsync",
+    "fdatasync",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "chmod",
+    "fchmod",
+    "ftruncate",
+    "write",
 ];
 /// Those that a full disk makes fail.
-const NEED_SPACE: [&str; 8] = ["rename", "renameat", "renameat2", "mkdir", "mkdirat", "fsync", "linkat", "write"];
+const NEED_SPACE: [&str; 8] =
+    ["rename", "renameat", "renameat2", "mkdir", "mkdirat", "fsync", "linkat", "write"];
 /// Of the same call in a row, such as the writes of one large file, at most this many are tried, evenly spread.
 const IN_A_ROW: usize = 12;
 

@@ -57,7 +57,14 @@ impl World {
 
     /// Makes the folder equal to `tree`.
     pub fn reset(&self, tree: &Tree) -> Result<(), String> {
-        fs::remove_dir_all(&self.root).map_err(failed("remove", &self.root))?;
+        // pip may go on for a moment after gani was killed.
+        let started = Instant::now();
+        while let Err(error) = fs::remove_dir_all(&self.root) {
+            if started.elapsed() > Duration::from_secs(10) {
+                return Err(failed("remove", &self.root)(error));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         fs::create_dir(&self.root).map_err(failed("create", &self.root))?;
         for (name, entry) in tree {
             let path = self.root.join(name);
@@ -115,9 +122,9 @@ impl World {
         match line[0].as_str() {
             "gani" => {
                 let options = ["--device", "cpu", "--threads", "1"].map(str::to_owned);
-                [&[text(&self.programs.gani)], &options[..], &line[1..]].concat()
+                [&[text(&self.programs.gani)][..], &options, &line[1..]].concat()
             }
-            _ => [&[text(&self.programs.portrait)], &line[1..]].concat(),
+            _ => [&[text(&self.programs.portrait)][..], &line[1..]].concat(),
         }
     }
 
@@ -185,16 +192,19 @@ pub fn difference(expected: &Tree, found: &Tree, names_only: bool) -> Option<Str
         .or(expected.keys().find(differs).map(|name| format!("{name} has other content")))
 }
 
-/// The first file with a visible name that is in none of the two `states`.
-pub fn half_files(found: &Tree, states: [&Tree; 2], names_only: bool) -> Option<String> {
-    let is_visible = |name: &str| !name.split('/').any(|part| part.starts_with('.'));
-    let is_half = |(name, entry): &(&String, &Entry)| {
-        let is_whole = |state: &&Tree| {
-            state.get(*name).is_some_and(|whole| whole == *entry || (names_only && whole != &Entry::Folder))
-        };
-        matches!(entry, Entry::File(_)) && is_visible(name) && !states.iter().any(is_whole)
+/// The first file or folder that is in none of the two `states`.
+pub fn stray(found: &Tree, states: [&Tree; 2], names_only: bool) -> Option<String> {
+    let is_known = |name: &String, entry: &Entry| {
+        states.iter().any(|state| state.get(name).is_some_and(|known| names_only || known == entry))
     };
-    found.iter().find(is_half).map(|(name, _)| format!("{name} is neither the old nor the new file"))
+    let stray = found.iter().find(|(name, entry)| !is_known(name, entry));
+    stray.map(|(name, _)| format!("{name} is neither an old nor a new file"))
+}
+
+/// Without hidden files and folders, and what is in them.
+pub fn visible(mut tree: Tree) -> Tree {
+    tree.retain(|name, _| !name.split('/').any(|part| part.starts_with('.')));
+    tree
 }
 
 fn read(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<(), String> {
