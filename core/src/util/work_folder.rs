@@ -33,11 +33,9 @@ impl WorkFolder {
     /// [`Error::Input`] if another process has the same folder in use; [`Error::Io`].
     pub fn new(parent: &Path, name: &str) -> Result<WorkFolder> {
         let path = parent.join(format!("{TEMPORARY}{name}"));
-        finish(&path, parent)?;
-        match acquire(&path)? {
-            Some(lock) => Ok(WorkFolder { path, parent: parent.to_owned(), _lock: lock }),
-            None => Err(in_use(parent, name)),
-        }
+        let lock = acquire(&path)?.ok_or_else(|| in_use(parent, name))?;
+        settle(&path, parent)?;
+        Ok(WorkFolder { path, parent: parent.to_owned(), _lock: lock })
     }
 
     /// The folder.
@@ -57,7 +55,7 @@ impl WorkFolder {
         }
         let mark = self.path.join(COMMIT);
         File::create(&mark).and_then(|f| f.sync_all()).map_err(Error::io("creating", &mark))?;
-        move_results(&self.path, &self.parent)
+        settle(&self.path, &self.parent)
     }
 
     /// Moves the folder `name` to the parent folder. An existing one is replaced in one step where the system can do that, else in
@@ -80,9 +78,8 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        // After a commit, the folder no longer exists. A commit that failed is tried again by the next run.
-        if self.path.exists()
-            && !self.path.join(COMMIT).exists()
+        // A commit that failed is tried again by the next run.
+        if !self.path.join(COMMIT).exists()
             && let Err(e) = remove(&self.path)
         {
             log::warn!("{e}");
@@ -152,13 +149,19 @@ fn finish(path: &Path, parent: &Path) -> Result<()> {
     if lock.try_lock().is_err() {
         return Ok(());
     }
-    if path.join(COMMIT).exists() {
-        return move_results(path, parent);
-    }
+    settle(path, parent)?;
     remove(path)
 }
 
-/// Moves the results to `parent`, and removes the work folder.
+/// Finishes a commit, and removes everything but the lock.
+fn settle(folder: &Path, parent: &Path) -> Result<()> {
+    if folder.join(COMMIT).exists() {
+        move_results(folder, parent)?;
+    }
+    empty(folder).map_err(Error::io("removing files in", folder))
+}
+
+/// Moves the results to `parent`.
 fn move_results(folder: &Path, parent: &Path) -> Result<()> {
     for name in results(folder)? {
         let (from, to) = (folder.join(&name), parent.join(&name));
@@ -172,7 +175,7 @@ fn move_results(folder: &Path, parent: &Path) -> Result<()> {
         }
         fs::rename(&from, &to.path).map_err(Error::io("writing", &to.path))?;
     }
-    remove(folder)
+    Ok(())
 }
 
 /// Moves the folder `from` to `to`. A folder that is there is moved to `aside`.
@@ -188,19 +191,21 @@ fn replace_folder(from: &Path, to: &Path, aside: &Path) -> std::io::Result<()> {
 
 /// Removes a work folder. The lock is the last file, because a folder without it is not taken for one of gani.
 fn remove(folder: &Path) -> Result<()> {
-    let remove = || {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => fs::remove_dir_all(entry.path())?,
-                false if entry.file_name() == LOCK => {}
-                false => fs::remove_file(entry.path())?,
-            }
+    let removed = empty(folder).and_then(|()| fs::remove_file(folder.join(LOCK)));
+    removed.and_then(|()| fs::remove_dir(folder)).map_err(Error::io("removing", folder))
+}
+
+/// Removes everything in a work folder but the lock.
+fn empty(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false if entry.file_name() == LOCK => {}
+            false => fs::remove_file(entry.path())?,
         }
-        fs::remove_file(folder.join(LOCK))?;
-        fs::remove_dir(folder)
-    };
-    remove().map_err(Error::io("removing", folder))
+    }
+    Ok(())
 }
 
 /// The names of the files and folders in a work folder, sorted, without those of gani itself.
