@@ -30,7 +30,7 @@ impl WorkFolder {
     /// Creates the folder for results called `name` in `parent`, which must exist.
     ///
     /// # Errors
-    /// [`Error::Input`] if another process has the same folder in use; [`Error::Io`].
+    /// [`Error::Input`] if another process has the same folder in use, or the folder is not gani's; [`Error::Io`].
     pub fn new(parent: &Path, name: &str) -> Result<WorkFolder> {
         let path = parent.join(format!("{TEMPORARY}{name}"));
         let lock = acquire(&path)?.ok_or_else(|| in_use(parent, name))?;
@@ -113,10 +113,10 @@ fn acquire(path: &Path) -> Result<Option<File>> {
     let lock_path = path.join(LOCK);
     // Another process that cleans the parent folder can remove the folder, or hold the lock for a moment, before it is locked here.
     for _ in 0..20 {
-        if let Err(e) = fs::create_dir(path)
-            && e.kind() != ErrorKind::AlreadyExists
-        {
-            return Err(Error::io("creating", path)(e));
+        match fs::create_dir(path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => check_own(path)?,
+            Err(e) => return Err(Error::io("creating", path)(e)),
         }
         let lock = match File::create(&lock_path) {
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
@@ -130,6 +130,18 @@ fn acquire(path: &Path) -> Result<Option<File>> {
         }
     }
     Ok(None)
+}
+
+/// Checks that an existing folder was created by gani: that it has a lock, or nothing.
+fn check_own(path: &Path) -> Result<()> {
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if path.join(LOCK).exists() || is_empty() || !path.exists() {
+        return Ok(());
+    }
+    Err(Error::Input(format!(
+        "{} is in the way, and was not created by gani; move it away, or choose another name",
+        path.display()
+    )))
 }
 
 /// Commits or removes the work folder `path`, unless it does not exist, a process uses it, or gani did not create it.
@@ -313,6 +325,8 @@ mod tests {
         drop(open);
         clean(folder);
         assert_eq!(names(folder), [".gani-list", ".gani-notes", "whole.png"]);
+        let in_the_way = WorkFolder::new(folder, "notes").map(drop).unwrap_err().to_string();
+        assert!(in_the_way.contains("was not created by gani"), "{in_the_way}");
         assert_eq!(names(&folder.join(".gani-notes")), ["a"]);
     }
 
