@@ -96,6 +96,10 @@ fn checks() -> [Command; 8] {
                 .value_parser(value_parser!(u64)),
         )
         .arg(
+            option("gani", "FILE", "Test this program instead of a new debug build")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
             Arg::new("short")
                 .long("short")
                 .action(ArgAction::SetTrue)

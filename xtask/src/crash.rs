@@ -27,6 +27,8 @@ pub struct Plan {
     pub random: usize,
     /// Seed of the random moments; of the clock if `None`.
     pub seed: Option<u64>,
+    /// The program, instead of a new debug build.
+    pub gani: Option<PathBuf>,
     /// Only at renames, without failing calls and full disks.
     pub short: bool,
 }
@@ -35,7 +37,7 @@ impl Plan {
     /// The part that `cargo xtask test` runs: less than a minute.
     pub fn short() -> Plan {
         let only = ["edit", "import-replace-in-steps"].map(str::to_owned).into();
-        Plan { only, random: 4, seed: None, short: true }
+        Plan { only, random: 4, seed: None, gani: None, short: true }
     }
 }
 
@@ -84,7 +86,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         .into_iter()
         .filter(|s| plan.only.is_empty() || plan.only.iter().any(|name| name == s.name))
         .collect();
-    let programs = programs(&work, &scenarios)?;
+    let programs = programs(&work, &scenarios, plan.gani.as_deref())?;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let seed = plan.seed.unwrap_or(clock);
     println!("seed {seed}; repeat with --seed {seed}");
@@ -179,18 +181,24 @@ impl Trial<'_> {
 }
 
 /// Builds what the scenarios run.
-fn programs(work: &Path, scenarios: &[Scenario]) -> Result<Programs, String> {
+fn programs(work: &Path, scenarios: &[Scenario], built: Option<&Path>) -> Result<Programs, String> {
     let needs = |what: &str| scenarios.iter().any(|s| s.needs == what);
-    // The debug build: the tests have built it already.
-    steps::cargo(&["build", "--package", "gani", "--package", "gani-ffi"], &[])?;
     let debug = steps::target().join("debug");
     let mut programs = Programs {
-        gani: debug.join(format!("gani{}", std::env::consts::EXE_SUFFIX)),
+        gani: built
+            .map_or_else(|| debug.join(format!("gani{}", std::env::consts::EXE_SUFFIX)), Path::to_owned),
         portrait: work.join("portrait"),
         library: steps::find_onnx_runtime()?,
         wheels: work.join("wheels"),
     };
     std::fs::create_dir_all(work).map_err(|e| format!("cannot create {}: {e}", work.display()))?;
+    if built.is_none() {
+        // The debug build: the tests have built it already.
+        steps::cargo(&["build", "--workspace", "--bin", "gani"], &[])?;
+    }
+    if needs("libgani") || needs("portrait") {
+        steps::cargo(&["build", "--package", "gani-ffi"], &[])?;
+    }
     if needs("portrait") {
         programs.portrait = build_portrait(work, &debug.join("libgani.so"))?;
     }

@@ -48,7 +48,10 @@ fn run(matches: ArgMatches) -> Result<(), String> {
             let only = arguments.get_many("only").unwrap_or_default().cloned().collect();
             let random = arguments.get_one("random").copied().unwrap_or_default();
             let seed = arguments.get_one("seed").copied();
-            crash::run(&crash::Plan { only, random, seed, short: arguments.get_flag("short") })
+            let gani = path("gani")
+                .map(|path| std::path::absolute(&path).map_err(|e| format!("{}: {e}", path.display())));
+            let gani = gani.transpose()?;
+            crash::run(&crash::Plan { only, random, seed, gani, short: arguments.get_flag("short") })
         }
         "demo" => demo::run(),
         "bench" => {

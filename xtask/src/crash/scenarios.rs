@@ -18,7 +18,7 @@ pub struct Scenario {
     pub unsupported: Option<&'static str>,
     /// Whether the results contain times, so that only their names are compared.
     pub has_times: bool,
-    /// `portrait`, `wheel`, or nothing but gani.
+    /// `libgani`, `portrait`, `wheel`, or nothing but gani.
     pub needs: &'static str,
 }
 
@@ -77,7 +77,10 @@ pub fn all() -> Vec<Scenario> {
                 "gani --model ffhq-64 evaluate photos -o out --methods w,encoder --iterations 2 --n 1 --fidelity",
             )
         },
-        Scenario::new("plugin", &[], "gani plugin install krita --to out/pykrita"),
+        Scenario {
+            needs: "libgani",
+            ..Scenario::new("plugin", &[], "gani plugin install krita --to out/pykrita")
+        },
         Scenario {
             needs: "portrait",
             ..Scenario::new("cache", &[], "portrait photos/a.png out/smile.png ffhq-64 2")
