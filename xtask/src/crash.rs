@@ -197,7 +197,7 @@ fn programs(work: &Path, scenarios: &[Scenario], built: Option<&Path>) -> Result
         steps::cargo(&["build", "--workspace", "--bin", "gani"], &[])?;
     }
     if needs("libgani") || needs("portrait") {
-        steps::cargo(&["build", "--package", "gani-ffi"], &[])?;
+        steps::cargo(&["build", "--workspace", "--lib"], &[])?;
     }
     if needs("portrait") {
         programs.portrait = build_portrait(work, &debug.join("libgani.so"))?;
