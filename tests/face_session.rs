@@ -153,31 +153,81 @@ fn check_keys(model: &Model, photo: &Photo, session: &FaceSession, cache: &Cache
     assert!(cache.get(&key(&options)).is_none());
 }
 
+/// The cached file of an inversion is damaged in every way: it is never used, and made again.
+#[test]
+fn damaged_cache_entries_are_made_again() {
+    let (model, folder) = (model(), tempfile::tempdir().unwrap());
+    let cache = Cache::new(folder.path().to_owned(), 1 << 30);
+    let photo = astronaut();
+    let invert = || inverter(&model).cache(cache.clone()).invert(&photo).unwrap();
+    let first = invert();
+    let path = folder.path().join(format!("{}.safetensors", first.inversion.info.key));
+    let whole = std::fs::read(&path).unwrap();
+    let changed = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let other = Inversion::open(data("inversion-0.1.safetensors")).unwrap();
+    let other_file = folder.path().join("other.safetensors");
+    other.save(&other_file).unwrap();
+    let without_hash = std::fs::read(data("inversion-0.1.safetensors")).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let middle = header + (whole.len() - header) / 2;
+    let seed = whole.windows(9).position(|bytes| bytes == b"\"seed\\\":".as_slice()).map(|i| i + 9);
+    let damaged = [
+        ("empty", vec![]),
+        ("half", whole[..whole.len() / 2].to_vec()),
+        ("first byte of a tensor", changed(header)),
+        ("a byte in the middle", changed(middle)),
+        ("last byte", changed(whole.len() - 1)),
+        ("header", changed(seed.unwrap_or(100))),
+        ("without hash", without_hash),
+        ("another inversion", std::fs::read(&other_file).unwrap()),
+    ];
+    for (name, bytes) in damaged {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(cache.get(&first.inversion.info.key).is_none(), "{name} was used");
+    }
+    // The last one is made again, once.
+    assert!(!invert().from_cache);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+    assert!(invert().from_cache);
+}
+
 #[test]
 fn full_cache_removes_the_least_recently_used_files() {
     let folder = tempfile::tempdir().unwrap();
-    let inversion = Inversion::open(data("inversion-0.1.safetensors")).unwrap();
-    let oldest = folder.path().join("zero.safetensors");
-    inversion.save(&oldest).unwrap();
+    let inversion = |key: &str| {
+        let mut inversion = Inversion::open(data("inversion-0.1.safetensors")).unwrap();
+        inversion.info.key = key.into();
+        inversion
+    };
+    let oldest = folder.path().join("null.safetensors");
+    inversion("null").save(&oldest).unwrap();
     let size = std::fs::metadata(&oldest).unwrap().len();
     let cache = Cache::new(folder.path().to_owned(), 2 * size + 100);
-    // A partial file, as a killed process leaves it.
+    // A partial file, as a killed process leaves it, and the one that another process is writing.
     std::fs::write(folder.path().join(".gani-x.part"), vec![0; 1000]).unwrap();
+    let open = std::fs::File::create(folder.path().join(".gani-open.part")).unwrap();
+    open.lock().unwrap();
     let set_modified = |name: &str, seconds: u64| {
         let file = std::fs::File::options().append(true).open(folder.path().join(name)).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
     };
-    set_modified(".gani-x.part", 1);
-    set_modified("zero.safetensors", 2);
-    for (i, name) in ["one", "two"].iter().enumerate() {
-        cache.put(name, &inversion);
+    set_modified("null.safetensors", 2);
+    for (i, name) in ["some", "more"].iter().enumerate() {
+        cache.put(&inversion(name));
         set_modified(&format!("{name}.safetensors"), 10 + i as u64);
     }
-    assert!(cache.get("one").is_some(), "a file that is read counts as recently used");
-    cache.put("three", &inversion);
+    assert!(cache.get("some").is_some(), "a file that is read counts as recently used");
+    cache.put(&inversion("last"));
     let is_cached = |name| cache.get(name).is_some();
-    assert_eq!((is_cached("one"), is_cached("two"), is_cached("three")), (true, false, true));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert_eq!((is_cached("some"), is_cached("more"), is_cached("last")), (true, false, true));
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".gani-open.part", "last.safetensors", "some.safetensors"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::hints::{self, Hint};
 use crate::signals::cancel_on_signals;
 use gani_core::model::Model;
 use gani_core::runtime::{Cancel, DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::files::folder_of;
 use gani_core::util::printable::printable;
 use gani_core::util::work_folder::clean;
 use gani_core::{Error, bundle};
@@ -125,9 +126,10 @@ impl Context {
         }
     }
 
-    /// Removes what killed processes left beside the output file `path`.
-    pub fn clean(&self, path: &Path) {
-        clean(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+    /// Returns an error if `path` exists and --force is not given. Before, finishes or removes what killed processes left beside it.
+    pub fn may_create(&self, path: &Path) -> Result<(), Error> {
+        clean(folder_of(path));
+        self.may_write(path)
     }
 
     /// Returns an error if `path` exists and --force is not given.

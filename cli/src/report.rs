@@ -49,9 +49,22 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads the result of an earlier run. `None` if the file is missing or incomplete.
+    /// Reads the result of an earlier run. `None` if the file is missing, incomplete or damaged.
     pub fn open(path: &Path) -> Option<Case> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        let (hash, json): (String, String) = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        if hash != files::sha256_of(json.as_bytes()) {
+            log::warn!("{} is damaged; the face is measured again", path.display());
+            return None;
+        }
+        serde_json::from_str(&json).ok()
+    }
+
+    /// Writes the case for a later run: a JSON array of the sha256 and the text of the case.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let failed = |e| Error::Runtime(format!("the case cannot be written as JSON: {e}"));
+        let json = serde_json::to_string(self).map_err(failed)?;
+        let file = serde_json::to_vec(&(files::sha256_of(json.as_bytes()), json)).map_err(failed)?;
+        files::write_whole(path, |w| w.write_all(&file))
     }
 }
 

@@ -94,6 +94,17 @@ fn methods_are_compared_and_a_second_run_resumes() {
     assert_eq!(stderr.matches("result of an earlier run").count(), 2, "{stderr}");
     let second: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(second["cases"], report["cases"]);
+
+    // A damaged result is measured again.
+    let cases = std::fs::read_dir(out.join("cases")).unwrap().map(|e| e.unwrap().path());
+    let case = cases.into_iter().find(|path| path.to_string_lossy().ends_with(".encoder.json")).unwrap();
+    let text = std::fs::read_to_string(&case).unwrap();
+    std::fs::write(&case, text.replacen("\\\"mse\\\":0.", "\\\"mse\\\":1.", 1)).unwrap();
+    assert_ne!(std::fs::read_to_string(&case).unwrap(), text);
+    let again = evaluate(&photos, &out, &["--fidelity"]);
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert!(stderr.contains(".encoder.json is damaged"), "{stderr}");
+    assert_eq!(stderr.matches("result of an earlier run").count(), 1, "{stderr}");
 }
 
 #[test]

@@ -158,3 +158,25 @@ fn killed_runs_are_resumed() {
         assert_eq!(files_in(folder.path()), expected);
     }
 }
+
+/// An inversion that was damaged on the disk is made again by --resume; --force replaces it, too.
+#[test]
+fn a_damaged_result_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run =
+        |more: &[&str]| succeeds(invert(&[Path::new(PHOTO)], folder, &[&["--threads", "1"], more].concat()));
+    run(&[]);
+    let expected = files_in(folder);
+    let path = folder.join("astronaut.safetensors");
+    let whole = &expected["astronaut.safetensors"];
+    let mut changed = whole.clone();
+    changed[whole.len() - 100] ^= 1;
+    for (more, bytes) in [("--resume", &changed[..]), ("--resume", &whole[..1000]), ("--force", &changed[..])]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        let output = run(&[more]);
+        assert_eq!(stderr(&output).contains("is damaged; the photo is inverted again"), more == "--resume");
+        assert_eq!(files_in(folder), expected);
+    }
+}

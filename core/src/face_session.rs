@@ -85,10 +85,10 @@ impl AlignedFace {
         Ok(AlignedFace { crop, source: CropSource::new(photo, alignment) })
     }
 
-    /// The session of a cached inversion with the same fingerprint, if there is one.
+    /// The session of a cached inversion with the same fingerprint, if there is one. An inversion that cannot be used counts as absent.
     ///
     /// # Errors
-    /// [`Error::Input`] if the cached inversion belongs to another generator.
+    /// Those of [`fingerprint`].
     pub fn cached(
         &self,
         model: &Model,
@@ -97,8 +97,13 @@ impl AlignedFace {
     ) -> Result<Option<FaceSession>> {
         let key = fingerprint(model, self.crop.view(), options)?;
         let Some(cached) = cache.get(&key) else { return Ok(None) };
-        let session = FaceSession::open(model, cached.with_source(self.source.clone()))?;
-        Ok(Some(FaceSession { from_cache: true, ..session }))
+        match FaceSession::open(model, cached.with_source(self.source.clone())) {
+            Ok(session) => Ok(Some(FaceSession { from_cache: true, ..session })),
+            Err(e) => {
+                log::warn!("a cached inversion cannot be used, the photo is inverted again: {e}");
+                Ok(None)
+            }
+        }
     }
 
     /// Inverts the face, and stores the inversion in `cache`.
@@ -115,7 +120,7 @@ impl AlignedFace {
     ) -> Result<FaceSession> {
         let result = invert(model, self.crop.view(), self.source.clone(), options, cancel, on_progress)?;
         if let Some(cache) = cache {
-            cache.put(&result.inversion.info.key, &result.inversion);
+            cache.put(&result.inversion);
         }
         FaceSession::open(model, result.inversion)
     }

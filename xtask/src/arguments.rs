@@ -1,8 +1,8 @@
 //! The command line of `cargo xtask`.
 
-use crate::{bench, hosts, memory};
+use crate::{bench, crash, hosts, memory};
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, Command, value_parser};
+use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;
 
 /// The tasks and their arguments.
@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 /// Setup and checks.
-fn checks() -> [Command; 7] {
+fn checks() -> [Command; 8] {
     [
         task(
             "setup",
@@ -68,6 +68,37 @@ fn checks() -> [Command; 7] {
             "Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)",
         )
         .arg(Arg::new("tool").value_name("TOOL").value_parser(memory::Tool::NAMES).help("Run only this tool")),
+        task(
+            "test-crash",
+            "Kill gani at every call that changes files and at random moments, and fill its disk; the next command must succeed, with \
+             the bytes of an undisturbed run (needs strace; an hour)",
+        )
+        .arg(
+            Arg::new("only")
+                .value_name("SCENARIO")
+                .num_args(0..)
+                .value_parser(PossibleValuesParser::new(crash::names()))
+                .help("Run only these scenarios"),
+        )
+        .arg(
+            option("random", "N", "Number of kills at random moments, in all scenarios together")
+                .value_parser(value_parser!(usize))
+                .default_value("60"),
+        )
+        .arg(
+            option("seed", "N", "Seed of the random moments; without it, a new one, which is printed")
+                .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            option("gani", "FILE", "Test this program instead of a new debug build")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("short")
+                .long("short")
+                .action(ArgAction::SetTrue)
+                .help("Kill only at renames and at random moments"),
+        ),
         task(
             "test-hosts",
             "Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts). \

@@ -4,6 +4,7 @@ mod arguments;
 mod bench;
 mod check_import;
 mod check_onnx;
+mod crash;
 mod demo;
 mod dist;
 mod hosts;
@@ -16,12 +17,13 @@ use std::process::ExitCode;
 use xtask::steps;
 
 /// Programs that the C and C++ tests and the test of the HTML report need, each with its Debian package.
-const TEST_TOOLS: [(&str, &str); 5] = [
+const TEST_TOOLS: [(&str, &str); 6] = [
     ("cc", "gcc"),
     ("c++", "g++"),
     ("cmake", "cmake"),
     ("pkg-config", "pkg-config"),
     ("chromium", "chromium"),
+    ("strace", "strace"),
 ];
 
 fn main() -> ExitCode {
@@ -42,6 +44,15 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         "setup" => setup(),
         "test" => test(),
         "test-memory" => memory::run(text("tool").and_then(memory::Tool::from_name)),
+        "test-crash" => {
+            let only = arguments.get_many("only").unwrap_or_default().cloned().collect();
+            let random = arguments.get_one("random").copied().unwrap_or_default();
+            let seed = arguments.get_one("seed").copied();
+            let gani = path("gani")
+                .map(|path| std::path::absolute(&path).map_err(|e| format!("{}: {e}", path.display())));
+            let gani = gani.transpose()?;
+            crash::run(&crash::Plan { only, random, seed, gani, short: arguments.get_flag("short") })
+        }
         "demo" => demo::run(),
         "bench" => {
             let only: Vec<String> = arguments.get_many("only").unwrap_or_default().cloned().collect();
@@ -83,6 +94,7 @@ fn test() -> Result<(), String> {
     steps::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     steps::cargo(&["test", "--workspace"], &[])?;
     steps::cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    crash::run(&crash::Plan::short())?;
     hosts::run_if_possible()?;
     println!("all checks passed");
     Ok(())

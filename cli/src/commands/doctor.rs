@@ -1,9 +1,11 @@
 //! `gani doctor`: checks this installation and suggests fixes.
 
 use crate::context::{Context, Failure, Outcome};
+use gani_core::Error;
 use gani_core::bundle::{self, Bundle};
 use gani_core::report::about::{Fact, about};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::files::check_folder;
 use serde_json::json;
 
 /// Prints what is installed, and checks the device, the files of all models and the user's models folder.
@@ -37,8 +39,7 @@ pub fn run(context: &Context) -> Outcome {
 /// Checks that the user's models folder can be written.
 fn models_folder() -> Result<String, String> {
     let folder = bundle::user_folder().ok_or("cannot determine the user's data folder; set HOME")?;
-    let created = std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempfile_in(&folder));
-    created
-        .map(|_| format!("to {}", folder.display()))
-        .map_err(|e| format!("cannot write to {}: {e}; fix its permissions", folder.display()))
+    let created = std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder));
+    let writable = created.and_then(|()| check_folder(&folder)).map_err(|e| e.to_string());
+    writable.map(|()| format!("to {}", folder.display()))
 }

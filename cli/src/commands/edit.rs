@@ -60,8 +60,7 @@ pub fn run(context: &Context, args: &EditArgs) -> Outcome {
 /// Renders the edited inversion and writes the output image.
 fn edit(context: &Context, args: &EditArgs, path: &Path, edits: Vec<Edit>) -> Outcome {
     gani_core::photo::check_writable(&args.output)?;
-    context.may_write(&args.output)?;
-    context.clean(&args.output);
+    context.may_create(&args.output)?;
     let inversion = Inversion::open(path)?;
     let model = context.model(Some(&inversion.info.bundle))?;
     let directions = model.directions()?;

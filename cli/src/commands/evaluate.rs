@@ -14,7 +14,6 @@ use gani_core::model::Model;
 use gani_core::photo::{Photo, resize};
 use gani_core::report::evaluation::{GeneratorProbe, peak_memory_mb, reset_peak_memory};
 use gani_core::report::plot;
-use gani_core::util::files;
 use gani_core::{Error, Result};
 use ndarray::ArrayView4;
 use std::path::PathBuf;
@@ -109,9 +108,7 @@ impl<'c> Bench<'c> {
         }
         let (case, inversion) = self.measure(photo, face, spec, &options, key)?;
         inversion.save(self.folder.join(format!("{base}.safetensors")))?;
-        let json = serde_json::to_vec(&case)
-            .map_err(|e| Error::Runtime(format!("the case cannot be written as JSON: {e}")))?;
-        files::write_whole(&file, |w| w.write_all(&json))?;
+        case.save(&file)?;
         self.context.say(&format!("  {}, {}: {}", face.name, case.method, report::summary(&case)));
         Ok(case)
     }

@@ -19,9 +19,8 @@ use std::path::Path;
 /// Generates an image from a given or a sampled latent code.
 pub fn run(context: &Context, args: &GenerateArgs) -> Outcome {
     gani_core::photo::check_writable(&args.output)?;
-    context.may_write(&args.output)?;
-    context.clean(&args.output);
-    args.dump.as_deref().map_or(Ok(()), |dump| context.may_write(dump))?;
+    context.may_create(&args.output)?;
+    args.dump.as_deref().map_or(Ok(()), |dump| context.may_create(dump))?;
     let model = context.model(None)?;
     let ws = match &args.latent {
         Some(path) => read_latent(&model, path)?,

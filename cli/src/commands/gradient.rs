@@ -3,6 +3,8 @@
 use crate::args::GradientArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::hints::{self, Hint};
+use gani_core::util::files::folder_of;
+use gani_core::util::work_folder::WorkFolder;
 use gani_core::{Error, Result};
 use gani_onnx::read::ReadOptions;
 use gani_onnx::write::{WriteOptions, to_file};
@@ -17,7 +19,7 @@ const MAX_HEADER: usize = 4096;
 
 /// Reads the network, differentiates it and writes the gradient.
 pub fn run(context: &Context, args: &GradientArgs) -> Outcome {
-    context.may_write(&args.output)?;
+    context.may_create(&args.output)?;
     let options = args.shapes.iter().fold(ReadOptions::new(), |o, shape| o.shape(&shape.name, &shape.sizes));
     let net = options.read(&args.net).map_err(Error::from);
     let net = net.hint(hints::input, "give the shapes of inputs with --shapes INPUT=1x3x256x256 …")?;
@@ -34,7 +36,7 @@ pub fn run(context: &Context, args: &GradientArgs) -> Outcome {
     let of: Vec<_> = args.of.iter().map(|name| (name.as_str(), seed.clone())).collect();
     let wrt: Vec<_> = args.wrt.iter().map(String::as_str).collect();
     let gradient = net.gradient(&of, &wrt).map_err(|e| in_file(&args.net, e.into()))?;
-    to_file(&gradient, &args.output, &WriteOptions::default()).map_err(Error::from)?;
+    write(&gradient, &args.output)?;
     let inputs: Vec<_> = gradient.inputs().iter().map(|&v| (gradient.info(v).name.as_str(), v)).collect();
     let outputs: Vec<_> = gradient.outputs().iter().map(|(name, v)| (name.as_str(), *v)).collect();
     let list = |values: &[(&str, Value)]| -> Vec<Json> {
@@ -50,6 +52,16 @@ pub fn run(context: &Context, args: &GradientArgs) -> Outcome {
         }),
         &text(&gradient, &args.output, &inputs, &outputs),
     )
+}
+
+/// Writes the network, and the file of its weights if they are large. The two appear together.
+fn write(gradient: &Graph, path: &Path) -> Result<()> {
+    let name = path.file_name().ok_or_else(|| {
+        Error::Input(format!("{} is not a file name; give one that ends in .onnx", path.display()))
+    })?;
+    let work = WorkFolder::new(folder_of(path), &name.to_string_lossy())?;
+    to_file(gradient, &work.path().join(name), &WriteOptions::default())?;
+    work.commit()
 }
 
 fn text(gradient: &Graph, path: &Path, inputs: &[(&str, Value)], outputs: &[(&str, Value)]) -> String {

@@ -5,6 +5,8 @@ use crate::context::{self, Context, Outcome};
 use crate::hints::{self, Hint};
 use gani_core::Error;
 use gani_core::bundle::{ImportOptions, Imported, import};
+use gani_core::util::files::folder_of;
+use gani_core::util::work_folder::clean;
 use serde_json::json;
 use std::time::Instant;
 
@@ -61,6 +63,7 @@ fn options(context: &Context, args: &ImportArgs) -> ImportOptions {
 
 /// Refuses to replace a bundle without --force. gani-core checks this too, but does not know the option.
 fn check_target(context: &Context, args: &ImportArgs) -> Result<(), Error> {
+    clean(folder_of(&args.output));
     match args.output.join("bundle.toml").is_file() {
         true => context.may_write(&args.output),
         false => Ok(()),

@@ -15,6 +15,7 @@ use gani_core::photo::Photo;
 use gani_core::report::evaluation::peak_memory_mb;
 use gani_core::settings::Method;
 use gani_core::settings::Settings;
+use gani_core::util::files::check_folder;
 use gani_core::util::work_folder::{WorkFolder, clean};
 use gani_core::{Error, Result};
 use outputs::Outputs;
@@ -65,7 +66,7 @@ pub fn run(context: &Context, args: &InvertArgs) -> Outcome {
     };
     std::fs::create_dir_all(&args.output).map_err(Error::io("creating", &args.output))?;
     // Fails now rather than after minutes of work if the folder is not writable.
-    tempfile::tempfile_in(&args.output).map_err(Error::io("writing to", &args.output))?;
+    check_folder(&args.output)?;
     clean(&args.output);
     let mut photos = photos::expand(&args.photos)?;
     let inputs = photos.iter().filter_map(|photo| photo.canonicalize().ok()).collect();
@@ -117,20 +118,22 @@ impl Run<'_> {
     fn all(&self, photos: &[PathBuf]) -> Result<Report> {
         let next = AtomicUsize::new(0);
         let outcomes: Vec<OnceLock<PhotoOutcome>> = photos.iter().map(|_| OnceLock::new()).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..self.args.jobs.min(photos.len()) {
-                scope.spawn(|| {
-                    while let i = next.fetch_add(1, Ordering::Relaxed)
-                        && let Some(path) = photos.get(i)
-                    {
-                        if photos.len() > 1 {
-                            let (n, path) = (photos.len(), path.display());
-                            self.context.say(&format!("file {} of {n}: {path}", i + 1));
-                        }
-                        let _ = outcomes[i].set(self.photo(path)); // each index occurs once
-                    }
-                });
+        let work = || {
+            while let i = next.fetch_add(1, Ordering::Relaxed)
+                && let Some(path) = photos.get(i)
+            {
+                if photos.len() > 1 {
+                    let (n, path) = (photos.len(), path.display());
+                    self.context.say(&format!("file {} of {n}: {path}", i + 1));
+                }
+                let _ = outcomes[i].set(self.photo(path)); // each index occurs once
             }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.args.jobs.min(photos.len()) {
+                scope.spawn(work);
+            }
+            work();
         });
         let mut report = Report { files: Vec::new(), failed: Vec::new() };
         let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
@@ -181,12 +184,17 @@ impl Run<'_> {
         let files = Outputs::new(&args.output, &face.name);
         files.check_names()?; // `face.name` can be longer than the photo's
         files.check_not_input(&self.inputs)?;
-        if args.resume && files.inversion.exists() {
+        let is_damaged = args.resume && files.inversion_is_damaged();
+        if args.resume && !is_damaged && files.inversion.exists() {
             let earlier = self.earlier_result(&files.inversion, face)?;
             context.say(&format!("  {} already exists, skipped", files.inversion.display()));
             return self.report(&photo.path, &files, &earlier, [0.0, 0.0]);
         }
-        files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+        if is_damaged {
+            log::warn!("{} is damaged; the photo is inverted again", files.inversion.display());
+        } else {
+            files.all().into_iter().try_for_each(|f| context.may_write(f))?;
+        }
         files.check_are_results()?;
         let work = WorkFolder::new(&args.output, &face.name)?;
         let origin = CropSource::new(photo, face.alignment);

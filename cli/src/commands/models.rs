@@ -64,9 +64,13 @@ fn fetch(context: &Context, name: &str) -> Outcome {
     context.say(&format!("downloading {name} through pip ({} MB)", fetch::RANDOM_FACE.megabytes));
     std::fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     clean(&folder);
-    let work = WorkFolder::new(&folder, "fetch")?;
-    fetch::fetch_random_face(work.path()).map_err(|e| Error::Runtime(e.to_string()))?;
-    let installed = bundle::make_ffhq_1024(work.path(), &folder)?;
+    // A name of its own: pip goes on for a while after this process is killed, and must not write into the folder of the next one.
+    let work = WorkFolder::new(&folder, &format!("fetch-{}", std::process::id()))?;
+    let published = work.path().join("pip");
+    std::fs::create_dir(&published).map_err(Error::io("creating", &published))?;
+    fetch::fetch_random_face(&published).map_err(|e| Error::Runtime(e.to_string()))?;
+    context.cancel.check()?;
+    let installed = bundle::make_ffhq_1024(&published, &folder)?;
     let licence = installed.manifest().license.clone();
     context.print(
         &json!({ "model": name, "folder": context::text(installed.folder()), "fetched": true, "licence": licence }),

@@ -6,6 +6,7 @@ use crate::args::{PluginAction, PluginArgs, PluginHost};
 use crate::context::{self, Context, Failure, Outcome};
 use gani_core::bundle::{self, Bundle};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
+use gani_core::util::files::copy_whole;
 use gani_core::{Error, Result};
 use hosts::{Host, Part, Place};
 use serde_json::json;
@@ -181,16 +182,7 @@ fn copy(source: &Path, target: &Path) -> Result<()> {
     if target.is_dir() {
         return Err(Error::Input(format!("{} is a folder; remove it and install again", target.display())));
     }
-    // A new file with a name of its own: a link that is already there is not followed.
-    let failed = |e| Error::io("writing", target)(e);
-    let mut part =
-        tempfile::Builder::new().prefix(".gani-").suffix(".part").tempfile_in(folder).map_err(failed)?;
-    let mut from = fs::File::open(source).map_err(Error::io("reading", source))?;
-    std::io::copy(&mut from, part.as_file_mut()).map_err(failed)?;
-    let permissions = from.metadata().map_err(Error::io("reading", source))?.permissions();
-    part.as_file().set_permissions(permissions).map_err(failed)?;
-    part.persist(target).map_err(|e| failed(e.error))?;
-    Ok(())
+    copy_whole(source, target)
 }
 
 /// Creates a symbolic link to `source` at `target`, or copies `source` if links are not supported.

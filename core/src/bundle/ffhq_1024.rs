@@ -1,6 +1,7 @@
 //! Converts the published MobileStyleGAN (PyPI package `random-face`, unpacked) to the bundle `ffhq-1024`.
 
-use super::make::{WeightPrecision, write_manifest, write_npy};
+use super::import::check_target;
+use super::make::{WeightPrecision, write_manifest_before_move, write_npy};
 use super::manifest::{Generator, Manifest, Mapping};
 use super::{Bundle, search};
 use crate::util::files::write_whole;
@@ -20,18 +21,21 @@ const NAME: &str = "ffhq-1024";
 /// The bundle is written completely or not at all, and replaces an existing one.
 ///
 /// # Errors
-/// [`Error::Model`] if the published files have unexpected content; [`Error::Input`] if no installed bundle has the shared networks;
-/// [`Error::Io`] if a file cannot be written.
+/// [`Error::Model`] if the published files have unexpected content; [`Error::Input`] if no installed bundle has the shared networks, or
+/// `models/ffhq-1024` is not a bundle; [`Error::Io`] if a file cannot be written.
 pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
+    clean(models);
+    let target = models.join(NAME);
+    check_target(&target, true)?;
     let common = models.join("common");
     fs::create_dir_all(&common).map_err(Error::io("creating", &common))?;
     let manifest = Manifest::for_faces(NAME);
     for file in manifest.named_files().iter().filter_map(|f| f.strip_prefix("../common/")) {
         copy_shared(file, &common)?;
     }
-    clean(models);
     let work = WorkFolder::new(models, NAME)?;
-    let folder = work.path();
+    let folder = work.path().join(NAME);
+    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mapping = renamed(&openvino::read(&published.join("MappingNetwork.xml"))?)?;
     WeightPrecision::Full.write(&mapping, &folder.join("mapping.onnx"))?;
     let synthesis = openvino::read(&published.join("SynthesisNetwork.xml"))?;
@@ -47,9 +51,8 @@ pub fn make_ffhq_1024(published: &Path, models: &Path) -> Result<Bundle> {
         mapping: Mapping { file: Some("mapping.onnx".into()), w_avg: "w_avg.npy".into() },
         ..manifest
     };
-    write_manifest(folder, manifest)?;
-    let target = models.join(NAME);
-    work.into_folder(&target)?;
+    write_manifest_before_move(&folder, &target, manifest)?;
+    work.commit_folder(NAME)?;
     Bundle::open_folder(&target)
 }
 
@@ -65,6 +68,9 @@ fn copy_shared(file: &str, common: &Path) -> Result<()> {
     })?;
     if !same(&source, &target) {
         let bytes = fs::read(&source).map_err(Error::io("reading", &source))?;
+        if fs::read(&target).is_ok_and(|existing| existing == bytes) {
+            return Ok(()); // an installed bundle is not disturbed
+        }
         write_whole(&target, |w| w.write_all(&bytes))?;
     }
     Ok(())

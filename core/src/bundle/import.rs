@@ -15,10 +15,11 @@ mod tunable;
 pub use options::ImportOptions;
 
 use super::Bundle;
-use super::make::write_manifest;
+use super::make::write_manifest_before_move;
 use super::manifest::{MANIFEST_FILE, Manifest, Mapping, VERSION};
 use crate::runtime::{Cancel, Runtime};
 use crate::settings::domain;
+use crate::util::files::folder_of;
 use crate::util::work_folder::{WorkFolder, clean};
 use crate::{Error, Result};
 use importer::Importer;
@@ -49,11 +50,13 @@ pub fn import(
     mut on_file: impl FnMut(&str, &Path),
 ) -> Result<Imported> {
     domain(&options.domain)?;
-    let name = check_target(target, options.force)?;
-    let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
+    let parent = folder_of(target);
     clean(parent);
+    let name = check_target(target, options.force)?;
+    fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
     let work = WorkFolder::new(parent, &name)?;
+    let folder = work.path().join(&name);
+    fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mut importer = Importer {
         options,
         folder: work.path(),
@@ -69,13 +72,13 @@ pub fn import(
     importer.add_faces(&mut on_file)?;
     importer.add_directions(&w, &mut on_file)?;
     let Importer { manifest, recognized, missing, .. } = importer;
-    write_manifest(work.path(), manifest)?;
-    work.into_folder(target)?;
+    write_manifest_before_move(&folder, target, manifest)?;
+    work.commit_folder(&name)?;
     Ok(Imported { bundle: Bundle::open_folder(target)?, recognized, missing })
 }
 
 /// Checks that a bundle may be written to `target`, and returns its name.
-fn check_target(target: &Path, force: bool) -> Result<String> {
+pub(super) fn check_target(target: &Path, force: bool) -> Result<String> {
     let shown = target.display();
     if target.exists() {
         let is_bundle = target.join(MANIFEST_FILE).is_file();

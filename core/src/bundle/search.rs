@@ -1,7 +1,9 @@
 //! Finds installed bundles: beside the program, in the source checkout, in the user's data folder.
 
 use super::manifest::MANIFEST_FILE;
+use crate::util::files::folder_of;
 use crate::util::paths;
+use crate::util::work_folder::clean;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,13 @@ pub fn default_name() -> String {
 pub fn model_folders() -> Vec<PathBuf> {
     let file = paths::own_file().and_then(|p| p.canonicalize().ok());
     folders(file.as_deref(), user_folder().as_deref())
+}
+
+/// [`model_folders`], after what killed processes left in them was finished or removed.
+fn cleaned_folders() -> Vec<PathBuf> {
+    let folders = model_folders();
+    folders.iter().for_each(|folder| clean(folder));
+    folders
 }
 
 /// `gani/models` in the user's data folder, where fetched bundles are installed.
@@ -54,6 +63,9 @@ fn folders(file: Option<&Path>, user: Option<&Path>) -> Vec<PathBuf> {
 /// The folder of a bundle. `model` is the path of the folder or of its `bundle.toml`, or the name of an installed bundle.
 pub(super) fn find(model: &str) -> Result<PathBuf> {
     let path = Path::new(model);
+    if !path.exists() {
+        clean(folder_of(path)); // a killed import may have left the bundle beside its place
+    }
     if path.join(MANIFEST_FILE).is_file() {
         return Ok(path.to_owned());
     }
@@ -84,7 +96,7 @@ fn is_name(model: &str) -> bool {
 /// The folder of an installed bundle.
 pub(super) fn find_installed(model: &str) -> Result<PathBuf> {
     let is_name = is_name(model);
-    let folders = model_folders();
+    let folders = cleaned_folders();
     if is_name {
         if let Some(found) = folders.iter().map(|f| f.join(model)).find(|f| f.join(MANIFEST_FILE).is_file()) {
             return Ok(found);
@@ -109,7 +121,7 @@ pub(super) fn find_installed(model: &str) -> Result<PathBuf> {
 /// Names and folders of installed bundles, including invalid ones. The first folder with a name hides later ones.
 pub(super) fn installed() -> Vec<(String, PathBuf)> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for folder in model_folders() {
+    for folder in cleaned_folders() {
         let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         for entry in entries.map(|e| e.path()).filter(|p| p.join(MANIFEST_FILE).is_file()) {
             let name = entry.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! A cache of finished inversions, by fingerprint.
 //!
-//! A cache never causes an error: a file that cannot be read or written is logged as a warning, and the photo is inverted again.
+//! A cache never causes an error: a file that cannot be read or written, is damaged, or is another inversion is logged as a warning, and
+//! the photo is inverted again, which replaces the file.
 
 use super::Inversion;
 use crate::{Error, Result};
@@ -42,7 +43,11 @@ impl Cache {
             log::debug!("not in the cache: {}", path.display());
             return None;
         }
-        match Inversion::open(&path) {
+        let found = Inversion::read(&path, true).and_then(|inversion| match inversion.info.key == key {
+            true => Ok(inversion),
+            false => Err(Error::Model(format!("{} is an inversion with another key", path.display()))),
+        });
+        match found {
             Ok(inversion) => {
                 let touched = fs::File::options().append(true).open(&path);
                 if let Err(e) = touched.and_then(|file| file.set_modified(SystemTime::now())) {
@@ -57,11 +62,11 @@ impl Cache {
         }
     }
 
-    /// Stores `inversion` under `key`, completely or not at all, and removes the least recently used files until the limit is met.
-    pub fn put(&self, key: &str, inversion: &Inversion) {
+    /// Stores `inversion` under its key, completely or not at all, and removes the least recently used files until the limit is met.
+    pub fn put(&self, inversion: &Inversion) {
         let stored = fs::create_dir_all(&self.folder)
             .map_err(Error::io("creating", &self.folder))
-            .and_then(|()| inversion.save(self.path(key)))
+            .and_then(|()| inversion.save(self.path(&inversion.info.key)))
             .and_then(|()| self.shrink());
         if let Err(e) = stored {
             log::warn!("the inversion cannot be cached: {e}");
@@ -72,7 +77,7 @@ impl Cache {
         self.folder.join(format!("{key}.safetensors"))
     }
 
-    /// Removes the oldest files, including partial ones of killed processes, until the rest fits.
+    /// Removes the oldest files until the rest fits. Temporary files of other processes, which are still writing them, stay.
     fn shrink(&self) -> Result<()> {
         let reading = || Error::io("reading", &self.folder);
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
@@ -80,7 +85,7 @@ impl Cache {
             let entry = entry.map_err(reading())?;
             // Another process may have removed the file.
             let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_file() {
+            if metadata.is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
                 let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                 files.push((modified, metadata.len(), entry.path()));
             }

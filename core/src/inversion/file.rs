@@ -1,7 +1,8 @@
 //! The inversion file, in safetensors format: with the bundle, all that editing needs.
 //!
-//! Tensors: `ws` f32 `[n,512]`, `change.NAME` f16 (θ' − θ) for each tuned weight, and `thumbnail` u8 `[16,16,3]`, which older
-//! files lack. The header's `gani` entry is JSON ([`Info`]). Changes are rounded to f16 before anything is measured, so reported figures are those of the file.
+//! Tensors: `ws` f32 `[n,512]`, `change.NAME` f16 (θ' − θ) for each tuned weight, `thumbnail` u8 `[16,16,3]`, and `sha256` u8 `[32]`, the hash
+//! of all others and of the header's `gani` entry, which is JSON ([`Info`]). Older files lack the last two. Changes are rounded to f16
+//! before anything is measured, so reported figures are those of the file.
 
 use super::{CropSource, Thumbnail};
 use crate::face::Alignment;
@@ -16,7 +17,9 @@ use half::f16;
 use ndarray::{Array2, ArrayD, IxDyn};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 /// Version of the file format, for [`Info::format`].
@@ -27,6 +30,10 @@ const THUMBNAIL_CROP: usize = 128;
 const THUMBNAIL: &str = "thumbnail";
 /// Maximum file size.
 const MAX_BYTES: u64 = 1 << 30;
+/// The first bytes of a file, after the 8 bytes of the header's length.
+const START: &[u8] = b"{\"__metadata__\":{\"gani\":";
+/// Name of the tensor with the hash.
+const HASH: &str = "sha256";
 
 /// The header of an inversion file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,6 +110,8 @@ impl Inversion {
         }
         let info = serde_json::to_string(&self.info)
             .map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
+        let hash = hash(&info, tensors.clone());
+        tensors.push((HASH.into(), TensorView::new(Dtype::U8, vec![hash.len()], &hash).map_err(bad)?));
         let header = HashMap::from([("gani".to_string(), info)]);
         let bytes = safetensors::serialize(tensors, Some(header)).map_err(bad)?;
         files::write_whole(path, |w| w.write_all(&bytes))
@@ -114,23 +123,43 @@ impl Inversion {
     /// [`Error::Model`] for a damaged file, a file that is not an inversion, or a newer format; [`Error::Limits`] above 1 GiB;
     /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Inversion> {
-        let path = path.as_ref();
+        Self::read(path.as_ref(), false)
+    }
+
+    /// Reads a file. With `hashed`, a file without a hash counts as damaged.
+    pub(super) fn read(path: &Path, hashed: bool) -> Result<Inversion> {
         let bytes = read_regular(path, MAX_BYTES)?;
-        Self::parse(&bytes).map_err(|why| {
+        Self::parse(&bytes, hashed).map_err(|why| {
             let fix = "invert the photo again, or copy the file again";
             Error::Model(format!("{}: not an inversion of gani, or damaged ({why}); {fix}", path.display()))
         })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Inversion, String> {
+    /// Whether gani wrote the file as an inversion, which may be damaged since then.
+    pub fn is_inversion(path: &Path) -> bool {
+        let mut start = [0; 8 + START.len()];
+        let is_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
+        is_file
+            && std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+            && start.ends_with(START)
+    }
+
+    fn parse(bytes: &[u8], hashed: bool) -> Result<Inversion, String> {
         let text = |e: safetensors::SafeTensorError| e.to_string();
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(text)?;
-        let info = header.metadata().as_ref().and_then(|m| m.get("gani")).ok_or("it has no gani header")?;
-        let info: Info = serde_json::from_str(info).map_err(|e| format!("its header: {e}"))?;
+        let json = header.metadata().as_ref().and_then(|m| m.get("gani")).ok_or("it has no gani header")?;
+        let info: Info = serde_json::from_str(json).map_err(|e| format!("its header: {e}"))?;
         if info.format != FORMAT {
             return Err(format!("format {}; this version of gani reads format {FORMAT}", info.format));
         }
         let file = SafeTensors::deserialize(bytes).map_err(text)?;
+        match file.tensor(HASH) {
+            Ok(stored) if stored.data() != hash(json, file.tensors()) => {
+                return Err("its content does not match its sha256".into());
+            }
+            Err(_) if hashed => return Err("it has no sha256".into()),
+            _ => {}
+        }
         let ws = file.tensor("ws").map_err(text)?;
         let (&[layers, dims], Dtype::F32) = (ws.shape(), ws.dtype()) else {
             return Err(format!("ws is {:?} {:?}, not f32 [n,512]", ws.dtype(), ws.shape()));
@@ -233,6 +262,19 @@ impl Inversion {
             self.info.bundle,
         )))
     }
+}
+
+/// sha256 of the header's JSON and of all tensors but [`HASH`], with names, types and shapes.
+fn hash(json: &str, mut tensors: Vec<(String, TensorView<'_>)>) -> [u8; 32] {
+    tensors.retain(|(name, _)| name != HASH);
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut hash = Sha256::new();
+    hash.update(json);
+    for (name, tensor) in &tensors {
+        hash.update(format!("{name:?} {:?} {:?}", tensor.dtype(), tensor.shape()));
+        hash.update(tensor.data());
+    }
+    hash.finalize().into()
 }
 
 /// Rounds weight changes to the precision of the file.

@@ -1,16 +1,19 @@
 //! Atomic writes, and hashes of files.
 
+use super::work_folder::clean;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, Permissions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Prefix of all temporary files and folders. Those of dead processes are removed by [`clean`](super::work_folder::clean).
+/// Prefix of all temporary files and folders. Those of dead processes are removed by [`clean`].
 pub(super) const TEMPORARY: &str = ".gani-";
+/// End of the names of temporary files.
+pub(super) const PART: &str = ".part";
 
 /// Writes `path` completely or not at all: writes a temporary file in the same folder and renames it. If the disk is full, or the
-/// process crashes or is killed, an existing file stays as it was.
+/// process crashes or is killed, an existing file stays as it was. What earlier processes left in the folder is removed first.
 ///
 /// A new file gets the permissions that the umask leaves, and an existing one keeps its permissions. Of a symbolic link, the file
 /// that it points to is replaced.
@@ -19,8 +22,10 @@ pub(super) const TEMPORARY: &str = ".gani-";
 /// [`Error::Input`] if `path` is a device, a pipe or a folder. [`Error::Io`] with the path and the system's message.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let destination = Destination::of(path)?;
+    let folder = destination.folder();
+    clean(&folder);
     let attempt = || {
-        let mut file = temporary_file(&destination.folder())?;
+        let mut file = temporary_file(&folder)?;
         let mut buffered = std::io::BufWriter::new(file.as_file_mut());
         write(&mut buffered)?;
         buffered.flush()?;
@@ -33,6 +38,39 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::R
         Ok(())
     };
     attempt().map_err(Error::io("writing", path))
+}
+
+/// Copies a file with its permissions, completely or not at all. A symbolic link at `to` is replaced, not followed.
+///
+/// # Errors
+/// [`Error::Io`] with the path and the system's message.
+pub fn copy_whole(from: &Path, to: &Path) -> Result<()> {
+    let folder = folder_of(to);
+    clean(folder);
+    let mut source = File::open(from).map_err(Error::io("reading", from))?;
+    let permissions = source.metadata().map_err(Error::io("reading", from))?.permissions();
+    let attempt = || {
+        let mut file = temporary_file(folder)?;
+        std::io::copy(&mut source, file.as_file_mut())?;
+        file.as_file().set_permissions(permissions)?;
+        file.as_file().sync_all()?;
+        file.persist(to).map_err(|e| e.error)?;
+        Ok(())
+    };
+    attempt().map_err(Error::io("writing", to))
+}
+
+/// Checks that files can be created in `folder`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn check_folder(folder: &Path) -> Result<()> {
+    temporary_file(folder).map(drop).map_err(Error::io("writing to", folder))
+}
+
+/// The folder of a file: `.` for a plain name.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The file that a write to a path replaces.
@@ -67,7 +105,7 @@ impl Destination {
     }
 
     fn folder(&self) -> PathBuf {
-        self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+        folder_of(&self.path).to_owned()
     }
 }
 
@@ -82,10 +120,10 @@ fn link_target(link: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-/// A new temporary file in `folder`, locked as long as it is open, so that [`clean`](super::work_folder::clean) leaves it.
+/// A new temporary file in `folder`, locked as long as it is open, so that [`clean`] leaves it.
 fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY).suffix(".part");
+    builder.prefix(TEMPORARY).suffix(PART);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -122,7 +160,16 @@ pub fn sha256(path: &Path) -> Result<String> {
             n => hash.update(&block[..n]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+/// sha256 of bytes in hexadecimal.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -143,6 +190,31 @@ mod tests {
         assert!(full.unwrap_err().to_string().contains("free some space"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
+
+    #[test]
+    fn a_write_removes_what_dead_processes_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let [left, mine] = [".gani-dead.part", ".gani-notes"].map(|name| folder.path().join(name));
+        for write in [write_in as fn(&Path), copy_in] {
+            std::fs::write(&left, b"half").unwrap();
+            std::fs::write(&mine, b"mine").unwrap();
+            write(folder.path());
+            assert!(!left.exists() && mine.exists());
+        }
+        check_folder(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(check_folder(&folder.path().join("absent")).is_err());
+    }
+
+    fn write_in(folder: &Path) {
+        write_whole(&folder.join("out.bin"), |w| w.write_all(b"new")).unwrap();
+    }
+
+    fn copy_in(folder: &Path) {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        copy_whole(&own, &folder.join("out.bin")).unwrap();
+        assert_eq!(std::fs::read(folder.join("out.bin")).unwrap(), std::fs::read(own).unwrap());
     }
 
     #[cfg(unix)]

@@ -60,7 +60,7 @@ impl Outputs {
     /// [`Error::Input`], even with --force.
     pub fn check_are_results(&self) -> Result<()> {
         match self.all().into_iter().find(|file| file.exists()) {
-            Some(file) if Inversion::open(&self.inversion).is_err() => Err(Error::Input(format!(
+            Some(file) if !Inversion::is_inversion(&self.inversion) => Err(Error::Input(format!(
                 "{} exists, and there is no inversion {} to which it belongs, so that it may be a file of yours; move it away, or \
                  choose another folder for the results",
                 file.display(),
@@ -68,6 +68,12 @@ impl Outputs {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Whether gani wrote the inversion, and it was damaged since then.
+    pub fn inversion_is_damaged(&self) -> bool {
+        Inversion::is_inversion(&self.inversion)
+            && matches!(Inversion::open(&self.inversion), Err(Error::Model(_)))
     }
 
     /// All four paths.
@@ -129,18 +135,20 @@ impl Outputs {
         }
     }
 
-    /// Saves the inversion to the temporary folder, so that minutes of work are not lost if the disk is full, and adds its
-    /// path to the error.
+    /// Saves the inversion to a new folder in the temporary folder, so that minutes of work are not lost if the disk is full, and
+    /// adds its path to the error.
     fn save_elsewhere(&self, inversion: &Inversion, error: Error) -> Error {
         let Some(name) = self.inversion.file_name() else { return error };
-        let path = std::env::temp_dir().join(name);
-        match (!path.exists()).then(|| inversion.save(&path)) {
-            Some(Ok(())) => Error::Input(format!(
-                "{error}\n  the inversion was saved to {} and can be used with `gani edit`",
-                path.display()
-            )),
-            _ => error,
+        let Ok(folder) = tempfile::Builder::new().prefix("gani-").tempdir() else { return error };
+        let path = folder.path().join(name);
+        if inversion.save(&path).is_err() {
+            return error;
         }
+        let _ = folder.keep(); // it is no longer removed at the end
+        Error::Input(format!(
+            "{error}\n  the inversion was saved to {} and can be used with `gani edit`",
+            path.display()
+        ))
     }
 }
 

@@ -5,10 +5,10 @@ use super::source::{contains, expect, is_onnx};
 use crate::bundle::make::WeightPrecision;
 use crate::bundle::manifest::Face;
 use crate::bundle::search;
+use crate::util::files::copy_whole;
 use crate::{Error, Result};
 use gani_onnx::checkpoint::Checkpoint;
 use gani_onnx::networks::{Network, arcface};
-use std::fs;
 
 impl Importer<'_> {
     /// Adds the face networks. They are copied from the installed models, because the new bundle can be in any folder.
@@ -20,7 +20,7 @@ impl Importer<'_> {
         let copy = |file: &str| {
             let Some(from) = search::shared_networks(file).into_iter().next() else { return Ok(None) };
             let to = self.folder.join(file);
-            fs::copy(&from, &to).map_err(Error::io("copying", &from))?;
+            copy_whole(&from, &to)?;
             Ok::<_, Error>(Some(file.to_owned()))
         };
         let (detector, landmarks) = (copy("blazeface.onnx")?, copy("facemesh.onnx")?);
