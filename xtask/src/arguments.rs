@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 /// Setup and checks.
-fn checks() -> [Command; 7] {
+fn checks() -> [Command; 8] {
     [
         task(
             "setup",
@@ -74,6 +74,16 @@ fn checks() -> [Command; 7] {
             "Test the C ABI under AddressSanitizer and valgrind (half an hour; needs valgrind)",
         )
         .arg(Arg::new("tool").value_name("TOOL").value_parser(memory::Tool::NAMES).help("Run only this tool")),
+        task(
+            "soak",
+            "Invert and edit many times in one process, through the C ABI and on the command line; fails if memory, open files or \
+             handles grow (half an hour)",
+        )
+        .arg(
+            option("rounds", "N", "Number of inversions in each part")
+                .value_parser(value_parser!(u32).range(4..=10_000))
+                .default_value("200"),
+        ),
         task(
             "test-hosts",
             "Test the plug-ins in real GIMP and Krita, each in its own Debian root (needs root; 2 GB under target/hosts). \

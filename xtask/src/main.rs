@@ -9,6 +9,7 @@ mod dist;
 mod hosts;
 mod install;
 mod memory;
+mod soak;
 
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         "setup" => setup(arguments.get_flag("models")),
         "test" => test(),
         "test-memory" => memory::run(text("tool").and_then(memory::Tool::from_name)),
+        "soak" => soak::run(arguments.get_one("rounds").copied().unwrap_or(200)),
         "demo" => demo::run(),
         "bench" => {
             let only: Vec<String> = arguments.get_many("only").unwrap_or_default().cloned().collect();
