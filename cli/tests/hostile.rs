@@ -77,8 +77,16 @@ impl Own {
     fn refuses(self, args: &[&str]) -> String {
         let Measured { code, text, megabytes, time } = measure(args);
         assert_eq!(code, Some(1), "{args:?} printed: {text}");
-        assert!(megabytes < self.megabytes + 100, "{args:?} took {megabytes} MB, a valid run {}", self.megabytes);
-        assert!(time < self.time + Duration::from_secs(1), "{args:?} took {time:?}, a valid run {:?}", self.time);
+        assert!(
+            megabytes < self.megabytes + 100,
+            "{args:?} took {megabytes} MB, a valid run {}",
+            self.megabytes
+        );
+        assert!(
+            time < self.time + Duration::from_secs(1),
+            "{args:?} took {time:?}, a valid run {:?}",
+            self.time
+        );
         text
     }
 }
@@ -105,7 +113,8 @@ fn latents_that_are_damaged_hostile_or_not_finite_are_refused() {
     ndarray_npy::write_npy(at("inf.npy"), &aview1(&[f32::INFINITY; 512])).unwrap();
     ndarray_npy::write_npy(at("good.npy"), &aview1(&[0.0f32; 512])).unwrap();
     let out = at("out.png");
-    let args = |file: &str| ["--model", "ffhq-64", "generate", "--latent", file, "-o", &out].map(String::from);
+    let args =
+        |file: &str| ["--model", "ffhq-64", "generate", "--latent", file, "-o", &out].map(String::from);
     let good = args(&at("good.npy"));
     let own = Own::of(&good.each_ref().map(String::as_str));
     fs::remove_file(&out).unwrap();
@@ -245,7 +254,17 @@ fn every_hostile_file_is_refused_in_words_at_once_and_in_little_memory() {
     };
     let import = |option: &str, file: &str| {
         let value = if option == "--direction" { format!("a={file}") } else { file.to_string() };
-        let all = ["import", "--generator", &generator, "--tunable", "conv*.weight", option, &value, "-o", &imported];
+        let all = [
+            "import",
+            "--generator",
+            &generator,
+            "--tunable",
+            "conv*.weight",
+            option,
+            &value,
+            "-o",
+            &imported,
+        ];
         all.map(String::from).to_vec()
     };
     let generate = |bundle: &Variant| {
@@ -253,7 +272,8 @@ fn every_hostile_file_is_refused_in_words_at_once_and_in_little_memory() {
         all.map(String::from).to_vec()
     };
     let own = |args: Vec<String>| Own::of(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    let refuses = |own: Own, args: Vec<String>| own.refuses(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let refuses =
+        |own: Own, args: Vec<String>| own.refuses(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let own_latent = own(latent(&good));
     let own_import = own(import("--direction", &good));
     let own_bundle = own(generate(&bundle));
@@ -267,7 +287,10 @@ fn every_hostile_file_is_refused_in_words_at_once_and_in_little_memory() {
             refuses(own_latent, latent(file)),
             refuses(own_import, import("--direction", file)),
             refuses(own_import, import("--latents", file)),
-            refuses(own_bundle, generate(&Variant::new(folder.path(), name).file("w_avg.npy", &fs::read(file).unwrap()))),
+            refuses(
+                own_bundle,
+                generate(&Variant::new(folder.path(), name).file("w_avg.npy", &fs::read(file).unwrap())),
+            ),
         ];
         for text in texts {
             assert!(text.contains(".npy: not an .npy file of numbers, or damaged: "), "{name}: {text}");
@@ -308,7 +331,9 @@ impl Variant {
                 // The networks are large, and not changed.
                 let to = folder.join(entry.file_name());
                 match from {
-                    "ffhq-64" if entry.file_name() == "bundle.toml" => drop(fs::copy(entry.path(), to).unwrap()),
+                    "ffhq-64" if entry.file_name() == "bundle.toml" => {
+                        drop(fs::copy(entry.path(), to).unwrap())
+                    }
                     _ => drop(symlink(entry.path(), to)),
                 }
             }
@@ -360,7 +385,8 @@ fn directions_in_pickles_are_tensors_or_are_refused() {
         let bundle = folder.path().join(format!("bundle-{file}"));
         let direction = format!("all={}", root().join("tests/fixtures/directions").join(file).display());
         let bundle = bundle.to_str().unwrap().to_string();
-        let args = ["import", "--generator", generator.to_str().unwrap(), "--direction", &direction, "-o", &bundle];
+        let args =
+            ["import", "--generator", generator.to_str().unwrap(), "--direction", &direction, "-o", &bundle];
         let output = run(&args);
         assert_eq!(Path::new(&bundle).exists(), output.status.success());
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), bundle)
@@ -369,9 +395,20 @@ fn directions_in_pickles_are_tensors_or_are_refused() {
     assert!(good, "{text}");
     let list = works(&["--json", "inspect", &bundle]);
     assert!(list.contains("\"age\"") && list.contains("\"smile\""), "{list}");
-    for file in ["arrays.pt", "arrays-2.pkl", "arrays-3.pkl", "arrays-4.pkl", "arrays-5.pkl", "mixed.pt", "arrays.npy"] {
+    for file in [
+        "arrays.pt",
+        "arrays-2.pkl",
+        "arrays-3.pkl",
+        "arrays-4.pkl",
+        "arrays-5.pkl",
+        "mixed.pt",
+        "arrays.npy",
+    ] {
         let (good, text, _) = import(file);
-        assert!(!good && text.contains(file) && text.contains("numpy.savez(path, **arrays)"), "{file}: {text}");
+        assert!(
+            !good && text.contains(file) && text.contains("numpy.savez(path, **arrays)"),
+            "{file}: {text}"
+        );
     }
     let (good, text, _) = import("numbers.pt");
     assert!(!good && text.contains("no tensors"), "{text}");

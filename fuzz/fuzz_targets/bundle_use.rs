@@ -21,7 +21,7 @@ const FILES: [&str; 7] = [
     "directions.npz",
 ];
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: write_seeds(), |data: &[u8]| {
     let Some((&selected, content)) = data.split_first() else { return };
     let folder = tempfile::tempdir_in("/dev/shm").expect("/dev/shm is writable");
     write_bundle(folder.path());
@@ -35,6 +35,19 @@ fuzz_target!(|data: &[u8]| {
         let _ = use_bundle(&folder.path().to_string_lossy());
     }
 });
+
+/// Adds the files of the valid bundle to the corpus.
+fn write_seeds() {
+    let corpus = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/bundle_use"));
+    let folder = tempfile::tempdir().expect("a folder can be created");
+    write_bundle(folder.path());
+    fs::create_dir_all(corpus).expect("the corpus can be created");
+    for (selected, name) in FILES.iter().enumerate() {
+        let content = fs::read(folder.path().join(name)).expect("the bundle has the file");
+        let seed = [&[selected as u8][..], &content].concat();
+        fs::write(corpus.join(format!("seed-{name}")), seed).expect("a seed can be written");
+    }
+}
 
 /// Writes the size of the replaced file to the manifest.
 fn declare(folder: &std::path::Path, name: &str, size: usize) {

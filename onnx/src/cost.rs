@@ -199,7 +199,9 @@ fn bytes(graph: &Graph, node: &Node) -> u64 {
         return 0;
     }
     let all = node.inputs.iter().flatten().chain(&node.outputs);
-    all.fold(0, |n, &v| n.saturating_add(elements(graph, v).saturating_mul(graph.info(v).dtype.bytes() as u64)))
+    all.fold(0, |n, &v| {
+        n.saturating_add(elements(graph, v).saturating_mul(graph.info(v).dtype.bytes() as u64))
+    })
 }
 
 #[cfg(test)]

@@ -208,7 +208,9 @@ impl<'a> Reader<'a> {
     fn check_growth(&self) -> Result<()> {
         let (nodes, bytes) = self.builder.extent();
         let read = self.bytes.saturating_add(self.tensors.external_bytes());
-        if nodes > MAX_NODES || bytes > decoded::MAX_DECODED.saturating_add(read.saturating_mul(decoded::PER_BYTE)) {
+        if nodes > MAX_NODES
+            || bytes > decoded::MAX_DECODED.saturating_add(read.saturating_mul(decoded::PER_BYTE))
+        {
             return Err(Error::Limits(format!(
                 "{}: its {read} bytes become {nodes} nodes and constants of {} MB; at most {MAX_NODES} nodes and constants of {} times \
                  the file and {} MB are supported",

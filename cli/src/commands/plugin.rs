@@ -1,6 +1,8 @@
 //! `gani plugin install|check|uninstall gimp|krita`: manages the plug-ins in the editors' plug-in folders.
 
 mod hosts;
+#[cfg(all(test, unix))]
+mod tests;
 
 use crate::args::{PluginAction, PluginArgs, PluginHost};
 use crate::context::{self, Context, Failure, Outcome};

@@ -167,7 +167,9 @@ impl Inversion {
         for (name, change) in &self.changes {
             if change.iter().any(|&v| !f16::from_f32(v).is_finite()) {
                 let name = name.escape_debug();
-                return Err(format!("the change of {name} contains NaN, or a number above 65504, the limit of f16"));
+                return Err(format!(
+                    "the change of {name} contains NaN, or a number above 65504, the limit of f16"
+                ));
             }
         }
         Ok(())

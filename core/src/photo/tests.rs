@@ -29,9 +29,11 @@ fn only_regular_files_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.png");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for (path, what) in
-        [(&*pipe, "a device or a pipe"), (Path::new("/dev/zero"), "a device or a pipe"), (folder.path(), "a folder")]
-    {
+    for (path, what) in [
+        (&*pipe, "a device or a pipe"),
+        (Path::new("/dev/zero"), "a device or a pipe"),
+        (folder.path(), "a folder"),
+    ] {
         let errors = [
             Photo::open(path).unwrap_err(),
             crate::util::files::sha256(path).unwrap_err(),

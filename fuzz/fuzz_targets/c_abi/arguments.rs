@@ -30,7 +30,7 @@ pub fn path(u: &mut Unstructured<'_>) -> Result<CString> {
         1 => "tiny",
         2 => "damaged.png",
         3 => "tiny/generator.onnx",
-        _ => u.choose(&WRITTEN)?,
+        _ => *u.choose(&WRITTEN)?,
     };
     Ok(to_c(&folder().join(name)))
 }
@@ -51,7 +51,7 @@ pub fn text(u: &mut Unstructured<'_>) -> Result<CString> {
 }
 
 /// NULL in one of eight calls.
-pub fn or_null(u: &mut Unstructured<'_>, text: &CString) -> Result<*const c_char> {
+pub fn or_null(text: &CString, u: &mut Unstructured<'_>) -> Result<*const c_char> {
     Ok(if u.ratio(1, 8)? { ptr::null() } else { text.as_ptr() })
 }
 

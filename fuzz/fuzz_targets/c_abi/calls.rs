@@ -115,7 +115,7 @@ impl Program {
                 let devices: [CString; 3] = [c"cpu".into(), c"toaster".into(), text(u)?];
                 let mut options = Padded::new(gani_model_options {
                     struct_size: Padded::<gani_model_options>::struct_size(u)?,
-                    model: or_null(u, u.choose(&names)?)?,
+                    model: or_null(u.choose(&names)?, u)?,
                     device: u.choose(&devices)?.as_ptr(),
                     onnx_runtime: if u.ratio(1, 8)? { names[0].as_ptr() } else { null() },
                     threads: 1,
@@ -158,12 +158,12 @@ impl Program {
             2 => {
                 let mut loaded = null_mut();
                 let path = path(u)?;
-                if check(unsafe { gani_image_load(or_null(u, &path)?, &mut loaded) }) {
+                if check(unsafe { gani_image_load(or_null(&path, u)?, &mut loaded) }) {
                     self.images.add(loaded);
                 }
             }
             3 => {
-                check(unsafe { gani_image_save(image, or_null(u, &written_path(u)?)?) });
+                check(unsafe { gani_image_save(image, or_null(&written_path(u)?, u)?) });
             }
             4 => {
                 let mut desc = Padded::<gani_image_desc>::new(unsafe { zeroed() });
@@ -240,7 +240,7 @@ impl Program {
         let mut options = Padded::new(gani_invert_options {
             struct_size: Padded::<gani_invert_options>::struct_size(u)?,
             preset: u.int_in_range(0..=4)?,
-            aligned: u.int_in_range(0..=4)?.min(2) % 3,
+            aligned: *u.choose(&[1, 1, 1, 0, 2])?,
             face: u.int_in_range(0..=2)?,
             // Never the preset's number, which takes too long.
             iterations: *u.choose(&[1, 2, GANI_COUNT_ZERO])?,
@@ -273,7 +273,7 @@ impl Program {
         let texts = [c"smile".into(), c"pca.0".into(), c"sefa.3".into(), text(u)?];
         let mut edits = Vec::new();
         for _ in 0..u.int_in_range(0..=3)? {
-            let direction = or_null(u, u.choose(&texts)?)?;
+            let direction = or_null(u.choose(&texts)?, u)?;
             edits.push(gani_edit { direction, strength: u.arbitrary()? });
         }
         let list = if u.ratio(1, 16)? { null() } else { edits.as_ptr() };
@@ -287,8 +287,12 @@ impl Program {
         let mut changed: gani_rect = unsafe { zeroed() };
         let changed = if u.arbitrary()? { &raw mut changed } else { null_mut() };
         match u.int_in_range(0..=7)? {
-            0 => drop(check(unsafe { gani_face_session_render(face, list, edits.len(), image) })),
-            1 => drop(check(unsafe { gani_face_session_paste(face, list, edits.len(), image, changed) })),
+            0 => {
+                check(unsafe { gani_face_session_render(face, list, edits.len(), image) });
+            }
+            1 => {
+                check(unsafe { gani_face_session_paste(face, list, edits.len(), image, changed) });
+            }
             2 => {
                 let count = edits.len();
                 check(unsafe { gani_face_session_paste_with(face, list, count, options, image, changed) });
@@ -301,17 +305,21 @@ impl Program {
                 let model = self.models.pick(u, &self.images)?;
                 let path = if u.arbitrary()? { path(u)? } else { written_path(u)? };
                 let mut opened = null_mut();
-                if check(unsafe { gani_face_session_open(model, or_null(u, &path)?, &mut opened) }) {
+                if check(unsafe { gani_face_session_open(model, or_null(&path, u)?, &mut opened) }) {
                     self.faces.add(opened);
                 }
             }
-            5 => drop(check(unsafe { gani_face_session_save(face, or_null(u, &written_path(u)?)?) })),
+            5 => {
+                check(unsafe { gani_face_session_save(face, or_null(&written_path(u)?, u)?) });
+            }
             6 => {
                 let mut info = Padded::<gani_face_session_info>::new(unsafe { zeroed() });
                 info.value.struct_size = Padded::<gani_face_session_info>::struct_size(u)?;
                 check(unsafe { gani_face_session_describe(face, &mut info.value) });
             }
-            _ => drop(check(unsafe { gani_face_session_free(face) })),
+            _ => {
+                check(unsafe { gani_face_session_free(face) });
+            }
         }
         Ok(())
     }

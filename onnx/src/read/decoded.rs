@@ -130,7 +130,7 @@ pub(super) fn decoded_size(model: &[u8]) -> usize {
         if tag & 7 != 2 {
             add(match field {
                 Field::Integers(each) => each,
-                Field::Numbers => 8,
+                Field::Numbers => skipped,
                 _ => 0,
             });
             continue;
@@ -171,7 +171,9 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Attribute, Dimension, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo};
+    use crate::proto::{
+        Attribute, Dimension, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo,
+    };
     use prost::Message as _;
 
     /// A field with a length.
@@ -206,15 +208,19 @@ mod tests {
             strings: vec![vec![65; 3].into(); 2],
             ..Attribute::default()
         };
-        let node = Node { input: vec!["a".into(), "bc".into()], attribute: vec![attribute], ..Node::default() };
-        let shape = Shape { dim: vec![Dimension { dim_param: Some("batch".into()), ..Dimension::default() }; 4] };
+        let node =
+            Node { input: vec!["a".into(), "bc".into()], attribute: vec![attribute], ..Node::default() };
+        let shape =
+            Shape { dim: vec![Dimension { dim_param: Some("batch".into()), ..Dimension::default() }; 4] };
         let r#type = Type { tensor_type: Some(TensorType { elem_type: Some(1), shape: Some(shape) }) };
         let input = ValueInfo { name: Some("x".into()), r#type: Some(r#type) };
-        let graph = Graph { node: vec![node; 2], initializer: vec![tensor], input: vec![input], ..Graph::default() };
+        let graph =
+            Graph { node: vec![node; 2], initializer: vec![tensor], input: vec![input], ..Graph::default() };
         let model = Model { graph: Some(graph), opset_import: vec![Opset::default()], ..Model::default() };
         // Of a tensor: 2 + 10 integers of 8 bytes, 2 of 4, 3 floats, the name; raw data is shared.
         let lists = 12 * 8 + 2 * 4 + 3 * 4 + 7;
-        let attribute = size_of::<Attribute>() + 5 + size_of::<Tensor>() + lists + 3 * 8 + 4 * 4 + 2 * size_of::<Bytes>();
+        let attribute =
+            size_of::<Attribute>() + 5 + size_of::<Tensor>() + lists + 3 * 8 + 4 * 4 + 2 * size_of::<Bytes>();
         let node = size_of::<Node>() + 2 * size_of::<String>() + 3 + attribute;
         let input = size_of::<ValueInfo>() + 1 + 4 * (size_of::<Dimension>() + 5);
         let expected = 2 * node + size_of::<Tensor>() + lists + input + size_of::<Opset>();

@@ -43,7 +43,9 @@ fn one_hot<'g>(
         Error::Unsupported("OneHot with a depth that is not constant; give it as a constant".into())
     })?;
     if depth > MAX_DEPTH {
-        return Err(Error::Limits(format!("OneHot with a depth of {depth}; at most {MAX_DEPTH} are supported")));
+        return Err(Error::Limits(format!(
+            "OneHot with a depth of {depth}; at most {MAX_DEPTH} are supported"
+        )));
     }
     let mut shape = indices.shape();
     let rank = shape.len() + 1;

@@ -32,7 +32,10 @@ impl TensorReader<'_> {
 
     /// Bytes read so far from all external files.
     pub fn external_bytes(&self) -> usize {
-        self.external.borrow().values().fold(0, |sum, &bytes| sum.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX)))
+        self.external
+            .borrow()
+            .values()
+            .fold(0, |sum, &bytes| sum.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX)))
     }
 
     pub fn tensor(&self, t: proto::Tensor) -> Result<Tensor> {
