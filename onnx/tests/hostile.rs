@@ -41,8 +41,9 @@ fn measured(model: Vec<u8>) -> (gani_onnx::Result<usize>, usize) {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let started = Instant::now();
+    // Seconds at most; a machine may be busy.
     let result = read::from_bytes("a.onnx", model, None, &[]).map(|graph| graph.nodes().len());
-    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "it took {:?}", started.elapsed());
     (result, PEAK.load(Relaxed) - before)
 }
 
