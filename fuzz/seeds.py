@@ -131,3 +131,9 @@ for path in sorted((HERE.parent / "tests/data/hostile").glob("*.npy")):
 for path in sorted((HERE.parent / "tests/data").rglob("*")):
     if path.suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif", ".jxl") and path.stat().st_size < 65536:
         seed("photo", path.stem, path.read_bytes())
+
+# Programs for the targets that decode their input: any bytes.
+numbers = np.random.default_rng(1)
+for target in ("paste", "c_abi"):
+    for i in range(32):
+        seed(target, f"random-{i}", numbers.integers(0, 256, 64 << i % 5, np.uint8).tobytes())

@@ -447,6 +447,9 @@ const char *gani_about(void);
 // The library owns the string; it is valid until the next call fails on this thread.
 const char *gani_last_error(void);
 
+// Returns the number of handles of this process that were created and not freed, of all kinds. For leak tests.
+size_t gani_handle_count(void);
+
 // Sets the log function of the process; replaces the previous one. It receives messages up to `level` (a
 // gani_log_level), on the thread that logs them. It may call other functions of gani, except with an object that a
 // running call uses; messages of these calls are not delivered. Messages of ONNX Runtime are delivered when a call ends.

@@ -114,3 +114,18 @@ fn old_inversion_pastes_into_its_photo() {
     let text = session.paste(&[], &mut other).unwrap_err().to_string();
     assert!(text.contains("512 × 512") && text.contains("astronaut.png"), "{text}");
 }
+
+/// Found by the fuzz target `paste`: a latent without numbers ended the program.
+#[test]
+fn a_latent_of_another_shape_is_refused() {
+    let model = model();
+    for shape in [(10, 0), (0, 512), (9, 512), (10, 511)] {
+        let mut inversion = old_inversion();
+        inversion.ws = ndarray::Array2::zeros(shape);
+        let text = FaceSession::open(&model, inversion).err().unwrap().to_string();
+        assert!(text.contains("(10, 512)"), "{text}");
+    }
+    let generator = Generator::untuned(&model).unwrap();
+    let empty = ndarray::Array2::zeros((10, 0));
+    assert!(generator.apply_edits(&empty, &[Edit::new("sefa.0", 1.0)], None).is_err());
+}

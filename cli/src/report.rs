@@ -10,12 +10,16 @@ use gani_core::report::evaluation::{Drift, Editability, Mean};
 use gani_core::runtime::Runtime;
 use gani_core::util::files;
 use gani_core::{Error, Result};
+use gani_onnx::file::read_regular;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use ndarray::ArrayView4;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Maximum size of the result of one case in bytes. Its pictures have a few megabytes.
+const MAX_CASE_BYTES: u64 = 256 << 20;
 
 /// The HTML page. `DATA` is replaced by the report as JSON.
 const PAGE: &str = include_str!("report.html");
@@ -51,7 +55,8 @@ pub struct Case {
 impl Case {
     /// Reads the result of an earlier run. `None` if the file is missing, incomplete or damaged.
     pub fn open(path: &Path) -> Option<Case> {
-        let (hash, json): (String, String) = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        let (hash, json): (String, String) =
+            serde_json::from_slice(&read_regular(path, MAX_CASE_BYTES).ok()?).ok()?;
         if hash != files::sha256_of(json.as_bytes()) {
             log::warn!("{} is damaged; the face is measured again", path.display());
             return None;

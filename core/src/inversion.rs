@@ -3,6 +3,8 @@
 mod cache;
 mod crop_source;
 mod file;
+#[cfg(test)]
+mod tests;
 mod thumbnail;
 
 pub use cache::{Cache, LIMIT as CACHE_LIMIT};

@@ -143,6 +143,12 @@ impl Builder {
         }
     }
 
+    /// Number of nodes, and bytes of all constants.
+    pub(crate) fn extent(&self) -> (usize, usize) {
+        let state = self.state.borrow();
+        (state.graph.nodes.len(), state.constant_bytes)
+    }
+
     /// Records an error; later ops are ignored.
     pub(crate) fn fail(&self, error: Error) -> Expr<'_> {
         let value = self.state.borrow_mut().record_error(error, 1)[0];

@@ -65,6 +65,7 @@ struct File {
     source: Option<Source>,
     tensors: BTreeMap<String, Entry>,
     settings: BTreeMap<String, Setting>,
+    arrays: Vec<String>,
     /// Number of elements read so far.
     read: AtomicU64,
 }
@@ -101,14 +102,14 @@ impl Checkpoint {
 
     fn open(source: Source) -> Result<Checkpoint> {
         let (format, pickle) = parse(&source)?;
-        let Contents { views, settings } = names::contents(&source, &pickle)?;
+        let Contents { views, settings, arrays } = names::contents(&source, &pickle)?;
         let tensor = |(name, view): (String, View)| {
             let stored = Some(Stored::new(&source, &name, &view, &pickle)?);
             Ok((name, Entry { stored, tensor: OnceLock::new() }))
         };
         let tensors = views.into_iter().map(tensor).collect::<Result<_>>()?;
         let (name, read) = (source.name.clone(), AtomicU64::new(0));
-        let file = File { name, format, source: Some(source), tensors, settings, read };
+        let file = File { name, format, source: Some(source), tensors, settings, arrays, read };
         Ok(Checkpoint { prefix: String::new(), file: Arc::new(file) })
     }
 
@@ -158,6 +159,11 @@ impl Checkpoint {
     /// attributes of pickled modules such as `G_ema.synthesis.b4.conv1.conv_clamp`. The scope does not apply.
     pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.file.settings.iter().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// Dotted paths of NumPy arrays, which are not read.
+    pub fn arrays(&self) -> &[String] {
+        &self.file.arrays
     }
 
     /// The setting with the full path `key`.

@@ -11,7 +11,6 @@
 //! # Ok::<(), gani_onnx::Error>(())
 //! ```
 
-use crate::DType;
 use crate::graph::{Graph, Node, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -101,7 +100,7 @@ fn activations(graph: &Graph) -> u64 {
     for (at, node) in graph.nodes().iter().enumerate() {
         if !is_view(node) {
             for &output in node.outputs.iter().filter(|v| !kept.contains(v)) {
-                let bytes = elements(graph, output).saturating_mul(size(graph.info(output).dtype));
+                let bytes = elements(graph, output).saturating_mul(graph.info(output).dtype.bytes() as u64);
                 alive.insert(output, bytes);
                 now = now.saturating_add(bytes);
             }
@@ -200,17 +199,9 @@ fn bytes(graph: &Graph, node: &Node) -> u64 {
         return 0;
     }
     let all = node.inputs.iter().flatten().chain(&node.outputs);
-    all.fold(0, |n, &v| n.saturating_add(elements(graph, v).saturating_mul(size(graph.info(v).dtype))))
-}
-
-/// Bytes of an element.
-fn size(dtype: DType) -> u64 {
-    match dtype {
-        DType::F64 | DType::I64 => 8,
-        DType::F32 | DType::I32 => 4,
-        DType::F16 => 2,
-        DType::U8 | DType::I8 | DType::Bool => 1,
-    }
+    all.fold(0, |n, &v| {
+        n.saturating_add(elements(graph, v).saturating_mul(graph.info(v).dtype.bytes() as u64))
+    })
 }
 
 #[cfg(test)]

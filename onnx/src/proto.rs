@@ -66,8 +66,9 @@ pub struct Attribute {
     pub i: Option<i64>,
     #[prost(bytes = "bytes", optional, tag = "4")]
     pub s: Option<Bytes>,
-    #[prost(message, optional, tag = "5")]
-    pub t: Option<Tensor>,
+    // Boxed, so that attributes without a tensor are small.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub t: Option<Box<Tensor>>,
     #[prost(message, optional, boxed, tag = "6")]
     pub g: Option<Box<Graph>>,
     #[prost(float, repeated, packed = "false", tag = "7")]

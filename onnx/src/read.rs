@@ -5,11 +5,13 @@
 //! and external data must be located beside the file.
 
 mod branch;
+mod decoded;
 mod decompose;
 mod input;
 mod newer;
 mod older;
 mod options;
+mod scope;
 mod tensor;
 mod upgrade;
 
@@ -18,7 +20,7 @@ pub use options::ReadOptions;
 use crate::graph::{Attr, Attrs};
 use crate::proto::{self, attribute_type};
 use crate::{Builder, DType, Error, Expr, Graph, Result, Tensor};
-use std::collections::HashMap;
+use scope::Scope;
 use std::path::Path;
 use tensor::TensorReader;
 
@@ -77,8 +79,13 @@ enum NewNode<'g> {
     Values(Vec<Expr<'g>>),
 }
 
+/// Maximum number of nodes: ten times those of the largest published networks.
+const MAX_NODES: usize = 1 << 18;
+
 struct Reader<'a> {
     name: &'a str,
+    /// Size of the file.
+    bytes: usize,
     tensors: TensorReader<'a>,
     opset: i64,
     builder: Builder,
@@ -92,7 +99,7 @@ impl<'a> Reader<'a> {
 
     fn read(&'a self, graph: proto::Graph) -> Result<()> {
         let b = &self.builder;
-        let mut env: HashMap<String, Expr<'a>> = HashMap::new();
+        let mut env = Scope::default();
         for tensor in graph.initializer {
             let name = tensor.name.clone().unwrap_or_default();
             let value = self.tensors.tensor(tensor)?;
@@ -103,7 +110,7 @@ impl<'a> Reader<'a> {
         let inputs: Vec<_> = graph.input.iter().map(|i| i.name.clone().unwrap_or_default()).collect();
         self.check_names(&inputs)?;
         for (input, name) in graph.input.iter().zip(inputs) {
-            if !env.contains_key(&name) {
+            if env.get(&name).is_none() {
                 let (shape, dtype) = self.input_type(&name, input)?;
                 env.insert(name.clone(), b.typed_input(&name, &shape, dtype));
             }
@@ -115,12 +122,13 @@ impl<'a> Reader<'a> {
             let name = output.name.clone().unwrap_or_default();
             let value =
                 env.get(&name).ok_or_else(|| self.bad(format!("no node computes the output `{name}`")))?;
-            b.output(&name, *value);
+            b.output(&name, value);
         }
         Ok(())
     }
 
-    fn node(&'a self, node: proto::Node, env: &mut HashMap<String, Expr<'a>>) -> Result<()> {
+    fn node(&'a self, node: proto::Node, env: &mut Scope<'_, 'a>) -> Result<()> {
+        self.check_growth()?;
         let op = node.op_type.clone().unwrap_or_default();
         let op_type = op.clone();
         let label = node.name.clone().unwrap_or_default();
@@ -134,7 +142,7 @@ impl<'a> Reader<'a> {
         let input = |name: &String| {
             match env.get(name) {
             _ if name.is_empty() => Ok(None),
-            Some(value) => Ok(Some(*value)),
+            Some(value) => Ok(Some(value)),
             None => Err(self.bad(format!(
                 "{op} `{label}` reads `{name}`, which is neither an input, nor an initializer, nor the output of an earlier node"
             ))),
@@ -194,6 +202,25 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Refuses a file from which far more is built than it contains: layers that are unrolled, constants that are expanded.
+    fn check_growth(&self) -> Result<()> {
+        let (nodes, bytes) = self.builder.extent();
+        let read = self.bytes.saturating_add(self.tensors.external_bytes());
+        if nodes > MAX_NODES
+            || bytes > decoded::MAX_DECODED.saturating_add(read.saturating_mul(decoded::PER_BYTE))
+        {
+            return Err(Error::Limits(format!(
+                "{}: its {read} bytes become {nodes} nodes and constants of {} MB; at most {MAX_NODES} nodes and constants of {} times \
+                 the file and {} MB are supported",
+                self.name,
+                bytes >> 20,
+                decoded::PER_BYTE,
+                decoded::MAX_DECODED >> 20
+            )));
+        }
+        Ok(())
+    }
+
     fn widened(&'a self, input: Option<Expr<'a>>, name: &str) -> Expr<'a> {
         match input.and_then(|e| e.constant()) {
             Some(t) if name.starts_with('%') => self.builder.constant(t.cast(DType::F32)),
@@ -238,7 +265,7 @@ impl<'a> Reader<'a> {
             attribute_type::TENSOR => {
                 let t =
                     a.t.ok_or_else(|| self.bad(format!("{op} `{label}`: the attribute `{name}` is empty")))?;
-                Attr::Tensor(self.tensors.tensor(t)?)
+                Attr::Tensor(self.tensors.tensor(*t)?)
             }
             _ => {
                 let text = format!(

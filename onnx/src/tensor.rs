@@ -30,6 +30,16 @@ impl DType {
         matches!(self, DType::F32 | DType::F16 | DType::F64)
     }
 
+    /// Bytes of an element.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            DType::F64 | DType::I64 => 8,
+            DType::F32 | DType::I32 => 4,
+            DType::F16 => 2,
+            DType::U8 | DType::I8 | DType::Bool => 1,
+        }
+    }
+
     /// The value of `TensorProto.DataType` for this type.
     pub(crate) fn onnx_code(self) -> i64 {
         match self {

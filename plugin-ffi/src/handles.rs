@@ -91,6 +91,11 @@ pub(crate) fn free<T: Object>(handle: *mut T::Opaque) -> Result<(), FfiError> {
     Ok(())
 }
 
+/// The number of live handles.
+pub(crate) fn count() -> usize {
+    table().as_ref().map_or(0, |table| table.live.len())
+}
+
 fn find<T: Object>(table: Option<&Table>, handle: *const T::Opaque) -> Result<&Entry, FfiError> {
     let kind = T::KIND;
     if handle.is_null() {

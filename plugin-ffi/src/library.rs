@@ -1,6 +1,7 @@
 //! Functions of the library as a whole: versions, last error, logging.
 
 use crate::boundary::{self, FfiError, guard};
+use crate::handles;
 use crate::{GANI_ABI_VERSION, gani_log_fn, gani_log_level, gani_status};
 use gani_core::report::about::about;
 use gani_core::runtime::RuntimeOptions;
@@ -64,6 +65,12 @@ pub extern "C" fn gani_about() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn gani_last_error() -> *const c_char {
     boundary::last_error()
+}
+
+/// Returns the number of handles of this process that were created and not freed, of all kinds. For leak tests.
+#[unsafe(no_mangle)]
+pub extern "C" fn gani_handle_count() -> usize {
+    handles::count()
 }
 
 struct Receiver {

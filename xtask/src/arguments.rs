@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 /// Setup and checks.
-fn checks() -> [Command; 8] {
+fn checks() -> [Command; 9] {
     [
         task(
             "setup",
@@ -98,6 +98,16 @@ fn checks() -> [Command; 8] {
                 .long("short")
                 .action(ArgAction::SetTrue)
                 .help("Kill only at renames and at random moments"),
+        ),
+        task(
+            "soak",
+            "Invert and edit many times in one process, through the C ABI and on the command line; fails if memory, open files or \
+             handles grow (half an hour)",
+        )
+        .arg(
+            option("rounds", "N", "Number of inversions in each part")
+                .value_parser(value_parser!(u32).range(4..=10_000))
+                .default_value("200"),
         ),
         task(
             "test-hosts",

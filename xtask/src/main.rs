@@ -10,6 +10,7 @@ mod dist;
 mod hosts;
 mod install;
 mod memory;
+mod soak;
 
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ fn run(matches: ArgMatches) -> Result<(), String> {
             let gani = gani.transpose()?;
             crash::run(&crash::Plan { only, random, seed, gani, short: arguments.get_flag("short") })
         }
+        "soak" => soak::run(arguments.get_one("rounds").copied().unwrap_or(200)),
         "demo" => demo::run(),
         "bench" => {
             let only: Vec<String> = arguments.get_many("only").unwrap_or_default().cloned().collect();

@@ -4,17 +4,16 @@ use crate::args::GradientArgs;
 use crate::context::{Context, Failure, Outcome};
 use crate::hints::{self, Hint};
 use gani_core::util::files::folder_of;
+use gani_core::util::npy::NpyArray;
 use gani_core::util::work_folder::WorkFolder;
 use gani_core::{Error, Result};
 use gani_onnx::read::ReadOptions;
 use gani_onnx::write::{WriteOptions, to_file};
 use gani_onnx::{Graph, Seed, Tensor, Value};
-use ndarray::ArrayD;
-use ndarray_npy::ReadNpyExt;
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
-/// Larger headers of an `.npy` file are refused.
+/// Bytes of an `.npy` file before its numbers, at most.
 const MAX_HEADER: usize = 4096;
 
 /// Reads the network, differentiates it and writes the gradient.
@@ -86,29 +85,19 @@ fn in_file(path: &Path, error: Error) -> Error {
     }
 }
 
-/// The factors v for the outputs `of`, from an `.npy` file of f32 or f64.
+/// The factors v for the outputs `of`, from an `.npy` file of numbers.
 fn read_seed(net: &Graph, of: &[String], path: &Path) -> Result<Tensor> {
     let shape = of.first().map_or(Ok(&[][..]), |name| net.output_shape(name))?;
     let bad = |why: String| {
         let text = "save it with numpy.save as float32 or float64, of the output's shape";
-        Error::Input(format!("{}: {why}; {text} {shape:?}", path.display()))
+        Error::Input(format!("{why}; {text} {shape:?}"))
     };
-    let size = std::fs::metadata(path).map_err(Error::io("reading", path))?.len();
     let largest = MAX_HEADER + shape.iter().product::<usize>().saturating_mul(8);
-    if size > largest as u64 {
-        return Err(bad(format!("{size} bytes are too many")));
-    }
-    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-    let header = bytes.iter().take_while(|&&b| b != b'\n').take(MAX_HEADER);
-    if header.filter(|b| b"[{".contains(b)).count() != 1 {
-        return Err(bad("not an .npy file of numbers".into()));
-    }
-    let read = |e: ndarray_npy::ReadNpyError| bad(e.to_string());
-    let array = match ArrayD::<f64>::read_npy(&bytes[..]) {
-        Ok(array) => array,
-        Err(_) => ArrayD::<f32>::read_npy(&bytes[..]).map_err(read)?.mapv(f64::from),
-    };
+    let array = NpyArray::read_f64(path, largest as u64).map_err(|e| match e {
+        Error::Input(why) | Error::Limits(why) => bad(why),
+        other => other,
+    })?;
     let values: Vec<f64> = array.iter().copied().collect();
     let tensor = Tensor::from_f64(array.shape(), &values, gani_onnx::DType::F64);
-    tensor.ok_or_else(|| bad("the sizes do not fit".into()))
+    tensor.ok_or_else(|| bad(format!("{}: the sizes do not fit", path.display())))
 }

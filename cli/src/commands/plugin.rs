@@ -1,6 +1,8 @@
 //! `gani plugin install|check|uninstall gimp|krita`: manages the plug-ins in the editors' plug-in folders.
 
 mod hosts;
+#[cfg(all(test, unix))]
+mod tests;
 
 use crate::args::{PluginAction, PluginArgs, PluginHost};
 use crate::context::{self, Context, Failure, Outcome};
@@ -8,11 +10,15 @@ use gani_core::bundle::{self, Bundle};
 use gani_core::runtime::{DeviceChoice, Runtime, RuntimeOptions};
 use gani_core::util::files::copy_whole;
 use gani_core::{Error, Result};
+use gani_onnx::file::read_regular;
 use hosts::{Host, Part, Place};
 use serde_json::json;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// Maximum size of a file of a plug-in in bytes; libgani has 30 MB.
+const MAX_PART_BYTES: u64 = 1 << 30;
 
 /// Performs the action in every plug-in folder of the editor that this user has.
 pub fn run(context: &Context, args: &PluginArgs) -> Outcome {
@@ -97,7 +103,9 @@ fn check(host: &Host, place: &Place) -> Result<String> {
 
 fn uninstall(host: &Host, place: &Place) -> Result<String> {
     let mut removed = 0;
-    for part in host.parts.iter().map(|p| p.target).chain([host.own_folder]) {
+    // Files in the plug-in's own folder are removed with it: if this folder is a link, they are not the plug-in's.
+    let outside = host.parts.iter().map(|p| p.target).filter(|t| !Path::new(t).starts_with(host.own_folder));
+    for part in outside.chain([host.own_folder]) {
         let path = place.folder.join(part);
         // A link is removed, never what it points to.
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir());
@@ -144,7 +152,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(Error::io("reading", path))
+    Ok(read_regular(path, MAX_PART_BYTES)?)
 }
 
 /// Refuses to install through a symbolic link below the plug-in folder: it may point to a developer's checkout.

@@ -8,12 +8,16 @@ use crate::util::files::write_whole;
 use crate::util::npy::Npz;
 use crate::util::work_folder::{WorkFolder, clean};
 use crate::{Error, Result};
+use gani_onnx::file::read_regular;
 use gani_onnx::networks::mobilestylegan;
 use gani_onnx::{Builder, Graph, openvino};
 use std::fs;
 use std::path::Path;
 
 const NAME: &str = "ffhq-1024";
+
+/// Maximum size of a shared network's file in bytes; the largest that comes with gani has 14 MB.
+const MAX_FILE_BYTES: u64 = 512 << 20;
 
 /// Creates `models/ffhq-1024` from the folder `published`, which contains `MappingNetwork` and `SynthesisNetwork`, each as `.xml`
 /// and `.bin`. Networks that bundles of faces share are copied from installed bundles to `models/common`.
@@ -67,8 +71,8 @@ fn copy_shared(file: &str, common: &Path) -> Result<()> {
         ))
     })?;
     if !same(&source, &target) {
-        let bytes = fs::read(&source).map_err(Error::io("reading", &source))?;
-        if fs::read(&target).is_ok_and(|existing| existing == bytes) {
+        let bytes = read_regular(&source, MAX_FILE_BYTES)?;
+        if read_regular(&target, MAX_FILE_BYTES).is_ok_and(|existing| existing == bytes) {
             return Ok(()); // an installed bundle is not disturbed
         }
         write_whole(&target, |w| w.write_all(&bytes))?;

@@ -30,6 +30,7 @@ impl Generator {
     /// [`Error::Input`] if the inversion belongs to another generator.
     pub fn tuned(model: &Model, inversion: &Inversion) -> Result<Generator> {
         inversion.check_model(model.bundle.name(), model.bundle.generator_sha256())?;
+        check_latent(model, &inversion.ws)?;
         Generator::new(model, &inversion.changes)
     }
 
@@ -76,6 +77,7 @@ impl Generator {
         edits: &[Edit],
         layers: Option<&StyleRange>,
     ) -> Result<Array2<f32>> {
+        check_latent(&self.model, ws)?;
         let directions: Vec<Direction> =
             edits.iter().map(|e| self.direction(&e.direction, layers)).collect::<Result<_>>()?;
         edits.iter().zip(&directions).try_for_each(|(edit, direction)| edit.check_unit(direction))?;
@@ -100,4 +102,16 @@ impl Generator {
             sefa::directions(self.model.generator()?, layers, k + 1, |unit| directions.sigma_of(unit))?;
         all.pop().ok_or_else(|| Error::Model(format!("the generator has no direction `{name}`")))
     }
+}
+
+/// Refuses a latent of another shape than the generator takes.
+fn check_latent(model: &Model, ws: &Array2<f32>) -> Result<()> {
+    let (found, wanted) = (ws.dim(), (model.num_ws()?, model.w_dim()?));
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::Model(format!(
+        "the latent has the shape {found:?}, but the generator of `{}` takes {wanted:?}; invert the photo again",
+        model.bundle.name()
+    )))
 }

@@ -90,8 +90,19 @@ pub struct Inversion {
 
 impl Inversion {
     /// Writes the file, completely or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what [`Inversion::open`] refuses: a latent, a weight change (in f16), an alignment or a measurement that
+    /// contains NaN or infinity. [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        let unusable = |why: String| {
+            Error::Input(format!(
+                "{}: not written: {why}; the inversion has failed, use fewer steps or lower learning rates",
+                path.display()
+            ))
+        };
+        self.check_numbers().map_err(unusable)?;
         let shape: Vec<usize> = self.ws.shape().to_vec();
         let ws: Vec<u8> = self.ws.iter().flat_map(|v| v.to_le_bytes()).collect();
         let changes = self.changes.iter().map(|(name, c)| {
@@ -110,6 +121,8 @@ impl Inversion {
         }
         let info = serde_json::to_string(&self.info)
             .map_err(|e| Error::Model(format!("{}: {e}", path.display())))?;
+        // JSON has no NaN and no infinity: such a number would be written as null.
+        serde_json::from_str::<Info>(&info).map_err(|e| unusable(format!("its header: {e}")))?;
         let hash = hash(&info, tensors.clone());
         tensors.push((HASH.into(), TensorView::new(Dtype::U8, vec![hash.len()], &hash).map_err(bad)?));
         let header = HashMap::from([("gani".to_string(), info)]);
@@ -167,10 +180,6 @@ impl Inversion {
         let values =
             ws.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap_or_default())).collect();
         let ws = Array2::from_shape_vec((layers, dims), values).map_err(|e| e.to_string())?;
-        let is_finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
-        if !ws.as_slice().is_some_and(is_finite) {
-            return Err("its latent contains NaN or infinity".into());
-        }
         let mut changes = Vec::new();
         for (name, tensor) in file.iter() {
             let Some(name) = name.strip_prefix("change.") else { continue };
@@ -183,9 +192,6 @@ impl Inversion {
                 .map(|c| f16::from_le_bytes(c.try_into().unwrap_or_default()).to_f32());
             let change =
                 ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
-            if !change.as_slice().is_some_and(is_finite) {
-                return Err(format!("the change of {} contains NaN or infinity", name.escape_debug()));
-            }
             changes.push((name.to_string(), change));
         }
         let thumbnail = file.tensor(THUMBNAIL).ok().map(|tensor| {
@@ -194,7 +200,25 @@ impl Inversion {
                 .filter(|_| fits)
                 .ok_or_else(|| format!("its thumbnail is not u8 {:?}", Thumbnail::SHAPE))
         });
-        Ok(Inversion { ws, changes, thumbnail: thumbnail.transpose()?, info })
+        let inversion = Inversion { ws, changes, thumbnail: thumbnail.transpose()?, info };
+        inversion.check_numbers()?;
+        Ok(inversion)
+    }
+
+    /// Refuses NaN, infinity, and weight changes that are infinite in f16.
+    fn check_numbers(&self) -> Result<(), String> {
+        if self.ws.iter().any(|v| !v.is_finite()) {
+            return Err("its latent contains NaN or infinity".into());
+        }
+        for (name, change) in &self.changes {
+            if change.iter().any(|&v| !f16::from_f32(v).is_finite()) {
+                let name = name.escape_debug();
+                return Err(format!(
+                    "the change of {name} contains NaN, or a number above 65504, the limit of f16"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The face's alignment in `photo`, which must be the inverted photo. Brightness and colors may differ. With `other_photo`, any

@@ -1,7 +1,6 @@
 //! Reading picture files: decoding within limits, EXIF orientation, color space, metadata.
 
-use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
@@ -11,6 +10,7 @@ use super::color::ColorSpace;
 use super::metadata::Metadata;
 use super::{foreign, jpeg, jxl, png, tiff};
 use crate::{Error, Result};
+use gani_onnx::file::read_regular;
 
 /// Maximum width and height, in pixels.
 pub(super) const MAX_SIDE: u32 = 20_000;
@@ -47,7 +47,7 @@ impl Photo {
     /// per side or 512 MiB; [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Photo> {
         let path = path.as_ref();
-        let mut bytes = read_file(path)?;
+        let mut bytes = read_regular(path, MAX_BYTES)?;
         let format = format_of(path, &bytes)?;
         if format == JPEG {
             bytes = jpeg::complete(bytes).ok_or_else(|| not_an_image(path, TRUNCATED))?;
@@ -114,22 +114,6 @@ fn float_to_16_bit(pixels: DynamicImage) -> DynamicImage {
         DynamicImage::ImageRgba32F(_) => DynamicImage::ImageRgba16(pixels.into_rgba16()),
         other => other,
     }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    // Before opening: to open a pipe waits for a writer.
-    let metadata = std::fs::metadata(path).map_err(Error::io("reading", path))?;
-    if !metadata.is_file() {
-        let kind = if metadata.is_dir() { "a folder" } else { "a device or a pipe" };
-        return Err(Error::Input(format!("{} is {kind}; choose a picture file", path.display())));
-    }
-    let file = File::open(path).map_err(Error::io("reading", path))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::io("reading", path))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large(path, "the file itself is larger"));
-    }
-    Ok(bytes)
 }
 
 /// The format by the content, or the error for formats that are not read.

@@ -22,6 +22,32 @@ pub(crate) fn photo(pixels: impl Into<DynamicImage>) -> Photo {
     Photo::from_pixels(Path::new("test.png"), pixels.into())
 }
 
+/// A pipe would wait for a writer, and `/dev/zero` never ends.
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (path, what) in [
+        (&*pipe, "a device or a pipe"),
+        (Path::new("/dev/zero"), "a device or a pipe"),
+        (folder.path(), "a folder"),
+    ] {
+        let errors = [
+            Photo::open(path).unwrap_err(),
+            crate::util::files::sha256(path).unwrap_err(),
+            crate::util::npy::NpyArray::read(path).unwrap_err(),
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains(what) && text.contains(&*path.to_string_lossy()), "{text}");
+        }
+    }
+    let text = crate::report::inspect::inspect(&pipe, false).unwrap_err().to_string();
+    assert!(text.contains("a device or a pipe"), "{text}");
+}
+
 #[test]
 fn errors_name_the_unreadable_file_and_the_cause() {
     let dir = tempfile::tempdir().unwrap();

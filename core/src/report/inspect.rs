@@ -12,6 +12,7 @@ pub use network::{Cost, Network, OpShare, TensorInfo};
 use crate::bundle::{Bundle, FileEntry, Manifest, Source};
 use crate::inversion::{Info, Inversion};
 use crate::{Error, Result};
+use gani_onnx::file::open_regular;
 use gani_onnx::openvino;
 use gani_onnx::read::ReadOptions;
 use serde::Serialize;
@@ -141,8 +142,8 @@ pub fn inspect(path: &Path, cost: bool) -> Result<Contents> {
 /// The first bytes of a file.
 fn first_bytes(path: &Path) -> Result<[u8; 4]> {
     let mut bytes = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut bytes));
-    read.map_err(Error::io("reading", path))?;
+    let (mut file, _) = open_regular(path, u64::MAX)?;
+    file.read(&mut bytes).map_err(Error::io("reading", path))?;
     Ok(bytes)
 }
 

@@ -2,6 +2,7 @@
 
 use super::work_folder::clean;
 use crate::{Error, Result};
+use gani_onnx::file::open_regular;
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata, Permissions};
 use std::io::{Read, Write};
@@ -149,10 +150,10 @@ pub(super) fn lock(file: &File) {
 /// sha256 of a file in hexadecimal.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read.
+/// [`Error::Io`] if the file cannot be read; [`Error::Input`] if it is not a regular file.
 pub fn sha256(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
-    let mut file = File::open(path).map_err(Error::io("reading", path))?;
+    let (mut file, _) = open_regular(path, u64::MAX)?;
     let mut block = vec![0; 1 << 20];
     loop {
         match file.read(&mut block).map_err(Error::io("reading", path))? {

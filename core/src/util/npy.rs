@@ -43,23 +43,17 @@ impl NpyArray {
     /// # Errors
     /// As [`NpyArray::read`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<NpyArray> {
-        let bad =
-            |why: String| Error::Input(format!("{name}: not an .npy file of numbers, or damaged: {why}"));
-        let (header, data) = Header::parse(bytes).map_err(bad)?;
-        let Header { element, big_endian, fortran_order, shape } = header;
-        let count = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
-        let size = count.and_then(|count| count.checked_mul(element.size()));
-        if size != Some(data.len()) {
-            let (file, size) = (data.len(), element.size());
-            return Err(bad(format!(
-                "the shape {shape:?} of elements of {size} bytes does not match its {file} bytes of data"
-            )));
-        }
-        let mut values = reserved(count.unwrap_or(0) as u64, name)?;
-        values.extend(data.chunks_exact(element.size()).map(|raw| element.to_f32(raw, big_endian)));
-        let shape = IxDyn(&shape).set_f(fortran_order);
-        let values = ArrayD::from_shape_vec(shape, values).map_err(|e| bad(e.to_string()))?;
+        let (values, element) = parse(name, bytes, |value| value as f32)?;
         Ok(NpyArray { values, element: element.name() })
+    }
+
+    /// Reads an `.npy` file of at most `limit` bytes with the precision of f64.
+    ///
+    /// # Errors
+    /// As [`NpyArray::read`].
+    pub fn read_f64(path: &Path, limit: u64) -> Result<ArrayD<f64>> {
+        let bytes = read_regular(path, limit)?;
+        Ok(parse(&path.display().to_string(), &bytes, |value| value)?.0)
     }
 
     /// A vector.
@@ -100,8 +94,28 @@ impl NpyArray {
     }
 }
 
+/// The array, each number converted by `convert`, and the element type in the file.
+fn parse<T>(name: &str, bytes: &[u8], convert: impl Fn(f64) -> T) -> Result<(ArrayD<T>, Element)> {
+    let bad = |why: String| Error::Input(format!("{name}: not an .npy file of numbers, or damaged: {why}"));
+    let (header, data) = Header::parse(bytes).map_err(bad)?;
+    let Header { element, big_endian, fortran_order, shape } = header;
+    let count = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+    let size = count.and_then(|count| count.checked_mul(element.size()));
+    if size != Some(data.len()) {
+        let (file, size) = (data.len(), element.size());
+        return Err(bad(format!(
+            "the shape {shape:?} of elements of {size} bytes does not match its {file} bytes of data"
+        )));
+    }
+    let mut values = reserved(count.unwrap_or(0) as u64, name)?;
+    values.extend(data.chunks_exact(element.size()).map(|raw| convert(element.to_f64(raw, big_endian))));
+    let shape = IxDyn(&shape).set_f(fortran_order);
+    let values = ArrayD::from_shape_vec(shape, values).map_err(|e| bad(e.to_string()))?;
+    Ok((values, element))
+}
+
 impl Element {
-    fn to_f32(self, raw: &[u8], big_endian: bool) -> f32 {
+    fn to_f64(self, raw: &[u8], big_endian: bool) -> f64 {
         // Little-endian bytes of up to 8, the rest zero.
         let mut b = [0; 8];
         for (i, &byte) in raw.iter().enumerate() {
@@ -110,12 +124,12 @@ impl Element {
         let bits = u64::from_le_bytes(b);
         let unused = 64 - 8 * raw.len() as u32;
         match self {
-            Element::Float(2) => f16::from_bits(bits as u16).to_f32(),
-            Element::Float(4) => f32::from_bits(bits as u32),
-            Element::Float(_) => f64::from_bits(bits) as f32,
-            Element::Int(_) => ((bits << unused) as i64 >> unused) as f32,
-            Element::Unsigned(_) => bits as f32,
-            Element::Bool => f32::from(u8::from(bits != 0)),
+            Element::Float(2) => f16::from_bits(bits as u16).to_f64(),
+            Element::Float(4) => f32::from_bits(bits as u32).into(),
+            Element::Float(_) => f64::from_bits(bits),
+            Element::Int(_) => ((bits << unused) as i64 >> unused) as f64,
+            Element::Unsigned(_) => bits as f64,
+            Element::Bool => f64::from(u8::from(bits != 0)),
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct State {
     /// Small values that follow from weights alone. They stay in the graph, so that a weight can be replaced or
     /// differentiated; shapes and other parameters that must be known are read from here.
     known: HashMap<Value, Tensor>,
+    /// Bytes of all constants.
+    pub(crate) constant_bytes: usize,
     pub(crate) error: Option<Error>,
 }
 
@@ -58,6 +60,7 @@ impl State {
             return found[0];
         }
         let value = self.value(name, tensor.shape(), tensor.dtype());
+        self.constant_bytes += tensor.len() * tensor.dtype().bytes();
         self.graph.constants.insert(value, tensor);
         self.seen.insert(key, vec![value]);
         value

@@ -36,6 +36,8 @@ pub enum Setting {
 pub(super) struct Contents {
     pub views: BTreeMap<String, View>,
     pub settings: BTreeMap<String, Setting>,
+    /// NumPy arrays.
+    pub arrays: Vec<String>,
 }
 
 /// Names everything in a pickle.
@@ -60,19 +62,24 @@ impl<'p> Visitor<'p> {
         &self.pickle.nodes[id as usize]
     }
 
+    /// The name of the value that is visited.
+    fn name(&self) -> String {
+        if self.path.is_empty() { SINGLE.into() } else { self.path.clone() }
+    }
+
     fn value(&mut self, id: Id) -> Result<()> {
         match self.node(id) {
             Node::Tensor(view) => {
-                let name = if self.path.is_empty() { SINGLE.into() } else { self.path.clone() };
-                self.found.views.insert(name, self.pickle.views[*view].clone());
+                self.found.views.insert(self.name(), self.pickle.views[*view].clone());
             }
+            Node::Array => self.found.arrays.push(self.name()),
             Node::Dict(pairs) => self.pairs(pairs)?,
             Node::List(items) => {
                 self.charge(items.len())?;
                 for (i, &item) in items.iter().enumerate() {
                     let scalar = !matches!(
                         self.node(item),
-                        Node::Tensor(_) | Node::Dict(_) | Node::List(_) | Node::Object(_)
+                        Node::Tensor(_) | Node::Array | Node::Dict(_) | Node::List(_) | Node::Object(_)
                     );
                     if !scalar || items.len() <= MAX_LIST {
                         self.visit_child(&i.to_string(), item)?;
@@ -87,7 +94,8 @@ impl<'p> Visitor<'p> {
             Node::Text(v) if v.len() <= MAX_TEXT => self.setting(Setting::Text(v.clone())),
             _ => {}
         }
-        if self.found.views.len() > MAX_COUNT || self.found.settings.len() > MAX_COUNT {
+        let counts = [self.found.views.len(), self.found.settings.len(), self.found.arrays.len()];
+        if counts.iter().any(|&count| count > MAX_COUNT) {
             return Err(self.source.limit(format!("more than {MAX_COUNT} tensors or settings")));
         }
         Ok(())

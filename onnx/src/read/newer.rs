@@ -27,6 +27,9 @@ pub(super) fn decompose<'g>(b: &'g Builder, node: &OldNode<'g>) -> Result<Option
     })
 }
 
+/// Maximum depth of OneHot, whose indices become a constant.
+const MAX_DEPTH: f64 = (1 << 20) as f64;
+
 /// `values[1]` where the new axis has the index, `values[0]` elsewhere.
 fn one_hot<'g>(
     b: &'g Builder,
@@ -39,6 +42,11 @@ fn one_hot<'g>(
     let depth = known.filter(|d| (0.0..1e9).contains(d)).ok_or_else(|| {
         Error::Unsupported("OneHot with a depth that is not constant; give it as a constant".into())
     })?;
+    if depth > MAX_DEPTH {
+        return Err(Error::Limits(format!(
+            "OneHot with a depth of {depth}; at most {MAX_DEPTH} are supported"
+        )));
+    }
     let mut shape = indices.shape();
     let rank = shape.len() + 1;
     let at = crate::ops::axis(attrs.get_int("axis", -1), rank);

@@ -81,6 +81,8 @@ impl ReadOptions {
     /// has no rule; [`Error::Limits`] if it is too large; [`Error::Io`] if external data cannot be read.
     pub fn read_bytes(&self, name: &str, bytes: Vec<u8>, folder: Option<&Path>) -> Result<Graph> {
         let bad = |reason: String| Error::Model(format!("{name}: {reason}"));
+        super::decoded::check(name, &bytes)?;
+        let size = bytes.len();
         let model = proto::Model::decode(Bytes::from(bytes))
             .map_err(|e| bad(format!("not an ONNX model, or truncated ({e}); get the file again")))?;
         let opset =
@@ -97,7 +99,7 @@ impl ReadOptions {
         }
         let graph = model.graph.ok_or_else(|| bad("it contains no graph".into()))?;
         let tensors = TensorReader { name, folder, external: RefCell::default() };
-        let reader = Reader { name, tensors, opset, builder: Builder::new(), options: self };
+        let reader = Reader { name, bytes: size, tensors, opset, builder: Builder::new(), options: self };
         reader.read(graph)?;
         reader.builder.finish().map_err(|e| super::in_file(name, e))
     }

@@ -30,6 +30,14 @@ impl TensorReader<'_> {
         Error::Model(format!("{}: {reason}", self.name))
     }
 
+    /// Bytes read so far from all external files.
+    pub fn external_bytes(&self) -> usize {
+        self.external
+            .borrow()
+            .values()
+            .fold(0, |sum, &bytes| sum.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX)))
+    }
+
     pub fn tensor(&self, t: proto::Tensor) -> Result<Tensor> {
         let name = t.name.clone().unwrap_or_else(|| "a constant".into());
         let code = t.data_type.unwrap_or(0);

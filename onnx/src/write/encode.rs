@@ -115,7 +115,7 @@ pub(super) fn attribute(name: &str, attr: &Attr) -> proto::Attribute {
             attribute_type::STRINGS
         }
         Attr::Tensor(v) => {
-            a.t = Some(tensor_proto("", v));
+            a.t = Some(Box::new(tensor_proto("", v)));
             attribute_type::TENSOR
         }
     };

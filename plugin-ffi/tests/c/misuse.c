@@ -412,7 +412,7 @@ int main(int argc, char **argv) {
   photo_path = argv[1];
   snprintf(cache, sizeof cache, "%s", argv[2]);
 
-  CHECK(strcmp(gani_last_error(), "") == 0);
+  CHECK(strcmp(gani_last_error(), "") == 0 && gani_handle_count() == 0);
   CHECK(gani_bundle_list(count_bundle, &found) == GANI_OK && found == 1);
   options.model = "ffhq-64";
   options.device = "cpu";
@@ -439,6 +439,7 @@ int main(int argc, char **argv) {
   CHECK(gani_model_free(model) == GANI_OK);
   CHECK(gani_face_session_paste(face, NULL, 0, photo, NULL) == GANI_OK);
   CHECK(gani_face_session_free(face) == GANI_OK && gani_image_free(photo) == GANI_OK);
+  CHECK(gani_handle_count() == 0);
   puts("ok");
   return 0;
 }

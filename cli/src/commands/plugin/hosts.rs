@@ -11,7 +11,7 @@ pub struct Host {
     /// Name for messages.
     pub title: &'static str,
     /// Finds the plug-in folders of all installations.
-    find_places: fn(&Folders) -> Vec<Place>,
+    pub(super) find_places: fn(&Folders) -> Vec<Place>,
     /// Files and folders of the plug-in.
     pub parts: &'static [Part],
     /// The folder inside the plug-in folder that belongs to gani.
@@ -23,7 +23,7 @@ pub struct Host {
 /// A file or folder of a plug-in.
 pub struct Part {
     /// Its name near the program. `{exe}` stands for the suffix of programs, `{lib}` for the file name of libgani.
-    source: &'static str,
+    pub(super) source: &'static str,
     /// Its path in the plug-in folder.
     pub target: &'static str,
 }

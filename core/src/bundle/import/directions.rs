@@ -129,6 +129,17 @@ fn read(path: &Path, w_dim: usize) -> Result<FileContent> {
     {
         return components(path, [mean, comp, std], w_dim).map(FileContent::Components);
     }
+    if let Some(array) = file.arrays().first() {
+        return Err(Error::Input(format!(
+            "{}: `{}` is a NumPy array in a pickle, which is not read; save the arrays with numpy.savez(path, **arrays), or tensors with \
+             torch.save",
+            path.display(),
+            array.escape_debug()
+        )));
+    }
+    if file.keys().next().is_none() {
+        return Err(Error::Input(format!("{}: it contains no tensors, so no directions", path.display())));
+    }
     // A single tensor, or a dict of them: `torch.save({"smile": …, "age": …}, path)`.
     let tensors: Vec<&str> = file.keys().collect();
     if let [only] = tensors[..] {

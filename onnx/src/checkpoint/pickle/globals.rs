@@ -34,7 +34,9 @@ fn lookup(module: &str, name: &str) -> Option<Global> {
             Global::Opaque
         }
         ("numpy", "dtype" | "ndarray") | ("_codecs", "encode") => Global::Opaque,
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Global::Opaque,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Global::Opaque,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::Array,
+        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Global::Array,
         ("pathlib", "PosixPath" | "WindowsPath" | "PurePosixPath") => Global::Opaque,
         _ => return None,
     })
@@ -128,6 +130,7 @@ impl Machine<'_, '_> {
                 None => Node::Object(None),
             },
             Global::Object => Node::Object(None),
+            Global::Array => Node::Array,
             Global::Storage(_) | Global::DType(_) | Global::Opaque => Node::Opaque,
         };
         self.push(node);

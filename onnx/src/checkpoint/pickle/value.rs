@@ -37,6 +37,8 @@ pub(in crate::checkpoint) enum Node {
     Tensor(usize),
     /// An object, with its `__dict__` or constructor state.
     Object(Option<Id>),
+    /// A NumPy array, which is not read.
+    Array,
     /// A value that tensors do not need: a device, a size, a NumPy number.
     Opaque,
 }
@@ -120,6 +122,8 @@ pub(in crate::checkpoint) enum Global {
     Persistent,
     /// A class whose objects consist of their `__dict__`.
     Object,
+    /// A function that makes a NumPy array.
+    Array,
     /// A class or function whose result tensors do not need.
     Opaque,
 }
