@@ -492,7 +492,8 @@ const char *gani_stage_label(uint32_t stage);
 
 // Calls `each` for every look, sorted by name: those that come with gani and those of the user, whose files are in `gani/looks` in
 // the user's data folder. Those that cannot be read are among them, with the reason.
-gani_status gani_look_list(gani_look_fn each, void *user_data);
+gani_status gani_look_list(gani_look_fn each,
+                           void *user_data);
 
 // Saves edits as the user's look `name`, with a title for display, which may be NULL. GANI_ERROR_INPUT if the user has a look of this
 // name and `overwrite` is 0, if a direction occurs twice, or if `name` cannot be the name of a file.

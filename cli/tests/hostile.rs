@@ -40,7 +40,12 @@ struct Measured {
 fn measure(args: &[&str]) -> Measured {
     let mut command = command(args);
     // SAFETY: alarm may be called between fork and exec.
-    unsafe { command.pre_exec(|| Ok(drop(libc::alarm(60)))) };
+    unsafe {
+        command.pre_exec(|| {
+            libc::alarm(60);
+            Ok(())
+        })
+    };
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
@@ -332,7 +337,7 @@ impl Variant {
                 let to = folder.join(entry.file_name());
                 match from {
                     "ffhq-64" if entry.file_name() == "bundle.toml" => {
-                        drop(fs::copy(entry.path(), to).unwrap())
+                        fs::copy(entry.path(), to).unwrap();
                     }
                     _ => drop(symlink(entry.path(), to)),
                 }

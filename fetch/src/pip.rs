@@ -202,9 +202,8 @@ mod tests {
     /// What the user reads when pip itself fails in an environment.
     fn failure(environment: &[(&str, &str)]) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let requirements = folder.path().join("requirements.txt");
-        fs::write(&requirements, ONNX_RUNTIME.requirement()).unwrap();
-        let mut command = pip("python3", &ONNX_RUNTIME, folder.path(), &requirements);
+        fs::write(folder.path().join(REQUIREMENTS), ONNX_RUNTIME.requirement()).unwrap();
+        let mut command = pip("python3", &ONNX_RUNTIME, folder.path(), REQUIREMENTS);
         // Settings of this machine must not decide.
         for name in ["PIP_FIND_LINKS", "PIP_NO_INDEX", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"] {
             command.env_remove(name);
