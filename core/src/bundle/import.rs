@@ -59,7 +59,7 @@ pub fn import(
     fs::create_dir(&folder).map_err(Error::io("creating", &folder))?;
     let mut importer = Importer {
         options,
-        folder: work.path(),
+        folder: &folder,
         runtime,
         cancel,
         manifest: empty_manifest(&name, options),

@@ -194,6 +194,7 @@ impl Inversion {
                 ArrayD::from_shape_vec(IxDyn(tensor.shape()), values.collect()).map_err(|e| e.to_string())?;
             changes.push((name.to_string(), change));
         }
+        changes.sort_by(|(a, _), (b, _)| a.cmp(b)); // tensors are listed in random order
         let thumbnail = file.tensor(THUMBNAIL).ok().map(|tensor| {
             let fits = tensor.dtype() == Dtype::U8 && tensor.shape() == Thumbnail::SHAPE;
             Thumbnail::from_bytes(tensor.data())

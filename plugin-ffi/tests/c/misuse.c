@@ -216,7 +216,7 @@ static void invalid_values(gani_model *model, gani_image *photo) {
   options.field = value;                 \
   FAILS(gani_model_invert(model, photo, &options, &session), GANI_ERROR_MISUSE, (word))
   INVERT_FAILS(struct_size, 4, "struct_size");
-  INVERT_FAILS(preset, 4, "gani_preset");
+  INVERT_FAILS(preset, 5, "gani_preset");
   INVERT_FAILS(aligned, 2, "aligned");
   INVERT_FAILS(cache, 2, "gani_cache_mode");
 
