@@ -37,6 +37,7 @@ struct Measured {
 }
 
 /// Runs gani. It is killed after a minute.
+#[allow(clippy::zombie_processes)] // wait4 waits, and also returns the resources
 fn measure(args: &[&str]) -> Measured {
     let mut command = command(args);
     // SAFETY: alarm may be called between fork and exec.

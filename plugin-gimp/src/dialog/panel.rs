@@ -188,7 +188,8 @@ impl Callbacks for Panel<'_> {
             self.worker.cancel();
             self.settings.replace(Some(settings.clone()));
             self.edits.replace(None);
-            (self.drafted.set(false), self.rendering.set(false));
+            self.drafted.set(false);
+            self.rendering.set(false);
             self.set_state(State::Finding);
             return self.worker.send(Request::FindFace(settings));
         }

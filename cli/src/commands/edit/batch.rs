@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &EditArgs, edits: Vec<Edit>) -> Outcome {
     clean(&args.output);
     let photos = photos::expand(&args.inputs)?;
     let inputs = photos.iter().filter_map(|photo| photo.canonicalize().ok()).collect();
-    let face = args.face.clone().unwrap_or(FaceChoice::All);
+    let face = args.face.unwrap_or(FaceChoice::All);
     let mut run =
         Run { context, args, model, options, edits, face, cache: Cache::for_user(), inputs, resume: false };
     run.resume = run.is_continued()? && args.resume;
