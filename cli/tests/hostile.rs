@@ -281,8 +281,11 @@ fn every_hostile_file_is_refused_in_words_at_once_and_in_little_memory() {
     let refuses =
         |own: Own, args: Vec<String>| own.refuses(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let own_latent = own(latent(&good));
+    fs::remove_file(&out).unwrap(); // an existing output is refused, whatever the input is
     let own_import = own(import("--direction", &good));
+    fs::remove_dir_all(&imported).unwrap();
     let own_bundle = own(generate(&bundle));
+    fs::remove_file(&out).unwrap();
 
     let mut count = 0;
     for entry in fs::read_dir(root().join("tests/data/hostile")).unwrap() {
