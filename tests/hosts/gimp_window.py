@@ -141,6 +141,15 @@ def open_dialog():
     return dialog if check("the menu entry opens the dialog", dialog) else None
 
 
+def dismiss_message():
+    """Closes GIMP's message that the model is for tests, which has the keyboard."""
+    message = window("GIMP Message")
+    if check("the message about the test model is shown", message):
+        quiet("xdotool", "windowactivate", "--sync", message)
+        press("Return")
+        check("the message closes", until(lambda: message not in windows()))
+
+
 def edited():
     before = state()
     dialog = open_dialog()
@@ -165,6 +174,7 @@ def edited():
     check("the dialog closes", until(lambda: dialog not in windows()))
     settled(place(window("astronaut")))
     shot("layer")
+    dismiss_message()
     press("ctrl+z")
     undone = until(lambda: (now := state()) != after and now)
     check("one undo restores", undone == before, f"{before} {undone}")
@@ -238,6 +248,7 @@ def drafted():
     after = until(lambda: (now := state()) != before and now)
     check("after Stop, OK makes a layer from the draft", after and len(after.get("layers", [])) == 2, f"{before} {after}")
     check("a stopped inversion is not cached", len(inversions()) == known + 1, inversions())
+    dismiss_message()
     press("ctrl+z")
     check("one undo restores the picture", until(lambda: state() == before), state())
 
