@@ -173,8 +173,8 @@ impl FaceSession {
         Ok(self.reconstruction.get_or_init(|| image).view())
     }
 
-    /// Pastes the face with `edits` into `photo`, which must be the inverted photo; another one of the same size is refused. Pixels that the edits do not change stay
-    /// bit-exact. Returns the rectangle outside which no pixel changed.
+    /// Pastes the face with `edits` into `photo`, which must be the inverted photo; another one of the same size is refused. Pixels that
+    /// the edits do not change stay bit-exact. Returns the rectangle outside which no pixel changed.
     ///
     /// # Errors
     /// As [`FaceSession::image`] and [`FaceSession::paste_image`].

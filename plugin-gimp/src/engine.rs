@@ -201,8 +201,10 @@ impl Engine {
 
     /// Renders the inverted face, or its draft, with each list of edits and sends the patches.
     fn render(&mut self, all_edits: &[Vec<Edit>], keep: Keep, cancel: &Cancel) -> Result<()> {
-        let Some(face) = self.face.as_ref().or(self.draft.as_ref()) else { return Ok(()) };
-        let alignment = *face.inversion.alignment_in(&to_photo(&self.layer)?, false)?;
+        let (Some(face), Some(photo)) = (self.face.as_ref().or(self.draft.as_ref()), &self.photo) else {
+            return Ok(());
+        };
+        let alignment = *face.inversion.alignment_in(photo, false)?;
         let mut patches = Vec::new();
         for (i, edits) in all_edits.iter().enumerate() {
             self.progress("Rendering the face", Some(i as f64 / all_edits.len() as f64));

@@ -15,7 +15,6 @@ use gani_fetch as fetch;
 use random::Random;
 use scenarios::Scenario;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use world::{Programs, World};
 
@@ -217,14 +216,6 @@ fn build_portrait(work: &Path, library: &Path) -> Result<PathBuf, String> {
     let (prefix, program) = (work.join("installed"), work.join("portrait"));
     steps::need_programs(&[("cc", "gcc")])?;
     install::run(&prefix, Some(library))?;
-    let lib = prefix.join("lib");
-    steps::run(
-        Command::new("cc")
-            .args(["-std=c11", "examples/c/portrait.c", "-lgani", "-o"])
-            .arg(&program)
-            .arg(format!("-I{}", prefix.join("include").display()))
-            .arg(format!("-L{}", lib.display()))
-            .arg(format!("-Wl,-rpath,{}", lib.display())),
-    )?;
+    install::compile_c("examples/c/portrait.c", &["-std=c11"], &prefix, &program)?;
     Ok(program)
 }

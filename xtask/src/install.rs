@@ -6,6 +6,7 @@ use crate::steps;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Installs the library `built`, or a new release build, into `prefix`.
 pub fn run(prefix: &Path, built: Option<&Path>) -> Result<(), String> {
@@ -131,4 +132,18 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
 fn link(name: &str, link: &Path) -> Result<(), String> {
     let _ = fs::remove_file(link);
     std::os::unix::fs::symlink(name, link).map_err(|e| format!("cannot create {}: {e}", link.display()))
+}
+
+/// Compiles a C program against the libgani that is installed in `prefix`. `source` is relative to the root of the workspace.
+pub fn compile_c(source: &str, flags: &[&str], prefix: &Path, program: &Path) -> Result<(), String> {
+    let lib = prefix.join("lib");
+    steps::run(
+        Command::new("cc")
+            .args(flags)
+            .args([source, "-lgani", "-o"])
+            .arg(program)
+            .arg(format!("-I{}", prefix.join("include").display()))
+            .arg(format!("-L{}", lib.display()))
+            .arg(format!("-Wl,-rpath,{}", lib.display())),
+    )
 }

@@ -87,16 +87,7 @@ pub fn compile(name: &str, work: &Path) -> Result<PathBuf, String> {
     // The debug build: it has line numbers, and the tests have built it already.
     steps::cargo(&["build", "--package", "gani-ffi"], &[])?;
     install::run(&prefix, Some(&steps::target().join("debug/libgani.so")))?;
-    let lib = prefix.join("lib");
-    steps::run(
-        Command::new("cc")
-            .args(["-std=gnu11", "-g", "-pthread", "-Wall", "-Wextra", "-Werror"])
-            .arg(format!("plugin-ffi/tests/c/{name}.c"))
-            .args(["-lgani", "-o"])
-            .arg(&program)
-            .arg(format!("-I{}", prefix.join("include").display()))
-            .arg(format!("-L{}", lib.display()))
-            .arg(format!("-Wl,-rpath,{}", lib.display())),
-    )?;
+    let flags = ["-std=gnu11", "-g", "-pthread", "-Wall", "-Wextra", "-Werror"];
+    install::compile_c(&format!("plugin-ffi/tests/c/{name}.c"), &flags, &prefix, &program)?;
     Ok(program)
 }

@@ -53,7 +53,7 @@ pub struct EditArgs {
     #[arg(long, value_name = "all|largest|N")]
     pub face: Option<FaceChoice>,
     /// Of photos, the preset of inversions [default: fast, as in the editors]
-    #[arg(long, value_name = "fast|best|paper")]
+    #[arg(long, value_name = "draft|fast|best|paper")]
     pub preset: Option<Preset>,
     /// Of photos, skip those that an earlier run with the same edits has written to the folder
     #[arg(long)]

@@ -1,8 +1,8 @@
 //! The inversion file, in safetensors format: with the bundle, all that editing needs.
 //!
-//! Tensors: `ws` f32 `[n,512]`, `change.NAME` f16 (θ' − θ) for each tuned weight, `thumbnail` u8 `[16,16,3]`, and `sha256` u8 `[32]`, the hash
-//! of all others and of the header's `gani` entry, which is JSON ([`Info`]). Older files lack the last two. Changes are rounded to f16
-//! before anything is measured, so reported figures are those of the file.
+//! Tensors: `ws` f32 `[n,512]`, `change.NAME` f16 (θ' − θ) for each tuned weight, `thumbnail` u8 `[16,16,3]`, and `sha256` u8 `[32]`,
+//! the hash of all others and of the header's `gani` entry, which is JSON ([`Info`]). Older files lack the last two. Changes are rounded
+//! to f16 before anything is measured, so reported figures are those of the file.
 
 use super::{CropSource, Thumbnail};
 use crate::face::Alignment;

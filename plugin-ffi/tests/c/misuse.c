@@ -5,7 +5,7 @@
  * Saves the inversion to FOLDER/face.safetensors. If such a file of the same PHOTO is passed as INVERSION, the program
  * does not invert anything, which makes it fast enough for valgrind.
  */
-#include <gani.h>
+#include "check.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -14,14 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                              \
-  do {                                                                                                \
-    if (!(condition)) {                                                                               \
-      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, gani_last_error()); \
-      exit(1);                                                                                        \
-    }                                                                                                 \
-  } while (0)
 
 /* Checks that the call fails with this status and that the message contains this word. */
 #define FAILS(call, status, word)                     \

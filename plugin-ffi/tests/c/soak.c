@@ -5,21 +5,13 @@
  * Prints a line for every tenth round, and the result. If INVERSION, a file of the same PHOTO, is given, it is opened instead of
  * inverting, which is fast enough for valgrind.
  */
-#include <gani.h>
+#include "check.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                              \
-  do {                                                                                                \
-    if (!(condition)) {                                                                               \
-      fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition, gani_last_error()); \
-      exit(1);                                                                                        \
-    }                                                                                                 \
-  } while (0)
 
 static const char *photo_path, *inversion_path;
 static char wrong_file[600], no_folder[600], result_file[600], saved_file[600];
