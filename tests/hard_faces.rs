@@ -62,6 +62,7 @@ fn small_faces_in_large_photos_are_aligned() {
     let (original, seconds) = alignments(&finder, astronaut());
     println!("512 × 512: {seconds:.2} s");
     for (face, [width, height], [left, top]) in [
+        (40.0, [4000, 3000], [1500, 2020]),
         (60.0, [4000, 3000], [2900, 1710]),
         (60.0, [512, 15_000], [90, 11_300]),
         (90.0, [6000, 4000], [1230, 2222]),

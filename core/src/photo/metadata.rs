@@ -17,6 +17,9 @@ pub struct Metadata {
     pub dpi: Option<[f64; 2]>,
     /// Chunks of PNG for text and color: type and data.
     pub png_chunks: Vec<([u8; 4], Vec<u8>)>,
+    /// Whether a PNG file had profiles stored as text ("Raw profile type exif", as ImageMagick does). They are never written,
+    /// because they may contain a thumbnail.
+    pub had_raw_profile: bool,
     /// JPEG comments.
     pub comments: Vec<Vec<u8>>,
 }
@@ -31,6 +34,7 @@ impl Metadata {
             (self.iptc.is_some(), "IPTC"),
             (self.dpi.is_some(), "the resolution in dpi"),
             (self.png_chunks.iter().any(is_text) || !self.comments.is_empty(), "text"),
+            (self.had_raw_profile, "a profile stored as text (\"Raw profile type\")"),
         ]
         .into_iter()
         .filter_map(|(present, name)| present.then_some(name))

@@ -105,7 +105,9 @@ pub(super) fn read_metadata(file: &[u8], metadata: &mut Metadata) {
             // Compressed: the decoder has read it.
             b"iTXt" if data.starts_with(&XMP[..18]) => {}
             // Other programs store EXIF, with its thumbnail, as text.
-            b"tEXt" | b"zTXt" | b"iTXt" if data.starts_with(b"Raw profile type") => {}
+            b"tEXt" | b"zTXt" | b"iTXt" if data.starts_with(b"Raw profile type") => {
+                metadata.had_raw_profile = true;
+            }
             b"tEXt" | b"zTXt" | b"iTXt" | b"gAMA" | b"cHRM" | b"cICP" => {
                 metadata.png_chunks.push((kind, data.to_vec()));
             }

@@ -53,7 +53,7 @@ impl Photo {
         let format = check_writable(path)?;
         let (file, lost) = self.encode(path, format, matte)?;
         if !lost.is_empty() {
-            log::warn!("{}: {} cannot be stored in this format", path.display(), lost.join(", "));
+            log::warn!("{}: not kept in the file: {}", path.display(), lost.join(", "));
         }
         write_whole(path, |out| out.write_all(&file))
     }
