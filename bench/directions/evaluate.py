@@ -12,7 +12,6 @@ import numpy as np
 from attributes import INDEX, NAMES, Networks
 from learn import DIRECTIONS, RESOLUTIONS, Generator
 
-SEED = 777
 MAX_YAW = 15
 
 
@@ -34,10 +33,11 @@ def main():
     parser.add_argument("--nets", type=Path, required=True)
     parser.add_argument("--measured", type=Path, required=True, help="of learn.py, for the standard deviations of attributes")
     parser.add_argument("-n", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=777, help="of the faces; learn.py uses 1")
     parser.add_argument("directions")
     parser.add_argument("edits", nargs="+")
     args = parser.parse_args()
-    generator, networks, random = Generator(args.model), Networks(args.nets), np.random.default_rng(SEED)
+    generator, networks, random = Generator(args.model), Networks(args.nets), np.random.default_rng(args.seed)
     sigma, directions = np.load(args.measured)["y"].std(0), dict(np.load(args.directions))
     faces = []
     while len(faces) < args.n:
@@ -47,6 +47,7 @@ def main():
             faces.append((ws, found))
     for edit in args.edits:
         name, strength = edit.split("=")
+        attribute = DIRECTIONS[name][0]
         pairs = [(before, networks.measure(generator.render(moved(ws, directions, name, float(strength))))) for ws, before in faces]
         change = np.array([after[0] - before[0] for before, after in pairs])
         side = np.abs(change / sigma).mean(0)
@@ -54,7 +55,7 @@ def main():
             parts = change[:, [INDEX["mouth_corners"], INDEX["mouth_width"]]] / sigma[[INDEX["mouth_corners"], INDEX["mouth_width"]]]
             target = parts.sum(1) / 1.93
         else:
-            target = change[:, INDEX[name]] / (1 if name in ("yaw", "pitch") else sigma[INDEX[name]])
+            target = change[:, INDEX[attribute]] / (1 if name in ("yaw", "pitch") else sigma[INDEX[attribute]])
         keep = [k for k in DIRECTIONS[name][3] if k in INDEX]
         faceres = np.mean([a[1] @ b[1] / np.linalg.norm(a[1]) / np.linalg.norm(b[1]) for b, a in pairs])
         mobile = np.mean([a[2] @ b[2] for b, a in pairs])

@@ -28,10 +28,11 @@ ALWAYS = ["gender", "age", "glasses", "lum", "red", "bg", "contrast"]
 LIGHT = ["side_light", "gaze"]
 POSE = ["yaw", "pitch", "roll"]
 MOUTH = ["smile", "mouth_open", "mouth_corners", "mouth_width"]
+SHAPE = ["face_width", "jaw", "nose_width", "eye_dist"]
 
 
-def but(name, *lists):
-    return [a for names in lists for a in names if a != name]
+def but(name, *lists, without=()):
+    return [a for names in lists for a in names if a != name and a not in without]
 
 
 # Direction: attribute, blocks, weight of what must stay, attributes that must stay.
@@ -43,9 +44,11 @@ DIRECTIONS = {
     "eyes_open": ("eyes_open", (0, 1), .2, but("eyes_open", POSE, MOUTH, LIGHT, ALWAYS, ["nose_width", "jaw", "face_width", "lips"])),
     "age": ("age", (1, 2), .05, but("age", POSE, LIGHT, ["smile", "mouth_open", "eyes_open", "jaw", "mouth_width", "gender", "glasses", "lum", "red", "bg"])),
     "gender": ("gender", (0, 1), .05, but("gender", POSE, LIGHT, ["smile", "mouth_open", "mouth_corners", "age", "glasses", "lum", "red", "bg"])),
-    "side_light": ("side_light", (1, 2), .2, but("side_light", POSE, ALWAYS, ["smile", "mouth_open", "eyes_open", "gaze", "brows"])),
-    "brightness": ("lum", (1, 2), .2, but("lum", POSE, MOUTH, LIGHT, ["eyes_open", "nose_width", "gender", "age", "glasses", "bg"])),
-    "brows": ("brows", (1,), .2, but("brows", POSE, LIGHT, ALWAYS, ["smile", "mouth_open", "mouth_width", "jaw", "face_width", "eyes_open"])),
+    "brows": ("brows", (1,), .6, but("brows", POSE, MOUTH, LIGHT, ALWAYS, SHAPE, ["eyes_open"])),
+    "face_width": ("face_width", (0, 1), .2, but("face_width", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "brows"])),
+    "side_light": ("side_light", (1, 2), .6, but("side_light", POSE, ALWAYS, ["gaze", "smile", "mouth_open", "eyes_open", "brows"], without=["contrast"])),
+    "brightness": ("lum", (2,), .2, but("lum", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open", "nose_width", "jaw"], without=["contrast"])),
+    "warmth": ("red", (2,), .2, but("red", POSE, MOUTH, LIGHT, ALWAYS, ["eyes_open"], without=["contrast"])),
 }
 
 

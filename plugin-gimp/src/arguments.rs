@@ -100,6 +100,10 @@ fn mnemonic(direction: &str) -> char {
         "pitch" => 'n',
         "eyes_open" => 'e',
         "gender" => 'g',
+        "brows" => 'b',
+        "brightness" => 'i',
+        "side_light" => 'l',
+        "warmth" => 'w',
         _ => 'a',
     }
 }

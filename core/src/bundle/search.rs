@@ -115,7 +115,11 @@ pub(super) fn find_installed(model: &str) -> Result<PathBuf> {
         format!("installed models: {}", names.join(", "))
     };
     let cause = if is_name { "no model has this name" } else { "the folder has no bundle.toml" };
-    Err(Error::Input(format!("`{}`: {cause}; {names}", model.escape_debug())))
+    let origin = match std::env::var(DEFAULT_VARIABLE) {
+        Ok(variable) if variable == model => format!(", the environment variable {DEFAULT_VARIABLE}"),
+        _ => String::new(),
+    };
+    Err(Error::Input(format!("`{}`{origin}: {cause}; {names}", model.escape_debug())))
 }
 
 /// Names and folders of installed bundles, including invalid ones. The first folder with a name hides later ones.

@@ -26,11 +26,12 @@ const MAX_NAME: usize = 64;
 const MAX_TITLE: usize = 200;
 
 /// The looks that come with gani: name and file.
-const INCLUDED: [(&str, &str); 6] = [
+const INCLUDED: [(&str, &str); 7] = [
     ("friendly", include_str!("../../looks/friendly.toml")),
     ("laughing", include_str!("../../looks/laughing.toml")),
     ("older", include_str!("../../looks/older.toml")),
     ("serious", include_str!("../../looks/serious.toml")),
+    ("surprised", include_str!("../../looks/surprised.toml")),
     ("turned", include_str!("../../looks/turned.toml")),
     ("younger", include_str!("../../looks/younger.toml")),
 ];
