@@ -139,7 +139,7 @@ fn checks() -> [Command; 9] {
 }
 
 /// Installation and release.
-fn packaging() -> [Command; 2] {
+fn packaging() -> [Command; 3] {
     [
         task(
             "install",
@@ -162,6 +162,7 @@ fn packaging() -> [Command; 2] {
             option("built", "DIR", "Package the builds in this folder instead of new release builds")
                 .value_parser(value_parser!(PathBuf)),
         ),
+        task("wheel", "Build the Python package in out/dist (needs Python 3.10 or later; pip installs maturin under target)"),
     ]
 }
 

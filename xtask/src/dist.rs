@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 /// The output folder, relative to the root.
-const OUT: &str = "out/dist";
+pub const OUT: &str = "out/dist";
 
 /// The programs, without the platform's suffix.
 const PROGRAMS: [&str; 2] = ["gani", "gani-gimp"];
@@ -117,15 +117,15 @@ fn list(from: &Path, to: &str, files: &mut Vec<(PathBuf, String)>) -> Result<(),
     Ok(())
 }
 
-/// Copies a file, or a folder recursively.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    if from.is_file() {
-        return install::copy(from, to);
-    }
+/// Copies a file, or a folder recursively. Creates missing folders.
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let mut files = Vec::new();
-    list(from, "", &mut files)?;
+    match from.is_dir() {
+        true => list(from, "", &mut files)?,
+        false => files.push((from.to_owned(), String::new())),
+    }
     for (path, name) in files {
-        let target = to.join(name.trim_start_matches('/'));
+        let target = if name.is_empty() { to.to_owned() } else { to.join(name.trim_start_matches('/')) };
         let parent = target.parent().unwrap_or(to);
         fs::create_dir_all(parent).map_err(failed("create", parent))?;
         install::copy(&path, &target)?;

@@ -11,6 +11,7 @@ mod hosts;
 mod install;
 mod memory;
 mod soak;
+mod wheel;
 
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         "test-hosts" => hosts::run(text("editor").and_then(hosts::Suite::from_name)),
         "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
         "dist" => dist::run(path("built").as_deref()),
+        "wheel" => wheel::run().map(|wheel| println!("wrote {}", wheel.display())),
         "regenerate" => dev("regenerate", path("assets")),
         other => Err(format!("the task {other} is not implemented")),
     }
