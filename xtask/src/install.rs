@@ -128,8 +128,9 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Creates a symbolic link to `name`, which replaces an existing one.
 #[cfg(target_os = "linux")]
-fn link(name: &str, link: &Path) -> Result<(), String> {
+pub fn link(name: &str, link: &Path) -> Result<(), String> {
     let _ = fs::remove_file(link);
     std::os::unix::fs::symlink(name, link).map_err(|e| format!("cannot create {}: {e}", link.display()))
 }

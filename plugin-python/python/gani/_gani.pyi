@@ -10,6 +10,10 @@ _Path = str | os.PathLike[str]
 _Image = NDArray[np.uint8]
 _Edits = dict[str, float]
 
+__all__ = [
+    "__version__", "Error", "InputError", "ModelError", "UnsupportedError", "LimitsError", "RuntimeError", "FileError", "Cancelled",
+    "Model", "Face", "Photo", "Metrics", "Direction", "Progress", "models", "gradient", "_set_location", "_command_line",
+]
 __version__: str
 
 class Error(Exception): ...
