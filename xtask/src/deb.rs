@@ -5,7 +5,7 @@
 //! relative to its own file, and the CMake and pkg-config files are those of `cargo xtask install`.
 
 use crate::dist::{self, OUT};
-use crate::{install, steps};
+use crate::{install, licenses, steps};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,6 +68,7 @@ fn program(usr: &Path, gani: &Path) -> Result<(), String> {
     for (from, to) in FILES {
         dist::copy(&steps::root().join(from), &usr.join(to))?;
     }
+    licenses::write(&usr.join("share/doc/gani/THIRD-PARTY.txt"))?;
     let pages = folder(&usr.join("share/man/man1"))?;
     let pages = pages.to_str().ok_or("the path of the target folder is not UTF-8")?;
     steps::cargo(&["run", "--quiet", "--package", "xtask-dev", "--", "man", pages], &[])?;

@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: packages gani as one archive for users without a compiler, and the zip that Krita imports.
 
-use crate::{install, steps};
+use crate::{install, licenses, steps};
 use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, EXE_SUFFIX, OS};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -55,6 +55,7 @@ pub fn run(built: Option<&Path>) -> Result<(), String> {
     for (from, to) in DOCUMENTS {
         copy(&steps::root().join(from), &stage.join(to))?;
     }
+    licenses::write(&stage.join("licences/THIRD-PARTY.txt"))?;
     for notice in notices(&steps::find_onnx_runtime()?) {
         install::copy(&notice, &stage.join("licences").join(notice.file_name().unwrap_or_default()))?;
     }

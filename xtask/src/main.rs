@@ -11,6 +11,7 @@ mod dist;
 mod doors;
 mod hosts;
 mod install;
+mod licenses;
 mod memory;
 mod soak;
 mod wheel;

@@ -1,7 +1,7 @@
 //! `cargo xtask wheel`: builds the Python package with the program, the models and their licenses.
 
 use crate::dist::{self, OUT};
-use crate::steps;
+use crate::{licenses, steps};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -30,6 +30,7 @@ pub fn run() -> Result<PathBuf, String> {
     for (from, to) in FILES {
         dist::copy(&steps::root().join(from), &package.join(to))?;
     }
+    licenses::write(&package.join("licences/THIRD-PARTY.txt"))?;
     let python = steps::python("maturin", &[BUILDER])?;
     let out = steps::root().join(OUT);
     steps::run(
