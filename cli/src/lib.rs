@@ -12,7 +12,7 @@ mod report;
 mod signals;
 
 use args::{Arguments, Command};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use context::{Context, Failure, message};
 use std::ffi::OsString;
 
@@ -54,16 +54,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Doctor => commands::doctor::run(&context),
         Command::Plugin(args) => commands::plugin::run(&context, &args),
         Command::Completions { shell } => commands::completions::run(shell),
+        Command::Manual { folder } => commands::manual::run(&folder),
     };
     match outcome {
         Ok(()) => 0,
         Err(failure) => report(&failure),
     }
-}
-
-/// The command line, for its manual pages.
-pub fn command_line() -> clap::Command {
-    Arguments::command()
 }
 
 /// Prints the failure and returns the exit code.

@@ -5,14 +5,34 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-create_exception!(gani, Error, PyException, "An error of gani. The message says what failed, why, and how to fix it.");
-create_exception!(gani, InputError, Error, "Invalid input: a photo without a face, a value out of range, an unknown name.");
+create_exception!(
+    gani,
+    Error,
+    PyException,
+    "An error of gani. The message says what failed, why, and how to fix it."
+);
+create_exception!(
+    gani,
+    InputError,
+    Error,
+    "Invalid input: a photo without a face, a value out of range, an unknown name."
+);
 create_exception!(gani, ModelError, Error, "A network, model or inversion file is damaged.");
 create_exception!(gani, UnsupportedError, Error, "Valid, but not supported by gani.");
 create_exception!(gani, LimitsError, Error, "Larger than gani's limit.");
-create_exception!(gani, RuntimeError, Error, "A failure of ONNX Runtime or the device, or a missing library.");
+create_exception!(
+    gani,
+    RuntimeError,
+    Error,
+    "A failure of ONNX Runtime or the device, or a missing library."
+);
 create_exception!(gani, FileError, Error, "A file cannot be read or written.");
-create_exception!(gani, Cancelled, Error, "The callback returned False. Nothing was changed and nothing was written.");
+create_exception!(
+    gani,
+    Cancelled,
+    Error,
+    "The callback returned False. Nothing was changed and nothing was written."
+);
 
 /// Adds the exceptions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

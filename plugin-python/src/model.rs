@@ -41,10 +41,13 @@ impl Model {
     #[pyo3(signature = (model = None, *, device = "auto", threads = 0))]
     fn new(py: Python<'_>, model: Option<PathBuf>, device: &str, threads: usize) -> PyResult<Model> {
         let name = match &model {
-            Some(model) => model.to_str().ok_or_else(|| InputError::new_err("the model's name is not UTF-8"))?,
+            Some(model) => {
+                model.to_str().ok_or_else(|| InputError::new_err("the model's name is not UTF-8"))?
+            }
             None => &default_name(),
         };
-        run(py, |_| gani_core::Model::builder().device(device.parse()?).threads(threads).open(name)).map(Model)
+        run(py, |_| gani_core::Model::builder().device(device.parse()?).threads(threads).open(name))
+            .map(Model)
     }
 
     /// The model's name.

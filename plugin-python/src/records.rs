@@ -110,7 +110,15 @@ impl Progress {
             Stage::Finish => "finish",
         };
         let (step, steps) = progress_step;
-        Progress { stage, label: current.label(), step, steps, loss: progress_loss, seconds_left: left, preview }
+        Progress {
+            stage,
+            label: current.label(),
+            step,
+            steps,
+            loss: progress_loss,
+            seconds_left: left,
+            preview,
+        }
     }
 }
 

@@ -27,9 +27,13 @@ impl Event {
     fn new(event: invert::Progress<'_>) -> Option<Event> {
         match event {
             invert::Progress::Begin(stage) => Some(Event::Begin(stage)),
-            invert::Progress::Step { stage, step, steps, loss, remaining } => {
-                Some(Event::Step { stage, step, steps, loss, seconds_left: remaining.map(|t| t.as_secs_f64()) })
-            }
+            invert::Progress::Step { stage, step, steps, loss, remaining } => Some(Event::Step {
+                stage,
+                step,
+                steps,
+                loss,
+                seconds_left: remaining.map(|t| t.as_secs_f64()),
+            }),
             invert::Progress::Preview(image) => Some(Event::Preview(image_from_crop(image))),
             // Each step has the time that is left.
             invert::Progress::Eta(_) => None,

@@ -145,7 +145,7 @@ fn checks() -> [Command; 10] {
 }
 
 /// Installation and release.
-fn packaging() -> [Command; 4] {
+fn packaging() -> [Command; 5] {
     [
         task(
             "install",
@@ -169,6 +169,7 @@ fn packaging() -> [Command; 4] {
                 .value_parser(value_parser!(PathBuf)),
         ),
         task("deb", "Build the Debian packages gani and libgani-dev in out/dist (cargo installs cargo-deb under target)"),
+        task("release", "Build the archive, the Python package and the Debian packages in out/dist, with SHA256SUMS"),
         task("wheel", "Build the Python package in out/dist (needs Python 3.10 or later; pip installs maturin under target)"),
     ]
 }

@@ -51,9 +51,7 @@ pub fn run() -> Result<[PathBuf; 2], String> {
     program(&staged.join("gani"), &release.join("gani"))?;
     development(&staged.join("libgani-dev"), &release.join("libgani.so"))?;
     let tools = steps::target().join("tools");
-    steps::run(
-        Command::new("cargo").args(["install", "--locked", "--root"]).arg(&tools).args(BUILDER),
-    )?;
+    steps::run(Command::new("cargo").args(["install", "--locked", "--root"]).arg(&tools).args(BUILDER))?;
     let builder = tools.join("bin").join("cargo-deb");
     let out = steps::root().join(OUT);
     let build = |package: &str| {
@@ -70,8 +68,7 @@ fn program(usr: &Path, gani: &Path) -> Result<(), String> {
     }
     licenses::write(&usr.join("share/doc/gani/THIRD-PARTY.txt"))?;
     let pages = folder(&usr.join("share/man/man1"))?;
-    let pages = pages.to_str().ok_or("the path of the target folder is not UTF-8")?;
-    steps::cargo(&["run", "--quiet", "--package", "xtask-dev", "--", "man", pages], &[])?;
+    steps::run(Command::new(gani).arg("manual").arg(pages))?;
     for (shell, to) in COMPLETIONS {
         let script = steps::read(Command::new(gani).args(["completions", shell]))?;
         let to = usr.join(to);

@@ -56,7 +56,8 @@ pub fn write(to: &Path) -> Result<(), String> {
             .filter(|p| format!("{} v{}", text_of(&p["name"]), text_of(&p["version"])) == name)
             .find_map(|p| p["manifest_path"].as_str());
         for file in license_files(Path::new(manifest.unwrap_or_default())) {
-            let content = fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+            let content =
+                fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
             let _ = write!(text, "\n{content}");
         }
     }
@@ -73,7 +74,9 @@ fn is_accepted(expression: &str) -> bool {
 fn license_files(manifest: &Path) -> Vec<std::path::PathBuf> {
     let folder = manifest.parent().and_then(|folder| fs::read_dir(folder).ok());
     let is_license = |name: &str| {
-        ["LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE"].iter().any(|start| name.to_uppercase().starts_with(start))
+        ["LICENSE", "LICENCE", "COPYING", "NOTICE", "UNLICENSE"]
+            .iter()
+            .any(|start| name.to_uppercase().starts_with(start))
     };
     let mut files: Vec<_> = folder
         .into_iter()

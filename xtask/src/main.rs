@@ -13,6 +13,7 @@ mod hosts;
 mod install;
 mod licenses;
 mod memory;
+mod release;
 mod soak;
 mod wheel;
 
@@ -72,8 +73,11 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
         "dist" => dist::run(path("built").as_deref()),
         "test-doors" => doors::run(text("door").and_then(doors::Door::from_name)),
-        "deb" => deb::run().map(|packages| packages.iter().for_each(|path| println!("wrote {}", path.display()))),
+        "deb" => {
+            deb::run().map(|packages| packages.iter().for_each(|path| println!("wrote {}", path.display())))
+        }
         "wheel" => wheel::run().map(|wheel| println!("wrote {}", wheel.display())),
+        "release" => release::run(),
         "regenerate" => dev("regenerate", path("assets")),
         other => Err(format!("the task {other} is not implemented")),
     }

@@ -47,7 +47,8 @@ pub fn run() -> Result<PathBuf, String> {
 pub fn wheel() -> Result<PathBuf, String> {
     let out = steps::root().join(OUT);
     let entries = fs::read_dir(&out).map_err(|e| format!("cannot read {}: {e}", out.display()))?;
-    let wheels = entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "whl"));
+    let wheels =
+        entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "whl"));
     let modified = |path: &PathBuf| path.metadata().and_then(|m| m.modified()).ok();
     wheels.max_by_key(modified).ok_or_else(|| "there is no wheel in out/dist; run cargo xtask wheel".into())
 }

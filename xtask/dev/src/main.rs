@@ -20,11 +20,6 @@ enum Task {
     },
     /// Report the placement of every node of every graph by ONNX Runtime's CUDA provider
     CheckCuda,
-    /// Write the manual pages of the program gani
-    Man {
-        /// The folder for them
-        folder: PathBuf,
-    },
 }
 
 fn main() -> ExitCode {
@@ -33,8 +28,6 @@ fn main() -> ExitCode {
             assets.map_or(Ok(()), |assets| models::regenerate(&assets, &steps::root().join("models")))
         }),
         Task::CheckCuda => check_cuda::run(),
-        Task::Man { folder } => clap_mangen::generate_to(gani_cli::command_line(), &folder)
-            .map_err(|e| format!("cannot write into {}: {e}", folder.display())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
