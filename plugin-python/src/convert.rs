@@ -4,18 +4,21 @@ use crate::errors::{InputError, exception};
 use crate::photo::Photo;
 use gani_core::Edit;
 use gani_core::photo::pixels::{Image, ImageLayout, PixelFormat, Pixels, selection};
-use image::RgbImage;
+use image::{ImageBuffer, Pixel};
 use ndarray::{Array3, ArrayView2};
-use numpy::{PyArray3, PyReadonlyArray2, PyReadonlyArray3, ToPyArray};
+use numpy::{PyArray3, PyReadonlyArray2, PyReadonlyArray3};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 
-/// An image as an array [H, W, 3].
-pub fn array(py: Python<'_>, image: RgbImage) -> Bound<'_, PyArray3<u8>> {
-    let (width, height) = (image.width() as usize, image.height() as usize);
+/// An image as an array [H, W, C].
+pub fn array<P: Pixel<Subpixel = u8>>(
+    py: Python<'_>,
+    image: ImageBuffer<P, Vec<u8>>,
+) -> Bound<'_, PyArray3<u8>> {
+    let shape = (image.height() as usize, image.width() as usize, usize::from(P::CHANNEL_COUNT));
     // The buffer of an image has this size.
-    let array = Array3::from_shape_vec((height, width, 3), image.into_raw()).unwrap_or_default();
+    let array = Array3::from_shape_vec(shape, image.into_raw()).unwrap_or_default();
     PyArray3::from_owned_array(py, array)
 }
 
@@ -29,13 +32,12 @@ pub fn photo(source: &Bound<'_, PyAny>) -> PyResult<gani_core::Photo> {
     }
     let Ok(array) = source.extract::<PyReadonlyArray3<'_, u8>>() else {
         let kind = source.get_type();
+        let array = match (source.getattr("shape"), source.getattr("dtype")) {
+            (Ok(shape), Ok(dtype)) => format!(" of shape {shape} and type {dtype}"),
+            _ => String::new(),
+        };
         return Err(InputError::new_err(format!(
-            "a photo is a path, a gani.Photo, or a NumPy array [H, W, 3] or [H, W, 4] of uint8, but this is {kind}{}",
-            if source.hasattr("shape")? {
-                format!(" of shape {} and type {}", source.getattr("shape")?, source.getattr("dtype")?)
-            } else {
-                String::new()
-            }
+            "a photo is a path, a gani.Photo, or a NumPy array [H, W, 3] or [H, W, 4] of uint8, but this is {kind}{array}"
         )));
     };
     let view = array.as_array();
@@ -82,12 +84,4 @@ pub fn edits(edits: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<Edit>> {
         Ok(Edit::new(name.extract::<String>()?, strength.extract()?))
     };
     edits.into_iter().flatten().map(edit).collect()
-}
-
-/// An 8-bit picture [H, W, C] as an array.
-pub fn pixels<'py>(py: Python<'py>, width: u32, height: u32, samples: &[u8]) -> Bound<'py, PyArray3<u8>> {
-    let (width, height) = (width as usize, height as usize);
-    let channels = samples.len() / (width * height).max(1);
-    let view = ndarray::ArrayView3::from_shape((height, width, channels), samples);
-    view.map_or_else(|_| PyArray3::zeros(py, [0; 3], false), |view| view.to_pyarray(py))
 }

@@ -26,8 +26,8 @@ impl Face {
     }
 
     /// Whether the inversion was read from the cache.
-    #[getter]
-    fn from_cache(&self) -> bool {
+    #[getter(from_cache)]
+    fn is_from_cache(&self) -> bool {
         self.0.from_cache
     }
 

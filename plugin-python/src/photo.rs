@@ -38,10 +38,10 @@ impl Photo {
     /// space of the file, and reduced to 8 bit.
     #[getter]
     fn pixels<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray3<u8>> {
-        let (pixels, width, height) = (&self.0.pixels, self.0.width(), self.0.height());
+        let pixels = &self.0.pixels;
         match pixels.color().has_alpha() {
-            true => convert::pixels(py, width, height, &pixels.to_rgba8()),
-            false => convert::pixels(py, width, height, &pixels.to_rgb8()),
+            true => convert::array(py, pixels.to_rgba8()),
+            false => convert::array(py, pixels.to_rgb8()),
         }
     }
 
