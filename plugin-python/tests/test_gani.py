@@ -4,6 +4,7 @@
 
 GANI_REFERENCE may name a program gani whose results must be those of the package; without it, the package's own is used.
 """
+import importlib.util
 import os
 import pathlib
 import signal
@@ -126,7 +127,9 @@ class Workflow(unittest.TestCase):
         program = os.environ.get("GANI_REFERENCE")
         command = [program] if program else [sys.executable, "-m", "gani"]
         command += ["--model", MODEL, "--device", "cpu", "--threads", str(THREADS), "-q"]
-        run = lambda *arguments: subprocess.run([*command, *arguments], check=True)
+        package = importlib.util.find_spec("onnxruntime").submodule_search_locations[0]
+        environment = {**os.environ, "ORT_DYLIB_PATH": os.path.join(package, "capi")}  # the same library
+        run = lambda *arguments: subprocess.run([*command, *arguments], env=environment, check=True)
         run("invert", PHOTO, "-o", out, "--preset", "fast", "--iterations", "5", "--refine", "3", "--seed", "7")
         inversion = out / "astronaut.safetensors"
         run("edit", inversion, "--set", "smile=2", "--set", "age=-1", "--paste-into", PHOTO, "-o", out / "edited.png")

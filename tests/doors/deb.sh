@@ -31,7 +31,7 @@ check "the inversion has the checkout's bytes" same photo.safetensors
 check "gani edit" gani_few_steps edit photo.safetensors --set smile=2 --set age=-1 --paste-into photo.png -o edited.png
 check "the edited photo has the checkout's bytes" same edited.png
 check "the C example compiles with pkg-config" sh -c \
-  'cc /usr/share/doc/libgani-dev/examples/c/portrait.c $(pkg-config --cflags --libs gani) -o portrait'
+  'cc /w/examples/c/portrait.c $(pkg-config --cflags --libs gani) -o portrait'
 check "and runs with the library of the package" ./portrait photo.png c.png /w/models/ffhq-64 3
 check "GIMP's folder has the plug-in" test "$(system_plug_in)" = /usr/bin/gani-gimp
 check "Krita's folder has the plug-in" test -f /usr/share/krita/pykrita/gani/__init__.py

@@ -17,7 +17,7 @@ const BUILDER: [&str; 3] = ["cargo-deb", "--version", "3.8.0"];
 const GIMP_PLUG_IN: &str = "lib/x86_64-linux-gnu/gimp/3.0/plug-ins/gani-gimp/gani-gimp";
 
 /// Files and folders that are copied unchanged, with their targets in `/usr`.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("models/README.md", "share/gani/models/README.md"),
     ("models/common", "share/gani/models/common"),
     ("models/ffhq-1024", "share/gani/models/ffhq-1024"),
@@ -25,7 +25,8 @@ const FILES: [(&str, &str); 9] = [
     ("plugin-gimp/gani-gimp.metainfo.xml", "share/metainfo/gani-gimp.metainfo.xml"),
     ("plugin-krita/gani-krita.metainfo.xml", "share/metainfo/gani-krita.metainfo.xml"),
     ("README.md", "share/doc/gani/README.md"),
-    ("docs", "share/doc/gani/docs"),
+    ("CHANGELOG.md", "share/doc/gani/CHANGELOG.md"),
+    ("docs/LICENCES.md", "share/doc/gani/docs/LICENCES.md"),
     ("examples/python", "share/doc/gani/examples/python"),
 ];
 
@@ -55,7 +56,10 @@ pub fn run() -> Result<[PathBuf; 2], String> {
     let builder = tools.join("bin").join("cargo-deb");
     let out = steps::root().join(OUT);
     let build = |package: &str| {
-        let arguments = ["--no-build", "--quiet", "--package", package, "--output"];
+        // The models hardly compress: cargo-deb's own xz and zopfli take minutes to find out, gzip seconds.
+        let compression = ["--compress-system", "--compress-type", "gz"];
+        let arguments =
+            [&compression[..], &["--no-build", "--quiet", "--package", package, "--output"]].concat();
         steps::read(Command::new(&builder).args(arguments).arg(&out)).map(|path| PathBuf::from(path.trim()))
     };
     Ok([build("gani")?, build("gani-ffi")?])
@@ -66,7 +70,10 @@ fn program(usr: &Path, gani: &Path) -> Result<(), String> {
     for (from, to) in FILES {
         dist::copy(&steps::root().join(from), &usr.join(to))?;
     }
-    licenses::write(&usr.join("share/doc/gani/THIRD-PARTY.txt"))?;
+    let licenses = usr.join("share/doc/gani/THIRD-PARTY.txt");
+    licenses::write(&licenses)?;
+    // Two megabytes of text; cargo-deb compresses only manual pages.
+    steps::run(Command::new("gzip").arg("-9n").arg(&licenses))?;
     let pages = folder(&usr.join("share/man/man1"))?;
     steps::run(Command::new(gani).arg("manual").arg(pages))?;
     for (shell, to) in COMPLETIONS {

@@ -107,7 +107,13 @@ fn open_deb(packages: &[PathBuf; 2], library: &Path, work: &Path) -> Result<(), 
     gani(&[&["invert", photo][..], &few_steps].concat(), &expected)?;
     let edits = ["--set", "smile=2", "--set", "age=-1", "--paste-into", photo];
     gani(&[&["edit", text(&inversion)?][..], &edits].concat(), &expected.join("edited.png"))?;
-    for (from, to) in [(MODEL, MODEL), ("models/common", "models/common"), ("tests/doors", "doors")] {
+    // The root has no /usr/share/doc, so the example comes from the checkout.
+    for (from, to) in [
+        (MODEL, MODEL),
+        ("models/common", "models/common"),
+        ("tests/doors", "doors"),
+        ("examples", "examples"),
+    ] {
         dist::copy(&steps::root().join(from), &work.join(to))?;
     }
     dist::copy(library, &work.join(library.file_name().unwrap_or_default()))?;
