@@ -10,7 +10,7 @@ check() { # NAME COMMAND…
   if "$@" >/w/log 2>&1; then echo "PASS $name"; else echo "FAIL $name: $(tail -n 5 /w/log | tr '\n' ' ')"; fi
 }
 not() { ! "$@"; }
-same() { cmp "$1" "/w/expected/$1"; }
+same() { cmp "out/$1" "expected/$1"; }
 gani_few_steps() { gani --model /w/models/ffhq-64 --device cpu --threads 2 --force -q "$@"; }
 list() { find /usr /etc /opt -xdev | grep -v -e /var/ -e /usr/share/doc -e ld.so.cache | sort; }
 system_plug_in() { readlink -e "/usr/lib/x86_64-linux-gnu/gimp/3.0/plug-ins/gani-gimp/gani-gimp"; }
@@ -26,9 +26,9 @@ cp libonnxruntime.so* ~/.local/share/gani/lib/
 check "with it, doctor finds everything" gani doctor
 cp log doctor
 check "the models are those of the package" grep -q "in /usr/share/gani/models/ffhq-1024" doctor
-check "gani invert" gani_few_steps invert photo.png -o . --preset fast --iterations 5 --refine 3 --seed 7
+check "gani invert" gani_few_steps invert photo.png -o out --preset fast --iterations 5 --refine 3 --seed 7
 check "the inversion has the checkout's bytes" same photo.safetensors
-check "gani edit" gani_few_steps edit photo.safetensors --set smile=2 --set age=-1 --paste-into photo.png -o edited.png
+check "gani edit" gani_few_steps edit out/photo.safetensors --set smile=2 --set age=-1 --paste-into photo.png -o out/edited.png
 check "the edited photo has the checkout's bytes" same edited.png
 check "the C example compiles with pkg-config" sh -c \
   'cc /w/examples/c/portrait.c $(pkg-config --cflags --libs gani) -o portrait'

@@ -59,7 +59,8 @@ pub fn run() -> Result<[PathBuf; 2], String> {
         // The models hardly compress: cargo-deb's own xz and zopfli take minutes to find out, gzip seconds.
         let compression = ["--compress-system", "--compress-type", "gz"];
         let arguments =
-            [&compression[..], &["--no-build", "--quiet", "--package", package, "--output"]].concat();
+            [&compression[..], &["--no-build", "--strip", "--quiet", "--package", package, "--output"]]
+                .concat();
         steps::read(Command::new(&builder).args(arguments).arg(&out)).map(|path| PathBuf::from(path.trim()))
     };
     Ok([build("gani")?, build("gani-ffi")?])
