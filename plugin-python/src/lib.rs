@@ -1,7 +1,7 @@
 //! The extension module `gani._gani`: gani-core for Python. No algorithms.
 //!
-//! - [`worker`] runs all work on a thread of its own, without Python's lock, and lets Ctrl-C and callbacks cancel it.
-//! - [`convert`] turns arguments into gani-core's types; [`errors`] turns its errors into exceptions.
+//! - `worker` runs all work on a thread of its own, without Python's lock, and lets Ctrl-C and callbacks cancel it.
+//! - `convert` turns arguments into gani-core's types; `errors` turns its errors into exceptions.
 //!
 //! `python/gani/_gani.pyi` has the types of this module. The comments of its items are Python's documentation.
 

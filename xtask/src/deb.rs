@@ -54,7 +54,7 @@ pub fn run() -> Result<[PathBuf; 2], String> {
     let tools = steps::target().join("tools");
     steps::run(Command::new("cargo").args(["install", "--locked", "--root"]).arg(&tools).args(BUILDER))?;
     let builder = tools.join("bin").join("cargo-deb");
-    let out = steps::root().join(OUT);
+    let out = folder(&steps::root().join(OUT))?;
     let build = |package: &str| {
         // The models hardly compress: cargo-deb's own xz and zopfli take minutes to find out, gzip seconds.
         let compression = ["--compress-system", "--compress-type", "gz"];

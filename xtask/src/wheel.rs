@@ -44,7 +44,7 @@ pub fn run() -> Result<PathBuf, String> {
 }
 
 /// The newest wheel in `out/dist`.
-pub fn wheel() -> Result<PathBuf, String> {
+fn wheel() -> Result<PathBuf, String> {
     let out = steps::root().join(OUT);
     let entries = fs::read_dir(&out).map_err(|e| format!("cannot read {}: {e}", out.display()))?;
     let wheels =
