@@ -12,6 +12,7 @@ pub mod import;
 pub mod inspect;
 pub mod invert;
 pub mod looks;
+pub mod manual;
 pub mod metrics;
 pub mod models;
 pub mod plugin;

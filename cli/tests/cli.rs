@@ -474,3 +474,16 @@ fn the_default_model_is_for_photos_and_the_small_one_says_what_it_is() {
     let fetched = json(&["models", "fetch", "ffhq-1024"]);
     assert_eq!(fetched["fetched"], false, "{fetched}");
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["manual", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = files_in(folder.path());
+    for name in ["gani.1", "gani-invert.1", "gani-models-fetch.1"] {
+        assert!(names.contains(&name.to_string()), "{names:?}");
+    }
+    let page = std::fs::read_to_string(folder.path().join("gani-invert.1")).unwrap();
+    assert!(page.contains("PHOTO") && page.contains("preset"), "{page}");
+}

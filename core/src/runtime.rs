@@ -62,8 +62,8 @@ pub struct Runtime {
 impl Runtime {
     /// Finds and loads the ONNX Runtime library and chooses the device.
     ///
-    /// Search order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the folder of the program or of libgani, `../lib`
-    /// relative to it,
+    /// Search order: `options.library`, `ORT_DYLIB_PATH` (file or folder), the folder of
+    /// [`set_library_folder`](crate::util::paths::set_library_folder), the folder of the program or of libgani, `../lib` relative to it,
     /// `.gani/lib` of a source checkout, `gani/lib` in the user's data folder. Versions 1.23 to 1.28 are accepted. Later versions
     /// can report usage over the network and have no API to turn it off; they are accepted only if `ORT_DISABLE_TELEMETRY=1` is
     /// set in the environment.

@@ -1,4 +1,5 @@
 //! The same tests through gani-core's Rust API and through the C ABI: both must give the same results and errors.
+//! `plugin-python/tests/test_gani.py` tests the same through Python.
 #![allow(missing_docs)]
 // The C side passes raw pointers.
 #![allow(unsafe_code)]

@@ -1,6 +1,6 @@
 //! The command line of `cargo xtask`.
 
-use crate::{bench, crash, hosts, memory};
+use crate::{bench, crash, doors, hosts, memory};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub fn command() -> Command {
 }
 
 /// Setup and checks.
-fn checks() -> [Command; 9] {
+fn checks() -> [Command; 10] {
     [
         task(
             "setup",
@@ -116,6 +116,12 @@ fn checks() -> [Command; 9] {
         )
         .arg(Arg::new("editor").value_name("EDITOR").value_parser(hosts::Suite::NAMES).help("Run only the tests of this editor")),
         task(
+            "test-doors",
+            "Install the Python and Debian packages in clean environments, and compare their results with the checkout's (Debian: needs \
+             root; 2 GB under target/hosts)",
+        )
+        .arg(Arg::new("door").value_name("DOOR").value_parser(doors::Door::NAMES).help("Open only this door")),
+        task(
             "check-cuda",
             "Report where ONNX Runtime's CUDA provider places each node of each graph; needs no GPU, CUDA's libraries are \
              stubbed",
@@ -139,7 +145,7 @@ fn checks() -> [Command; 9] {
 }
 
 /// Installation and release.
-fn packaging() -> [Command; 2] {
+fn packaging() -> [Command; 5] {
     [
         task(
             "install",
@@ -162,6 +168,9 @@ fn packaging() -> [Command; 2] {
             option("built", "DIR", "Package the builds in this folder instead of new release builds")
                 .value_parser(value_parser!(PathBuf)),
         ),
+        task("deb", "Build the Debian packages gani and libgani-dev in out/dist (cargo installs cargo-deb under target)"),
+        task("release", "Build the archive, the Python package and the Debian packages in out/dist, with SHA256SUMS"),
+        task("wheel", "Build the Python package in out/dist (needs Python 3.10 or later; pip installs maturin under target)"),
     ]
 }
 

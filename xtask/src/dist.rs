@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: packages gani as one archive for users without a compiler, and the zip that Krita imports.
 
-use crate::{install, steps};
+use crate::{install, licenses, steps};
 use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, EXE_SUFFIX, OS};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 /// The output folder, relative to the root.
-const OUT: &str = "out/dist";
+pub const OUT: &str = "out/dist";
 
 /// The programs, without the platform's suffix.
 const PROGRAMS: [&str; 2] = ["gani", "gani-gimp"];
@@ -55,6 +55,7 @@ pub fn run(built: Option<&Path>) -> Result<(), String> {
     for (from, to) in DOCUMENTS {
         copy(&steps::root().join(from), &stage.join(to))?;
     }
+    licenses::write(&stage.join("licences/THIRD-PARTY.txt"))?;
     for notice in notices(&steps::find_onnx_runtime()?) {
         install::copy(&notice, &stage.join("licences").join(notice.file_name().unwrap_or_default()))?;
     }
@@ -117,15 +118,15 @@ fn list(from: &Path, to: &str, files: &mut Vec<(PathBuf, String)>) -> Result<(),
     Ok(())
 }
 
-/// Copies a file, or a folder recursively.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    if from.is_file() {
-        return install::copy(from, to);
-    }
+/// Copies a file, or a folder recursively. Creates missing folders.
+pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
     let mut files = Vec::new();
-    list(from, "", &mut files)?;
+    match from.is_dir() {
+        true => list(from, "", &mut files)?,
+        false => files.push((from.to_owned(), String::new())),
+    }
     for (path, name) in files {
-        let target = to.join(name.trim_start_matches('/'));
+        let target = if name.is_empty() { to.to_owned() } else { to.join(name.trim_start_matches('/')) };
         let parent = target.parent().unwrap_or(to);
         fs::create_dir_all(parent).map_err(failed("create", parent))?;
         install::copy(&path, &target)?;

@@ -4,8 +4,8 @@ mod report;
 mod root;
 
 use crate::{dist, steps};
-use report::Report;
-use root::Root;
+pub use report::Report;
+pub use root::Root;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};

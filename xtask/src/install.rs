@@ -128,10 +128,14 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-#[cfg(target_os = "linux")]
-fn link(name: &str, link: &Path) -> Result<(), String> {
+/// Creates a symbolic link to `name`, which replaces an existing one.
+pub fn link(name: &str, link: &Path) -> Result<(), String> {
     let _ = fs::remove_file(link);
-    std::os::unix::fs::symlink(name, link).map_err(|e| format!("cannot create {}: {e}", link.display()))
+    #[cfg(unix)]
+    let created = std::os::unix::fs::symlink(name, link);
+    #[cfg(not(unix))]
+    let created: std::io::Result<()> = Err(std::io::ErrorKind::Unsupported.into());
+    created.map_err(|e| format!("cannot create {} -> {name}: {e}", link.display()))
 }
 
 /// Compiles a C program against the libgani that is installed in `prefix`. `source` is relative to the root of the workspace.

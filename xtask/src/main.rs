@@ -5,12 +5,17 @@ mod bench;
 mod check_import;
 mod check_onnx;
 mod crash;
+mod deb;
 mod demo;
 mod dist;
+mod doors;
 mod hosts;
 mod install;
+mod licenses;
 mod memory;
+mod release;
 mod soak;
+mod wheel;
 
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -67,6 +72,12 @@ fn run(matches: ArgMatches) -> Result<(), String> {
         "test-hosts" => hosts::run(text("editor").and_then(hosts::Suite::from_name)),
         "install" => install::run(&path("prefix").unwrap_or_default(), path("library").as_deref()),
         "dist" => dist::run(path("built").as_deref()),
+        "test-doors" => doors::run(text("door").and_then(doors::Door::from_name)),
+        "deb" => {
+            deb::run().map(|packages| packages.iter().for_each(|path| println!("wrote {}", path.display())))
+        }
+        "wheel" => wheel::run().map(|wheel| println!("wrote {}", wheel.display())),
+        "release" => release::run(),
         "regenerate" => dev("regenerate", path("assets")),
         other => Err(format!("the task {other} is not implemented")),
     }

@@ -116,6 +116,17 @@ pub fn build_library() -> Result<PathBuf, String> {
     Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
 }
 
+/// The Python of the virtual environment `name` under `target`, with `packages` installed by pip.
+pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let folder = target().join("python").join(name);
+    let python = folder.join("bin").join("python");
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
+    Ok(python)
+}
+
 /// Runs cargo with `arguments` and additional environment variables.
 pub fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());

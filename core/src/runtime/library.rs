@@ -45,7 +45,9 @@ pub(super) fn find(wanted: Option<&Path>) -> Result<LibraryFile> {
             }
         };
     }
-    find_in(&folders(paths::own_file().as_deref(), data_folder().as_deref()), telemetry_is_off)
+    let mut searched = Vec::from_iter(paths::library_folder());
+    searched.extend(folders(paths::own_file().as_deref(), data_folder().as_deref()));
+    find_in(&searched, telemetry_is_off)
 }
 
 /// What a user without the library can do. Every message about a missing library ends with it.

@@ -45,10 +45,10 @@ impl Report {
     pub fn finish(self) -> Result<(), String> {
         match self.failures.len() {
             0 => {
-                println!("{} checks in real editors passed", self.passed);
+                println!("{} checks passed", self.passed);
                 Ok(())
             }
-            n => Err(format!("{n} checks in real editors failed:\n  {}", self.failures.join("\n  "))),
+            n => Err(format!("{n} checks failed:\n  {}", self.failures.join("\n  "))),
         }
     }
 }

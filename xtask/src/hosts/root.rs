@@ -1,4 +1,4 @@
-//! The Debian root that the editors run in. It is created once with mmdebstrap and entered in namespaces.
+//! The Debian roots that editors and packages are tested in. Each is created once with mmdebstrap and entered in namespaces.
 
 use super::Suite;
 use crate::steps;
@@ -32,19 +32,28 @@ impl Root {
             Suite::Krita => ("trixie-krita", "krita,python3-pyqt5"),
             Suite::Gimp | Suite::FullSize => ("trixie-gimp", "gimp,python3-gi,gir1.2-gimp-3.0"),
         };
-        let wanted = format!("{editor},{TOOLS}");
         let folder = match std::env::var_os("GANI_HOSTS_ROOT") {
             Some(folder) => PathBuf::from(folder),
             None => steps::target().join("hosts").join(name),
         };
+        Root::create("trixie", &folder, &format!("{editor},{TOOLS}"))
+    }
+
+    /// Debian 12 with a C compiler, under `target`. Created if it does not exist. Errors as [`Root::trixie`].
+    pub fn bookworm() -> Result<Root, String> {
+        Root::create("bookworm", &steps::target().join("hosts").join("bookworm"), "gcc,libc6-dev,pkg-config")
+    }
+
+    /// The root of a Debian release with the packages `wanted` in `folder`, unless it exists.
+    fn create(release: &str, folder: &Path, wanted: &str) -> Result<Root, String> {
         let stamp = folder.join("gani-packages");
         if fs::read_to_string(&stamp)
             .is_ok_and(|has| wanted.split(',').all(|p| has.split(',').any(|h| h == p)))
         {
-            return Root(folder).checked();
+            return Root(folder.to_owned()).checked();
         }
         let part = folder.with_extension("part");
-        if let Some(there) = [&folder, &part].into_iter().find(|path| path.exists()) {
+        if let Some(there) = [folder, &part].into_iter().find(|path| path.exists()) {
             return Err(format!(
                 "{} is not a complete and current root of these tests; unmount everything in it and remove it, then run the \
                  tests again to create it",
@@ -53,7 +62,7 @@ impl Root {
         }
         if !steps::is_root() {
             return Err(
-                "the editors run in their own Debian root, which only root can create and enter; run this as root".into()
+                "these tests need their own Debian root, which only root can create and enter; run this as root".into()
             );
         }
         steps::need_programs(&[("mmdebstrap", "mmdebstrap")])?;
@@ -62,7 +71,7 @@ impl Root {
         let mirror = mirrors.lines().next().ok_or("apt has no sources; `apt-get update` shows why")?;
         fs::create_dir_all(folder.parent().unwrap_or(Path::new(".")))
             .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-        println!("creating a Debian root for the editor in {} (1 GB, a few minutes)", folder.display());
+        println!("creating a Debian root in {} (up to 1 GB, a few minutes)", folder.display());
         steps::run(
             Command::new("mmdebstrap")
                 .args(["--quiet", "--variant=minbase", "--components=main", &format!("--include={wanted}")])
@@ -72,14 +81,14 @@ impl Root {
                     ["doc", "man", "locale"]
                         .map(|kind| format!("--dpkgopt=path-exclude=/usr/share/{kind}/*")),
                 )
-                .arg("trixie")
+                .arg(release)
                 .arg(&part)
                 .arg(mirror),
         )?;
         fs::write(part.join("gani-packages"), wanted)
-            .and_then(|()| fs::rename(&part, &folder))
+            .and_then(|()| fs::rename(&part, folder))
             .map_err(|error| format!("cannot finish {}: {error}", folder.display()))?;
-        Root(folder).checked()
+        Root(folder.to_owned()).checked()
     }
 
     /// Runs `true` in the root to check that it can be entered.
@@ -111,7 +120,7 @@ impl Root {
             .join("");
         match output.status.code() {
             Some(125) | Some(1) if text.contains("unshare:") || text.contains("mount:") => {
-                Err(format!("cannot create a namespace for the editors; run test-hosts as root: {text}"))
+                Err(format!("cannot create a namespace for the root; run this as root: {text}"))
             }
             Some(124 | 137) => Ok(format!("{text}\nFAIL it did not finish within {} s\n", limit.as_secs())),
             Some(0) => Ok(text),
