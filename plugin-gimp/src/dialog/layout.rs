@@ -10,6 +10,8 @@ use std::ffi::CStr;
 pub struct Layout {
     /// Its title.
     pub title: &'static CStr,
+    /// Whether the group "Edit" begins with the looks, which move the sliders.
+    pub looks: bool,
     /// The rows of the group "Edit".
     pub edits: Vec<ArgumentSpec>,
     /// The rows of the group "Options", below the list of models.

@@ -1,10 +1,12 @@
 //! The controller of the dialog: sends requests to the worker when a value changes, and shows the worker's events.
 
 use super::layout::Layout;
+use super::looks::LookRow;
 use super::toolkit::Toolkit;
 use super::widgets::{Callbacks, INVERT_LABEL, STOP_LABEL, Widgets};
-use crate::error::{Error, sentence};
+use crate::error::{Error, Result, sentence};
 use crate::host::Call;
+use crate::log;
 use crate::messages::{Event, Preview, Request};
 use crate::settings::{Settings, read_keep};
 use crate::worker::Worker;
@@ -172,6 +174,18 @@ impl<'a> Panel<'a> {
     fn set_status(&self, text: &str) {
         self.widgets.set_status(self.toolkit, text);
     }
+
+    fn set_note(&self, text: &str) {
+        self.widgets.set_note(self.toolkit, text);
+    }
+
+    /// Does something with the looks and shows what it returns.
+    fn with_looks(&self, act: impl FnOnce(&LookRow) -> Result<Option<String>>) {
+        match self.widgets.looks.as_ref().map(act) {
+            Some(Ok(Some(text)) | Err(Error::Failed(text))) => self.set_note(&text),
+            _ => {}
+        }
+    }
 }
 
 impl Callbacks for Panel<'_> {
@@ -183,6 +197,10 @@ impl Callbacks for Panel<'_> {
                 Err(Error::Failed(text)) => return self.set_status(&text),
             }
         }
+        let warnings: Vec<String> = log::take_warnings().iter().map(|warning| sentence(warning)).collect();
+        if !warnings.is_empty() {
+            self.set_note(&warnings.join("\n"));
+        }
         let Ok(settings) = Settings::read(self.call.gimp, self.call.config) else { return };
         if self.settings.borrow().as_ref() != Some(&settings) {
             self.worker.cancel();
@@ -191,6 +209,7 @@ impl Callbacks for Panel<'_> {
             self.drafted.set(false);
             self.rendering.set(false);
             self.set_state(State::Finding);
+            self.set_note("");
             return self.worker.send(Request::FindFace(settings));
         }
         let previews = self.state.get() == State::Ready || self.drafted.get();
@@ -218,5 +237,17 @@ impl Callbacks for Panel<'_> {
 
     fn on_before_toggled(&self) {
         self.draw();
+    }
+
+    fn on_look_changed(&self) {
+        self.with_looks(|looks| looks.on_changed(self.toolkit));
+    }
+
+    fn on_look_saved(&self) {
+        self.with_looks(|looks| looks.on_save(self.toolkit).map(Some));
+    }
+
+    fn on_look_removed(&self) {
+        self.with_looks(|looks| looks.on_remove(self.toolkit).map(Some));
     }
 }

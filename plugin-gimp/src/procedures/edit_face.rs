@@ -14,7 +14,7 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
     help: c"Inverts the face: finds the latent and the weights with which a generative model reproduces it. Then edits it in \
         the model: smile, age, pose and more. The first edit of a face takes minutes, later edits take seconds.",
     arguments: || {
-        let model = vec![arguments::more(), arguments::model()];
+        let model = vec![arguments::more(), arguments::look(), arguments::model()];
         let output = vec![arguments::keep(), arguments::output()];
         [arguments::sliders(), model, arguments::inversion(), output].into_iter().flatten().collect()
     },
@@ -24,6 +24,7 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
 fn run(call: &Call) -> Result<Outcome> {
     let worker = dialog::start_worker(call, || Layout {
         title: c"Edit Face",
+        looks: true,
         edits: [arguments::sliders(), vec![arguments::more()]].into_iter().flatten().collect(),
         options: [arguments::inversion(), vec![arguments::keep(), arguments::output()]]
             .into_iter()

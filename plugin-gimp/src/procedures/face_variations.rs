@@ -23,6 +23,7 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
 fn run(call: &Call) -> Result<Outcome> {
     let worker = dialog::start_worker(call, || Layout {
         title: c"Face Variations",
+        looks: false,
         edits: arguments::variations(),
         options: [arguments::inversion(), vec![arguments::keep()]].into_iter().flatten().collect(),
         preview: |gimp, config| Ok(read_variations(gimp, config).pop().into_iter().collect()),
