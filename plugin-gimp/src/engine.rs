@@ -4,6 +4,7 @@ use crate::messages::{Event, PREVIEW_SIZE, Preview, RenderRequest, Rendered, Req
 use crate::patch::Patch;
 use crate::pixels::InputLayer;
 use crate::queue::Queue;
+use crate::record::UsedInversion;
 use crate::settings::Settings;
 use crossbeam_channel::Sender;
 use gani_core::Result;
@@ -11,7 +12,7 @@ use gani_core::edit::Edit;
 use gani_core::face::Keep;
 use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
-use gani_core::invert::{InvertOptions, Progress};
+use gani_core::invert::{InvertOptions, Progress, fingerprint};
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop, resize};
 use gani_core::runtime::Cancel;
@@ -87,9 +88,11 @@ impl Engine {
         match request {
             Request::FindFace(settings) => {
                 self.find_face(&settings, cancel)?;
-                if let Some((_, found)) = &self.found {
+                if let (Some(model), Some((settings, found))) = (&self.model, &self.found) {
                     let inverted = self.face.is_some();
-                    self.send(Event::FaceFound { preview: preview(found.crop.view()), inverted });
+                    let options = InvertOptions::new(model, settings.preset)?;
+                    let key = fingerprint(model, found.crop.view(), &options)?;
+                    self.send(Event::FaceFound { preview: preview(found.crop.view()), inverted, key });
                 }
             }
             Request::Invert => {
@@ -201,7 +204,9 @@ impl Engine {
 
     /// Renders the inverted face, or its draft, with each list of edits and sends the patches.
     fn render(&mut self, all_edits: &[Vec<Edit>], keep: Keep, cancel: &Cancel) -> Result<()> {
-        let (Some(face), Some(photo)) = (self.face.as_ref().or(self.draft.as_ref()), &self.photo) else {
+        let (Some(face), Some(photo), Some((settings, _))) =
+            (self.face.as_ref().or(self.draft.as_ref()), &self.photo, &self.found)
+        else {
             return Ok(());
         };
         let alignment = *face.inversion.alignment_in(photo, false)?;
@@ -212,7 +217,15 @@ impl Engine {
             let edited = face.edited_face(image.view(), keep, cancel)?;
             patches.push(Patch::new(&self.layer.pixels, &edited, &alignment, keep)?);
         }
-        self.send(Event::Rendered(Rendered { patches, from_cache: face.from_cache }));
+        let info = &face.inversion.info;
+        let inversion = UsedInversion {
+            model: settings.model_name(),
+            preset: info.preset.clone(),
+            face: face.number,
+            key: info.key.clone(),
+            steps: info.history.len(),
+        };
+        self.send(Event::Rendered(Rendered { patches, from_cache: face.from_cache, inversion }));
         Ok(())
     }
 

@@ -4,9 +4,10 @@ use crate::arguments::{direction, sliders};
 use crate::error::Result;
 use crate::host::LibGimp;
 use crate::host::handles::Config;
+use crate::record::{Record, UsedInversion};
 use gani_core::edit::Edit;
 use gani_core::edit::looks::Looks;
-use gani_core::edit::sliders::{Slider, slider};
+use gani_core::edit::sliders::{Slider, position, slider};
 use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Preset;
@@ -58,6 +59,7 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     let mut edits = Looks::for_user()?.get(&look)?.edits;
     edits.retain(|edit| sliders.iter().all(|slider| slider.direction != edit.direction));
     edits.extend(sliders);
+    edits.sort_by_key(|edit| position(&edit.direction)); // the order of the sliders: sums depend on it in the last digit
     Ok(edits)
 }
 
@@ -91,6 +93,18 @@ pub fn write_sliders(gimp: LibGimp, config: Config, edits: &[Edit]) {
         gimp.set_double(config, &argument.name, strength.into());
     }
     gimp.set_string(config, "more", &more.join(" "));
+}
+
+/// Sets the arguments to those of an edit that is continued.
+pub fn write_record(gimp: LibGimp, config: Config, record: &Record) -> Result<()> {
+    let UsedInversion { model, preset, face, .. } = &record.inversion;
+    let model = if *model == gani_core::bundle::default_name() { "" } else { model };
+    write_sliders(gimp, config, &record.edits()?);
+    gimp.set_string(config, "model", model);
+    gimp.set_string(config, "preset", preset);
+    gimp.set_string(config, "face", &face.to_string());
+    gimp.set_string(config, "keep", &record.keep);
+    Ok(())
 }
 
 /// A step along a direction, in the unit of its slider. A model whose directions have another unit refuses it.

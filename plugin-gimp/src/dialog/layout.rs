@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::host::handles::Config;
 use crate::host::{ArgumentSpec, LibGimp};
+use crate::record::Record;
 use gani_core::edit::Edit;
 use std::ffi::CStr;
 
@@ -16,6 +17,8 @@ pub struct Layout {
     pub edits: Vec<ArgumentSpec>,
     /// The rows of the group "Options", below the list of models.
     pub options: Vec<ArgumentSpec>,
+    /// The edit that the dialog continues, if any.
+    pub record: Option<Record>,
     /// The edits that the preview shows.
     pub preview: fn(LibGimp, Config) -> Result<Vec<Edit>>,
 }

@@ -66,7 +66,10 @@ impl LookRow {
     /// The name in the entry.
     fn name(&self, toolkit: &Toolkit) -> String {
         // SAFETY: the entry owns the string, which is copied before the entry changes.
-        unsafe { CStr::from_ptr((toolkit.gtk.gtk_entry_get_text)(self.entry)) }.to_string_lossy().trim().into()
+        unsafe { CStr::from_ptr((toolkit.gtk.gtk_entry_get_text)(self.entry)) }
+            .to_string_lossy()
+            .trim()
+            .into()
     }
 
     /// Shows what the buttons would do with the name in the entry.

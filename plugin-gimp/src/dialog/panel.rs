@@ -18,6 +18,9 @@ const STOPPED: &str = "Stopped. Invert this face to continue; OK does so, too.";
 const STOPPED_WITH_DRAFT: &str =
     "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality.";
 
+const CONTINUED: &str = "OK replaces the selected layer.";
+const OTHER_INVERSION: &str = " The layer was made with an inversion that the cache no longer has for this face, so the result may differ slightly.";
+
 /// What the worker is doing for the dialog.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -31,6 +34,17 @@ enum State {
     Stopped,
     /// The face is inverted. The worker renders previews.
     Ready,
+}
+
+/// The lines of the note, by subject.
+#[derive(Clone, Copy)]
+enum Note {
+    /// The edit that the dialog continues.
+    Record,
+    /// Warnings of the worker.
+    Warning,
+    /// What happened to a look.
+    Look,
 }
 
 /// The controller of an open dialog.
@@ -51,6 +65,7 @@ pub struct Panel<'a> {
     edits: RefCell<Option<(Vec<Edit>, Keep)>>,
     original: RefCell<Option<Preview>>,
     edited: RefCell<Option<Preview>>,
+    notes: RefCell<[String; 3]>,
 }
 
 impl<'a> Panel<'a> {
@@ -75,6 +90,7 @@ impl<'a> Panel<'a> {
             edits: RefCell::default(),
             original: RefCell::default(),
             edited: RefCell::default(),
+            notes: RefCell::default(),
         }
     }
 
@@ -86,7 +102,14 @@ impl<'a> Panel<'a> {
                     self.widgets.set_fraction(self.toolkit, fraction);
                 }
             }
-            Event::FaceFound { preview, inverted } => {
+            Event::FaceFound { preview, inverted, key } => {
+                if let Some(record) = &self.layout.record {
+                    let same = inverted && key == record.inversion.key;
+                    self.set_note(
+                        Note::Record,
+                        &[CONTINUED, if same { "" } else { OTHER_INVERSION }].concat(),
+                    );
+                }
                 self.original.replace(Some(preview));
                 self.edited.replace(None);
                 self.draw();
@@ -175,14 +198,17 @@ impl<'a> Panel<'a> {
         self.widgets.set_status(self.toolkit, text);
     }
 
-    fn set_note(&self, text: &str) {
-        self.widgets.set_note(self.toolkit, text);
+    fn set_note(&self, note: Note, text: &str) {
+        let mut notes = self.notes.borrow_mut();
+        notes[note as usize] = text.into();
+        let lines: Vec<&str> = notes.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+        self.widgets.set_note(self.toolkit, &lines.join("\n"));
     }
 
     /// Does something with the looks and shows what it returns.
     fn with_looks(&self, act: impl FnOnce(&LookRow) -> Result<Option<String>>) {
         match self.widgets.looks.as_ref().map(act) {
-            Some(Ok(Some(text)) | Err(Error::Failed(text))) => self.set_note(&text),
+            Some(Ok(Some(text)) | Err(Error::Failed(text))) => self.set_note(Note::Look, &text),
             _ => {}
         }
     }
@@ -199,7 +225,7 @@ impl Callbacks for Panel<'_> {
         }
         let warnings: Vec<String> = log::take_warnings().iter().map(|warning| sentence(warning)).collect();
         if !warnings.is_empty() {
-            self.set_note(&warnings.join("\n"));
+            self.set_note(Note::Warning, &warnings.join("\n"));
         }
         let Ok(settings) = Settings::read(self.call.gimp, self.call.config) else { return };
         if self.settings.borrow().as_ref() != Some(&settings) {
@@ -209,7 +235,7 @@ impl Callbacks for Panel<'_> {
             self.drafted.set(false);
             self.rendering.set(false);
             self.set_state(State::Finding);
-            self.set_note("");
+            self.set_note(Note::Warning, "");
             return self.worker.send(Request::FindFace(settings));
         }
         let previews = self.state.get() == State::Ready || self.drafted.get();

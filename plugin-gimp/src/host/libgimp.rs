@@ -70,7 +70,9 @@ impl LibGimp {
     /// Sets a double argument.
     pub fn set_double(self, config: Config, name: &str, value: f64) {
         // SAFETY: as in `get_double`.
-        unsafe { (self.functions.g_object_set)(config, c_string(name).as_ptr(), value, null_mut::<c_char>()) };
+        unsafe {
+            (self.functions.g_object_set)(config, c_string(name).as_ptr(), value, null_mut::<c_char>())
+        };
     }
 
     /// Sets a string or choice argument.

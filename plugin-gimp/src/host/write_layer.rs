@@ -53,7 +53,7 @@ impl Call {
             ));
         }
         let bounds = Rect { x, y, width, height };
-        let (layer, shadow) = (self.buffer(self.drawable)?, self.shadow_buffer()?);
+        let (layer, shadow) = (self.buffer(self.drawable)?, self.shadow_buffer(self.drawable)?);
         // SAFETY: both buffers are alive; the rectangles point to a local.
         unsafe { (gimp.gegl_buffer_copy)(layer.handle, &bounds, 0, shadow.handle, &bounds) };
         // Only changed pixels are written. The conversion to RGBA and back may round the others.
@@ -142,7 +142,12 @@ impl Call {
     /// Selects the input layer again. GIMP selects each new layer, but the next edit should
     /// start from the same, already inverted face.
     pub fn reselect_layer(&self) {
-        let layers: [Option<Drawable>; 2] = [Some(self.drawable), None];
+        self.select_layer(self.drawable);
+    }
+
+    /// Selects one layer.
+    pub(super) fn select_layer(&self, layer: Drawable) {
+        let layers: [Option<Drawable>; 2] = [Some(layer), None];
         // SAFETY: a NULL-terminated array of one layer, which lives until the call returns.
         unsafe { (self.gimp.functions().gimp_image_set_selected_layers)(self.image, layers.as_ptr()) };
     }
