@@ -49,8 +49,8 @@ def script():
     yield from edit_selection(document, layer, image)
     yield from edit_masked_layer(document, layer)
     yield from user_errors(document, layer)
-    yield from continue_edit(window, document, layer)
     yield from face_variations(document, layer, image)
+    yield from continue_edit(window, document, layer)
     shorten_inversions()
     for space in SPACES:
         yield from color_space(window, *space)
@@ -166,7 +166,7 @@ def edit_cached_face(document, layer):
 
 def continue_edit(window, document, layer):
     """An edit is saved, and continued in the opened file: the result is the direct edit, and one undo step."""
-    original, file = document, "/w/edit.kra"
+    file = "/w/edit.kra"
     yield from select_node(document, layer)
     dialog = opened()
     yield until("the cached face", at_stage(dialog, "READY", "IDLE"))
@@ -233,8 +233,6 @@ def continue_edit(window, document, layer):
     box = opened()
     check("a removed photo is reported", isinstance(box, QMessageBox) and "is gone" in box.text(), box)
     box.accept()
-    K.setActiveDocument(original)
-    yield until("the first image", lambda: K.activeDocument() == original)
 
 
 def edit_selection(document, layer, image):
