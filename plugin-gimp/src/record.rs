@@ -95,3 +95,33 @@ impl Record {
         self.edits.iter().map(|edit| edit.parse()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let inversion = UsedInversion {
+            model: "ffhq-64".into(),
+            preset: "fast".into(),
+            face: 2,
+            key: "00ff".into(),
+            steps: 150,
+        };
+        let edits: Vec<Edit> = ["smile=1.5sigma", "pca.3=-0.1"].map(|edit| edit.parse().unwrap()).into();
+        let photo = PhotoLayer { tattoo: 7, name: "“photo” #1".into() };
+        let record = Record::new(inversion, Keep::Background, &edits, photo);
+        let text = record.to_json();
+        assert_eq!(Record::parse(&text).unwrap(), record);
+        assert_eq!(record.edits().unwrap(), edits);
+        for (bad, reason) in [
+            (text.replace("\"version\":1", "\"version\":2"), "newer gani"),
+            (text.replace("\"face\":2", "\"face\":-1"), "damaged"),
+            ("{}".into(), "damaged"),
+        ] {
+            let error = Record::parse(&bad).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

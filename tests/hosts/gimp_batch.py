@@ -112,7 +112,7 @@ def looks():
 
 
 def continued():
-    """A call on a layer that Edit Face has made replaces its content, whatever is selected."""
+    """A call on a layer that Edit Face has made replaces its content, whatever is selected, and also if it was cropped."""
     image = load()
     base = image.get_layers()[0]
     answer = call(image, smile=2.0)
@@ -120,6 +120,7 @@ def continued():
         return
     layer = answer[2][0]
     layer.set_opacity(40)
+    layer.resize(90, 80, -30, -20)
     image.select_rectangle(Gimp.ChannelOps.REPLACE, *INNER)
     image.set_selected_layers([layer])
     answer = call(image, age=1.5)

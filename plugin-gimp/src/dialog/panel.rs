@@ -207,9 +207,8 @@ impl<'a> Panel<'a> {
 
     /// Does something with the looks and shows what it returns.
     fn with_looks(&self, act: impl FnOnce(&LookRow) -> Result<Option<String>>) {
-        match self.widgets.looks.as_ref().map(act) {
-            Some(Ok(Some(text)) | Err(Error::Failed(text))) => self.set_note(Note::Look, &text),
-            _ => {}
+        if let Some(Ok(Some(text)) | Err(Error::Failed(text))) = self.widgets.looks.as_ref().map(act) {
+            self.set_note(Note::Look, &text);
         }
     }
 }
