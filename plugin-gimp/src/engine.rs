@@ -12,7 +12,7 @@ use gani_core::edit::Edit;
 use gani_core::face::Keep;
 use gani_core::face_session::{AlignedFace, FaceSelection, FaceSession};
 use gani_core::inversion::Cache;
-use gani_core::invert::{InvertOptions, Progress, fingerprint};
+use gani_core::invert::{InvertOptions, Progress};
 use gani_core::model::Model;
 use gani_core::photo::{Photo, image_from_crop, resize};
 use gani_core::runtime::Cancel;
@@ -88,11 +88,9 @@ impl Engine {
         match request {
             Request::FindFace(settings) => {
                 self.find_face(&settings, cancel)?;
-                if let (Some(model), Some((settings, found))) = (&self.model, &self.found) {
-                    let inverted = self.face.is_some();
-                    let options = InvertOptions::new(model, settings.preset)?;
-                    let key = fingerprint(model, found.crop.view(), &options)?;
-                    self.send(Event::FaceFound { preview: preview(found.crop.view()), inverted, key });
+                if let Some((_, found)) = &self.found {
+                    let key = self.face.as_ref().map(|face| face.inversion.info.key.clone());
+                    self.send(Event::FaceFound { preview: preview(found.crop.view()), key });
                 }
             }
             Request::Invert => {

@@ -47,10 +47,8 @@ pub enum Event {
     FaceFound {
         /// The aligned crop of the input layer.
         preview: Preview,
-        /// Whether the cache had an inversion of it.
-        inverted: bool,
-        /// The key of this inversion.
-        key: String,
+        /// The key of its inversion, if the cache has one.
+        key: Option<String>,
     },
     /// The draft of a [`Request::Invert`] is ready: previews are possible.
     Drafted,

@@ -19,7 +19,8 @@ const STOPPED_WITH_DRAFT: &str =
     "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality.";
 
 const CONTINUED: &str = "OK replaces the selected layer.";
-const OTHER_INVERSION: &str = " The layer was made with an inversion that the cache no longer has for this face, so the result may differ slightly.";
+const CONTINUED_DIFFERENTLY: &str = "OK replaces the selected layer. It was made with an inversion that the cache no longer has for this face, so the result \
+     may differ slightly.";
 
 /// What the worker is doing for the dialog.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,20 +103,17 @@ impl<'a> Panel<'a> {
                     self.widgets.set_fraction(self.toolkit, fraction);
                 }
             }
-            Event::FaceFound { preview, inverted, key } => {
+            Event::FaceFound { preview, key } => {
                 if let Some(record) = &self.layout.record {
-                    let same = inverted && key == record.inversion.key;
-                    self.set_note(
-                        Note::Record,
-                        &[CONTINUED, if same { "" } else { OTHER_INVERSION }].concat(),
-                    );
+                    let same = key.as_ref() == Some(&record.inversion.key);
+                    self.set_note(Note::Record, if same { CONTINUED } else { CONTINUED_DIFFERENTLY });
                 }
                 self.original.replace(Some(preview));
                 self.edited.replace(None);
                 self.draw();
-                match inverted {
-                    true => self.set_ready(),
-                    false => self.invert(),
+                match key {
+                    Some(_) => self.set_ready(),
+                    None => self.invert(),
                 }
             }
             Event::Drafted => self.drafted.set(true),

@@ -186,8 +186,8 @@ class FaceSession:
     """An inverted face with its tuned generator.
 
     from_cache: whether the inversion was read from the cache. alignment: corners of the face's square in the image, in
-    pixels: top left, bottom left, bottom right, top right. preset: L.PRESET_…. key: of the inversion in the cache. number: of the face, from the
-    left, starting at 1. steps: tuning steps that the inversion took.
+    pixels: top left, bottom left, bottom right, top right. preset: L.PRESET_…. key: of the inversion in the cache.
+    number: of the face, from the left, starting at 1. steps: tuning steps that the inversion took.
     """
 
     def __init__(self, library, handle, preset):
