@@ -126,7 +126,8 @@ def continued():
     answer = call(image, age=1.5)
     if not success("the edit is continued", answer):
         return
-    check("the layer is the same", answer[2][0].get_id() == layer.get_id() and len(image.get_layers()) == 2 and answer[2][1])
+    layer = answer[2][0]
+    check("it replaces the layer", image.get_layers() == [layer, base] and answer[2][1])
     check("its name lists the new edits", layer.get_name() == "Edit Face: age +1.5", layer.get_name())
     check("opacity, mask and selected layer stay", layer.get_opacity() == 40 and not layer.get_mask() and image.get_selected_layers() == [layer])
     check("the selection stays", list(Gimp.Selection.bounds(image))[2:] == [INNER[0], INNER[1], INNER[0] + INNER[2], INNER[1] + INNER[3]]

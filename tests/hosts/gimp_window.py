@@ -117,6 +117,12 @@ def answer():
         return json.load(file)
 
 
+def undo(times=1):
+    """Undoes steps, after the plug-in has ended: one step of its edit comes after another."""
+    until(lambda: not plug_ins())
+    press(*times * ["ctrl+z"])
+
+
 def state():
     """The layers and pixels of the picture, from the session."""
     ask("answer = state()")
@@ -166,7 +172,7 @@ def edited():
     settled(place(window(PICTURE)))
     shot("layer")
     check("that the model is for tests is no message box", not quiet("xdotool", "search", "--onlyvisible", "--name", "GIMP Message"))
-    press("ctrl+z")
+    undo()
     undone = until(lambda: (now := state()) != after and now)
     check("one undo restores", undone == before, f"{before} {undone}")
 
@@ -194,7 +200,7 @@ def looks():
     press("alt+o")
     after = until(lambda: (now := state()) != before and now)
     check("OK takes the strengths of the look", after and after.get("layers", [""])[0] == "Edit Face: age +2", after)
-    press("ctrl+z")
+    undo()
     check("one undo removes the layer", until(lambda: state() == before), state())
 
 
@@ -222,7 +228,7 @@ def continued():
     direct = answer()
     check("it is the direct edit with both strengths", direct == after.get("top") != before.get("top"), (direct, after))
     quiet("xdotool", "windowactivate", "--sync", window(PICTURE))
-    press("ctrl+z", "ctrl+z", "ctrl+z")  # also the removal and the addition of the direct edit
+    undo(3)  # also the removal and the addition of the direct edit
     check("one undo step", until(lambda: state() == before), state())
 
 
@@ -294,7 +300,7 @@ def drafted():
     after = until(lambda: (now := state()) != before and now)
     check("after Stop, OK makes a layer from the draft", after and len(after.get("layers", [])) == 2, f"{before} {after}")
     check("a stopped inversion is not cached", len(inversions()) == known + 1, inversions())
-    press("ctrl+z")
+    undo()
     check("one undo restores the picture", until(lambda: state() == before), state())
 
 
@@ -308,7 +314,7 @@ def main():
         looks()
         ask("answer = save_edit('/w/edit.xcf', smile=2.0)")
         check("the edit is saved", answer() is True)
-        press("ctrl+z")
+        undo()
         drafted()
         cancelled()
         check("GIMP is running", gimp.poll() is None, gimp.poll())

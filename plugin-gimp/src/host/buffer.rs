@@ -46,10 +46,10 @@ impl Call {
         Ok(Buffer { gimp: self.gimp, handle: handle.ok_or_else(|| Error::missing("pixel buffer"))? })
     }
 
-    /// The shadow buffer of a layer: GIMP merges it into the layer through the selection.
-    pub(super) fn shadow_buffer(&self, drawable: Drawable) -> Result<Buffer> {
+    /// The shadow buffer of the selected layer: GIMP merges it into the layer through the selection.
+    pub(super) fn shadow_buffer(&self) -> Result<Buffer> {
         // SAFETY: as in `buffer`.
-        let handle = unsafe { (self.gimp.functions().gimp_drawable_get_shadow_buffer)(drawable) };
+        let handle = unsafe { (self.gimp.functions().gimp_drawable_get_shadow_buffer)(self.drawable) };
         Ok(Buffer { gimp: self.gimp, handle: handle.ok_or_else(|| Error::missing("shadow buffer"))? })
     }
 

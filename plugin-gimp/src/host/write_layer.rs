@@ -5,6 +5,7 @@ use super::libgimp::c_string;
 use super::procedure::Call;
 use crate::error::{Error, Result};
 use crate::patch::Patch;
+use crate::record::Record;
 use std::ffi::c_int;
 
 impl Call {
@@ -53,7 +54,7 @@ impl Call {
             ));
         }
         let bounds = Rect { x, y, width, height };
-        let (layer, shadow) = (self.buffer(self.drawable)?, self.shadow_buffer(self.drawable)?);
+        let (layer, shadow) = (self.buffer(self.drawable)?, self.shadow_buffer()?);
         // SAFETY: both buffers are alive; the rectangles point to a local.
         unsafe { (gimp.gegl_buffer_copy)(layer.handle, &bounds, 0, shadow.handle, &bounds) };
         // Only changed pixels are written. The conversion to RGBA and back may round the others.
@@ -91,11 +92,21 @@ impl Call {
     }
 
     /// Adds a layer with the patch's cutout, at the top of `group` or else above the selected layer. The selection, if
-    /// any, becomes its mask.
-    pub fn add_layer(&self, name: &str, patch: &Patch, group: Option<Layer>, visible: bool) -> Result<Layer> {
+    /// any, becomes its mask. The layer of an edit that can be continued carries its record.
+    pub fn add_layer(
+        &self,
+        name: &str,
+        patch: &Patch,
+        record: Option<&Record>,
+        group: Option<Layer>,
+        visible: bool,
+    ) -> Result<Layer> {
         let (gimp, pixels) = (self.gimp.functions(), &patch.cutout);
         let (width, height) = (pixels.width as c_int, pixels.height as c_int);
         let layer = self.new_layer(name, width, height)?;
+        if let Some(record) = record {
+            self.attach_record(layer.item(), record);
+        }
         let [x, y] = self.layer_offset();
         // SAFETY: the layer is alive.
         unsafe {

@@ -61,8 +61,7 @@ fn run(call: &Call) -> Result<Outcome> {
     let layer = call.undo_group(|| match &record {
         Some(old) => replace(&photo, call.drawable.layer(), patch, old, &made).map(Some),
         None if to_new_layer => {
-            let layer = call.add_layer(&layer_name(&edits), patch, None, true)?;
-            call.attach_record(layer.item(), &made);
+            let layer = call.add_layer(&layer_name(&edits), patch, Some(&made), None, true)?;
             call.reselect_layer();
             Ok(Some(layer))
         }
@@ -76,14 +75,13 @@ fn output_row(record: &Option<Record>) -> Vec<ArgumentSpec> {
     if record.is_some() { Vec::new() } else { vec![arguments::output()] }
 }
 
-/// Writes the next edit into the layer of the edit `old`. A name that the user has given stays.
+/// Replaces the layer of the edit `old`. A name that the user has given stays.
 fn replace(photo: &Call, layer: Layer, patch: &Patch, old: &Record, new: &Record) -> Result<Layer> {
-    photo.rewrite_layer(layer, patch)?;
-    if photo.layer_name(layer.item()).starts_with(&layer_name(&old.edits()?)) {
-        photo.rename_layer(layer.item(), &layer_name(&new.edits()?));
+    let mut name = photo.layer_name(layer.item());
+    if name.starts_with(&layer_name(&old.edits()?)) {
+        name = layer_name(&new.edits()?);
     }
-    photo.attach_record(layer.item(), new);
-    Ok(layer)
+    photo.replace_layer(layer, &name, patch, new)
 }
 
 /// The name of a layer with `edits`.

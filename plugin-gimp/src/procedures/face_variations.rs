@@ -39,7 +39,7 @@ fn run(call: &Call) -> Result<Outcome> {
         for (i, (edit, patch)) in edits.iter().zip(&rendered.patches).enumerate() {
             let visible = i + 1 == edits.len();
             let layer_name = format!("{name} {}", format_strength(edit.strength));
-            call.add_layer(&layer_name, patch, Some(group), visible)?;
+            call.add_layer(&layer_name, patch, None, Some(group), visible)?;
         }
         call.reselect_layer();
         Ok(group)

@@ -1,4 +1,4 @@
-//! Layers that carry the record of their edit: finds the record and its photo, and writes the next edit into the layer.
+//! Layers that carry the record of their edit: finds the record and its photo, and replaces the layer with the next edit.
 
 use super::handles::{Drawable, Item, Layer, Rect};
 use super::libgimp::c_string;
@@ -64,8 +64,8 @@ impl Call {
         PhotoLayer { tattoo, name: self.layer_name(item) }
     }
 
-    /// Makes a layer carry a record, in one step with other changes for undo.
-    pub fn attach_record(&self, layer: Item, record: &Record) {
+    /// Makes a layer that is not yet part of the image carry a record.
+    pub(super) fn attach_record(&self, layer: Item, record: &Record) {
         const PERSISTENT_UNDOABLE: c_uint = 1 | 2; // GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE
         let (gimp, text) = (self.gimp.functions(), record.to_json());
         // SAFETY: libgimp copies the bytes, and the parasite is freed after GIMP has copied it.
@@ -87,22 +87,24 @@ impl Call {
         unsafe { gimp.take_string((gimp.functions().gimp_item_get_name)(layer)) }
     }
 
-    /// Renames a layer.
-    pub fn rename_layer(&self, layer: Item, name: &str) {
-        // SAFETY: the item is alive; the name lives until the call returns.
-        unsafe { (self.gimp.functions().gimp_item_set_name)(layer, c_string(name).as_ptr()) };
-    }
-
-    /// Replaces the whole content of `layer`, whatever is selected, with the cutout of a patch of the layer of this call. Mask,
-    /// opacity and mode of the layer stay.
-    pub fn rewrite_layer(&self, layer: Layer, patch: &Patch) -> Result<()> {
+    /// Replaces the layer `old` with a copy of this name that has the cutout of a patch of the layer of this call as its content. Mask,
+    /// opacity and mode stay. The copy gets the record before it is part of the image: GIMP undoes the change of a parasite only
+    /// with a CRITICAL message.
+    pub fn replace_layer(&self, old: Layer, name: &str, patch: &Patch, record: &Record) -> Result<Layer> {
         let (gimp, pixels) = (self.gimp.functions(), &patch.cutout);
-        let drawable = layer.drawable();
         let (width, height) = (pixels.width as c_int, pixels.height as c_int);
         let [x, y] = self.layer_offset();
         let [x, y] = [x + patch.offset[0] as c_int, y + patch.offset[1] as c_int];
-        // SAFETY: the handles are alive; the out pointers point to locals.
-        let selection = unsafe {
+        // SAFETY: the handles are alive; the out pointers point to locals; the name lives until the call returns.
+        let layer = unsafe {
+            let layer = (gimp.gimp_layer_copy)(old).ok_or_else(|| Error::missing("copy of the layer"))?;
+            self.attach_record(layer.item(), record);
+            let parent = (gimp.gimp_item_get_parent)(old.item());
+            let position = (gimp.gimp_image_get_item_position)(self.image, old.item());
+            (gimp.gimp_image_insert_layer)(self.image, layer, parent, position);
+            (gimp.gimp_image_remove_layer)(self.image, old);
+            (gimp.gimp_item_set_name)(layer.item(), c_string(name).as_ptr());
+            let drawable = layer.drawable();
             let (mut old_x, mut old_y) = (0, 0);
             (gimp.gimp_drawable_get_offsets)(drawable, &mut old_x, &mut old_y);
             let size = ((gimp.gimp_drawable_get_width)(drawable), (gimp.gimp_drawable_get_height)(drawable));
@@ -110,25 +112,13 @@ impl Call {
                 (gimp.gimp_layer_resize)(layer, width, height, old_x - x, old_y - y);
             }
             (gimp.gimp_layer_add_alpha)(layer);
-            // GIMP merges a shadow buffer through the selection.
-            let selected = (gimp.gimp_selection_is_empty)(self.image) == 0;
-            let selection = if selected { (gimp.gimp_selection_save)(self.image) } else { None };
-            (gimp.gimp_selection_none)(self.image);
-            selection
+            layer
         };
-        let format = self.rgba_format(drawable, pixels.depth())?;
-        self.shadow_buffer(drawable)?.write(Rect { x: 0, y: 0, width, height }, format, pixels.bytes());
-        // SAFETY: the handles are alive. The saved selection is a channel of the image until it is removed.
-        unsafe {
-            (gimp.gimp_drawable_merge_shadow)(drawable, 1);
-            (gimp.gimp_drawable_update)(drawable, 0, 0, width, height);
-            if let Some(selection) = selection {
-                const REPLACE: c_int = 2; // GIMP_CHANNEL_OP_REPLACE
-                (gimp.gimp_image_select_item)(self.image, REPLACE, selection.item());
-                (gimp.gimp_image_remove_channel)(self.image, selection);
-            }
-        }
-        self.select_layer(drawable);
-        Ok(())
+        let format = self.rgba_format(layer.drawable(), pixels.depth())?;
+        self.buffer(layer.drawable())?.write(Rect { x: 0, y: 0, width, height }, format, pixels.bytes());
+        // SAFETY: the layer is alive.
+        unsafe { (gimp.gimp_drawable_update)(layer.drawable(), 0, 0, width, height) };
+        self.select_layer(layer.drawable());
+        Ok(layer)
     }
 }
