@@ -422,6 +422,12 @@ typedef struct gani_face_session_info {
   double ms_ssim;
   // Identity similarity, the cosine of face recognition features, 1 is identical; NaN if not measured.
   double id;
+  // Hash, in hexadecimal, of all that the inversion depends on, under which the cache has it. Valid until the session is freed.
+  const char *key;
+  // Number of the face in the photo, from the left, starting at 1; 0 for an aligned crop or an opened session.
+  uint32_t face;
+  // Tuning steps that the inversion took.
+  uint32_t steps;
 } gani_face_session_info;
 
 #ifdef __cplusplus
@@ -603,7 +609,7 @@ GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_model_info) == 56, "gani_m
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_image_desc) == 72, "gani_image_desc");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_invert_options) == 80, "gani_invert_options");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_progress) == 48, "gani_progress");
-GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 120, "gani_face_session_info");
+GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_face_session_info) == 136, "gani_face_session_info");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_edit) == 16, "gani_edit");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_look) == 56, "gani_look");
 GANI_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(gani_paste_options) == 24, "gani_paste_options");

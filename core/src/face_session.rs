@@ -61,6 +61,8 @@ pub struct AlignedFace {
     pub crop: Array4<f32>,
     /// The photo and the face's alignment in it.
     pub source: CropSource,
+    /// Number of the face in the photo, from the left, starting at 1; 0 for an aligned crop, or if it is unknown.
+    pub number: usize,
 }
 
 impl AlignedFace {
@@ -74,15 +76,15 @@ impl AlignedFace {
         face: &FaceSelection<'_>,
         cancel: &Cancel,
     ) -> Result<AlignedFace> {
-        let (crop, alignment) = match face {
-            FaceSelection::Aligned => (photo.to_crop(model.crop_shape()?)?, None),
+        let (crop, alignment, number) = match face {
+            FaceSelection::Aligned => (photo.to_crop(model.crop_shape()?)?, None, 0),
             FaceSelection::Face { choice, selection } => {
                 let faces = model.faces(photo, cancel)?;
-                let face = select(photo, &faces, choice, selection.as_ref())?;
-                (face.alignment.crop(photo, model.crop_resolution()?)?, Some(face.alignment))
+                let (number, face) = select(photo, &faces, choice, selection.as_ref())?;
+                (face.alignment.crop(photo, model.crop_resolution()?)?, Some(face.alignment), number)
             }
         };
-        Ok(AlignedFace { crop, source: CropSource::new(photo, alignment) })
+        Ok(AlignedFace { crop, source: CropSource::new(photo, alignment), number })
     }
 
     /// The session of a cached inversion with the same fingerprint, if there is one. An inversion that cannot be used counts as absent.
@@ -98,7 +100,7 @@ impl AlignedFace {
         let key = fingerprint(model, self.crop.view(), options)?;
         let Some(cached) = cache.get(&key) else { return Ok(None) };
         match FaceSession::open(model, cached.with_source(self.source.clone())) {
-            Ok(session) => Ok(Some(FaceSession { from_cache: true, ..session })),
+            Ok(session) => Ok(Some(FaceSession { from_cache: true, number: self.number, ..session })),
             Err(e) => {
                 log::warn!("a cached inversion cannot be used, the photo is inverted again: {e}");
                 Ok(None)
@@ -122,7 +124,7 @@ impl AlignedFace {
         if let Some(cache) = cache {
             cache.put(&result.inversion);
         }
-        FaceSession::open(model, result.inversion)
+        Ok(FaceSession { number: self.number, ..FaceSession::open(model, result.inversion)? })
     }
 }
 
@@ -132,6 +134,8 @@ pub struct FaceSession {
     pub inversion: Inversion,
     /// Whether the inversion was in the cache.
     pub from_cache: bool,
+    /// As [`AlignedFace::number`]; 0 if the session was opened with an inversion.
+    pub number: usize,
     model: Model,
     generator: Generator,
     reconstruction: OnceLock<Array4<f32>>,
@@ -144,7 +148,8 @@ impl FaceSession {
     /// [`Error::Input`] if it belongs to another generator.
     pub fn open(model: &Model, inversion: Inversion) -> Result<FaceSession> {
         let (generator, model) = (Generator::tuned(model, &inversion)?, model.clone());
-        Ok(FaceSession { inversion, from_cache: false, model, generator, reconstruction: OnceLock::new() })
+        let reconstruction = OnceLock::new();
+        Ok(FaceSession { inversion, from_cache: false, number: 0, model, generator, reconstruction })
     }
 
     /// The generator's image of the face with `edits`, `[1,3,R,R]` in `[-1,1]`. Costs one forward pass.
@@ -236,15 +241,15 @@ impl FaceSession {
     }
 }
 
-/// The selected face.
+/// The selected face and its number.
 fn select<'f>(
     photo: &Photo,
     faces: &'f [Face],
     choice: &FaceChoice,
     selection: Option<&ArrayView2<'_, u8>>,
-) -> Result<&'f Face> {
+) -> Result<(usize, &'f Face)> {
     if let (FaceChoice::Largest, Some(selection), false) = (choice, selection, faces.is_empty()) {
-        let covered = faces.iter().map(|face| (covered(&face.alignment, selection), face));
+        let covered = (1..).zip(faces).map(|face| (covered(&face.1.alignment, selection), face));
         let most = covered.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(part, _)| *part > 0.0);
         return most.map(|(_, face)| face).ok_or_else(|| {
             Error::Input(format!(
@@ -254,7 +259,7 @@ fn select<'f>(
         });
     }
     match choice.select(photo, faces)?[..] {
-        [(_, face)] => Ok(face),
+        [face] => Ok(face),
         _ => Err(Error::Input("a session has one face; choose one by its number".into())),
     }
 }

@@ -1,6 +1,6 @@
 //! Face sessions: render, paste, open, save, describe, free.
 
-use crate::boundary::{self, FfiError, guard};
+use crate::boundary::{self, FfiError, c_string, guard};
 use crate::extensible;
 use crate::handles::{self, Object};
 use crate::image::ImageObject;
@@ -12,12 +12,19 @@ use gani_core::face_session::FaceSession;
 use gani_core::inversion::Inversion;
 use gani_core::runtime::Cancel;
 use ndarray::ArrayView2;
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::mem::size_of;
 use std::slice;
 
-/// The object of a `gani_face_session` handle.
-pub(crate) struct FaceSessionObject(pub(crate) FaceSession);
+/// The object of a `gani_face_session` handle, with the inversion's key as a C string.
+pub(crate) struct FaceSessionObject(FaceSession, CString);
+
+impl FaceSessionObject {
+    pub(crate) fn new(session: FaceSession) -> FaceSessionObject {
+        let key = c_string(&session.inversion.info.key);
+        FaceSessionObject(session, key)
+    }
+}
 
 impl Object for FaceSessionObject {
     type Opaque = gani_face_session;
@@ -173,7 +180,7 @@ pub unsafe extern "C" fn gani_face_session_open(
         let model = handles::get::<ModelObject>(model)?;
         let opened = FaceSession::open(&model.model, Inversion::open(&path)?)?;
         // SAFETY: `reset` has checked and written `session`.
-        unsafe { handles::insert(session, FaceSessionObject(opened)) };
+        unsafe { handles::insert(session, FaceSessionObject::new(opened)) };
         Ok(())
     })
 }
@@ -216,6 +223,9 @@ pub unsafe extern "C" fn gani_face_session_describe(
             lpips: source.metrics.lpips.unwrap_or(f64::NAN),
             ms_ssim: source.metrics.ms_ssim.unwrap_or(f64::NAN),
             id: source.metrics.id.unwrap_or(f64::NAN),
+            key: object.1.as_ptr(),
+            face: object.0.number as u32,
+            steps: source.history.len() as u32,
         };
         // SAFETY: the caller's struct, writable up to its struct_size.
         unsafe { extensible::write(info, &value, "gani_face_session_info") }

@@ -55,7 +55,7 @@ pub unsafe extern "C" fn gani_model_invert(
         let inverted = inverter.on_progress(|event| reporter.report(&event)).invert(&photo)?;
         cancel.check()?;
         // SAFETY: `reset` has checked and written `session`.
-        unsafe { handles::insert(session, FaceSessionObject(inverted)) };
+        unsafe { handles::insert(session, FaceSessionObject::new(inverted)) };
         Ok(())
     })
 }

@@ -58,6 +58,9 @@ pub struct Info {
     pub alignment: Option<[f64; 8]>,
     pub photo: [u32; 2],
     pub mse: f64,
+    pub key: String,
+    pub face: u32,
+    pub steps: u32,
 }
 
 /// An error: its kind and its message.
@@ -162,7 +165,7 @@ fn invert_twice<A: Api>(model: &A::Model, picture: &Picture, cache: &Path) -> [A
     assert_eq!(events, expected);
     let info = A::info(&face);
     assert!(!info.from_cache && info.mse > 0.0 && info.mse < 0.2, "{info:?}");
-    assert_eq!(info.photo, [512, 512]);
+    assert_eq!((info.photo, info.face, info.steps, info.key.len()), ([512, 512], 1, 5, 64));
 
     // The preview interval is not part of the cache key.
     let (cached_face, events) = invert(&Options { preview_interval: 0, ..options });
@@ -236,7 +239,8 @@ fn errors<A: Api>() {
     let crop = Picture { width: 256, height: 256, rgb: vec![120; 3 * 256 * 256], mask: None };
     let options = Options { aligned: true, iterations: 1, cache: Some(&file), ..FEW_STEPS };
     let face = invert(&crop, options).unwrap();
-    assert_eq!(A::info(&face).alignment, None);
+    let info = A::info(&face);
+    assert_eq!((info.alignment, info.face, info.steps), (None, 0, 1));
     fails(A::paste(&face, &[], 0, &mut crop.clone()).map(drop), "input", "aligned crop");
     fails(A::render(&face, &[("smlie", 1.0)]).map(drop), "input", "did you mean `smile`");
     fails(A::render(&face, &[("sefa.9999", 1.0)]).map(drop), "input", "sefa.0 to sefa.511");

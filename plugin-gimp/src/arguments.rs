@@ -108,6 +108,16 @@ fn mnemonic(direction: &str) -> char {
     }
 }
 
+/// The argument `look`: saved edits. In the dialog, a look moves the sliders instead.
+pub fn look() -> ArgumentSpec {
+    ArgumentSpec {
+        name: "look".into(),
+        label: "_Look".into(),
+        help: "Name of a look: saved edits, which the sliders that are not 0 replace or add to",
+        kind: ArgumentKind::String,
+    }
+}
+
 /// The argument `more`: edits along any other direction.
 pub fn more() -> ArgumentSpec {
     ArgumentSpec {

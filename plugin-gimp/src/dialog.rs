@@ -3,6 +3,7 @@
 //! GIMP's own procedure dialog provides the rows, remembers their values and resets them.
 
 mod layout;
+mod looks;
 mod panel;
 mod toolkit;
 mod widgets;

@@ -4,6 +4,7 @@ use crate::messages::{Event, PREVIEW_SIZE, Preview, RenderRequest, Rendered, Req
 use crate::patch::Patch;
 use crate::pixels::InputLayer;
 use crate::queue::Queue;
+use crate::record::UsedInversion;
 use crate::settings::Settings;
 use crossbeam_channel::Sender;
 use gani_core::Result;
@@ -88,8 +89,8 @@ impl Engine {
             Request::FindFace(settings) => {
                 self.find_face(&settings, cancel)?;
                 if let Some((_, found)) = &self.found {
-                    let inverted = self.face.is_some();
-                    self.send(Event::FaceFound { preview: preview(found.crop.view()), inverted });
+                    let key = self.face.as_ref().map(|face| face.inversion.info.key.clone());
+                    self.send(Event::FaceFound { preview: preview(found.crop.view()), key });
                 }
             }
             Request::Invert => {
@@ -201,7 +202,9 @@ impl Engine {
 
     /// Renders the inverted face, or its draft, with each list of edits and sends the patches.
     fn render(&mut self, all_edits: &[Vec<Edit>], keep: Keep, cancel: &Cancel) -> Result<()> {
-        let (Some(face), Some(photo)) = (self.face.as_ref().or(self.draft.as_ref()), &self.photo) else {
+        let (Some(face), Some(photo), Some((settings, _))) =
+            (self.face.as_ref().or(self.draft.as_ref()), &self.photo, &self.found)
+        else {
             return Ok(());
         };
         let alignment = *face.inversion.alignment_in(photo, false)?;
@@ -212,7 +215,15 @@ impl Engine {
             let edited = face.edited_face(image.view(), keep, cancel)?;
             patches.push(Patch::new(&self.layer.pixels, &edited, &alignment, keep)?);
         }
-        self.send(Event::Rendered(Rendered { patches, from_cache: face.from_cache }));
+        let info = &face.inversion.info;
+        let inversion = UsedInversion {
+            model: settings.model_name(),
+            preset: info.preset.clone(),
+            face: face.number,
+            key: info.key.clone(),
+            steps: info.history.len(),
+        };
+        self.send(Event::Rendered(Rendered { patches, from_cache: face.from_cache, inversion }));
         Ok(())
     }
 

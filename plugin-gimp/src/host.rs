@@ -8,6 +8,7 @@ mod library;
 mod plug_in;
 mod procedure;
 mod read_layer;
+mod replace_layer;
 mod write_layer;
 
 pub use libgimp::{LibGimp, c_string};

@@ -5,7 +5,7 @@
 //! the first change to the image.
 //!
 //! Modules, each of which imports only those after it: [`procedures`], [`dialog`], [`worker`], [`engine`],
-//! [`messages`], [`settings`], [`arguments`], [`host`], [`patch`], [`pixels`], [`log`], [`error`].
+//! [`messages`], [`settings`], [`arguments`], [`host`], [`record`], [`patch`], [`pixels`], [`log`], [`error`].
 
 mod arguments;
 mod dialog;
@@ -18,6 +18,7 @@ mod patch;
 mod pixels;
 mod procedures;
 mod queue;
+mod record;
 mod settings;
 mod worker;
 

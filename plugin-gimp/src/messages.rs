@@ -1,6 +1,7 @@
 //! Messages between the main thread, which alone may call libgimp, and the worker thread.
 
 use crate::patch::Patch;
+use crate::record::UsedInversion;
 use crate::settings::Settings;
 use gani_core::Error;
 use gani_core::edit::Edit;
@@ -46,8 +47,8 @@ pub enum Event {
     FaceFound {
         /// The aligned crop of the input layer.
         preview: Preview,
-        /// Whether the cache had an inversion of it.
-        inverted: bool,
+        /// The key of its inversion, if the cache has one.
+        key: Option<String>,
     },
     /// The draft of a [`Request::Invert`] is ready: previews are possible.
     Drafted,
@@ -72,4 +73,6 @@ pub struct Rendered {
     pub patches: Vec<Patch>,
     /// Whether the inversion came from the cache.
     pub from_cache: bool,
+    /// The inversion.
+    pub inversion: UsedInversion,
 }

@@ -4,11 +4,14 @@ use crate::arguments::{direction, sliders};
 use crate::error::Result;
 use crate::host::LibGimp;
 use crate::host::handles::Config;
+use crate::record::{Record, UsedInversion};
 use gani_core::edit::Edit;
-use gani_core::edit::sliders::{Slider, slider};
+use gani_core::edit::looks::Looks;
+use gani_core::edit::sliders::{Slider, position, slider};
 use gani_core::face::{FaceChoice, Keep};
 use gani_core::runtime::DeviceChoice;
 use gani_core::settings::Preset;
+use std::collections::HashMap;
 
 /// The model, the face, and how to invert it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +48,23 @@ pub fn read_keep(gimp: LibGimp, config: Config) -> Result<Keep> {
     Ok(gimp.get_string(config, "keep").parse()?)
 }
 
-/// The edits of the sliders and of the argument `more`. A slider at 0 adds no edit.
+/// The edits of a call: those of the sliders and of the argument `more` replace those of the look, or add to them. A slider at 0
+/// adds no edit.
 pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
+    let sliders = read_sliders(gimp, config)?;
+    let look = gimp.get_string(config, "look");
+    if look.is_empty() {
+        return Ok(sliders);
+    }
+    let mut edits = Looks::for_user()?.get(&look)?.edits;
+    edits.retain(|edit| sliders.iter().all(|slider| slider.direction != edit.direction));
+    edits.extend(sliders);
+    edits.sort_by_key(|edit| position(&edit.direction)); // the order of the sliders: sums depend on it in the last digit
+    Ok(edits)
+}
+
+/// The edits of the sliders and of the argument `more`.
+pub fn read_sliders(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for argument in sliders() {
         let strength = gimp.get_double(config, &argument.name) as f32;
@@ -59,6 +77,34 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
         edits.push(edit.parse()?);
     }
     Ok(edits)
+}
+
+/// Moves the sliders to `edits`. Edits without a slider go to the argument `more`.
+pub fn write_sliders(gimp: LibGimp, config: Config, edits: &[Edit]) {
+    let (mut more, mut strengths) = (Vec::new(), HashMap::new());
+    for edit in edits {
+        match slider(&edit.direction).filter(|slider| edit.unit.is_none_or(|unit| unit == slider.unit)) {
+            Some(_) => _ = strengths.insert(&edit.direction[..], edit.strength),
+            None => more.push(edit.to_string()),
+        }
+    }
+    for argument in sliders() {
+        let strength = strengths.get(&direction(&argument.name)[..]).copied().unwrap_or(0.0);
+        gimp.set_double(config, &argument.name, strength.into());
+    }
+    gimp.set_string(config, "more", &more.join(" "));
+}
+
+/// Sets the arguments to those of an edit that is continued.
+pub fn write_record(gimp: LibGimp, config: Config, record: &Record) -> Result<()> {
+    let UsedInversion { model, preset, face, .. } = &record.inversion;
+    let model = if *model == gani_core::bundle::default_name() { "" } else { model };
+    write_sliders(gimp, config, &record.edits()?);
+    gimp.set_string(config, "model", model);
+    gimp.set_string(config, "preset", preset);
+    gimp.set_string(config, "face", &face.to_string());
+    gimp.set_string(config, "keep", &record.keep);
+    Ok(())
 }
 
 /// A step along a direction, in the unit of its slider. A model whose directions have another unit refuses it.

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result, sentence};
-use crate::host::LibGimp;
+use crate::host::{Call, LibGimp};
 use crate::log;
 use crate::messages::{Event, RenderRequest, Rendered, Request};
 use crate::pixels::InputLayer;
@@ -79,23 +79,26 @@ impl Worker {
         }
     }
 
-    /// Renders patches under GIMP's progress bar, then shows the warnings that gani-core logged.
+    /// Renders patches under GIMP's progress bar, then shows the warnings that gani-core logged, unless a script calls.
     ///
     /// # Errors
     /// Those of [`gani_core::face_session`], or a panic of the thread.
     pub fn render(
         &self,
-        gimp: LibGimp,
+        call: &Call,
         settings: Settings,
         edits: Vec<Vec<Edit>>,
         keep: Keep,
     ) -> Result<Rendered> {
+        let gimp = call.gimp;
         gimp.progress_init("gani");
         let accept_draft = self.accepts_draft.get();
         self.send(Request::Render(RenderRequest { settings, edits, keep, accept_draft }));
         let rendered = self.wait_for_render(gimp);
         gimp.progress_end();
-        log::take_warnings().iter().for_each(|warning| gimp.message(&sentence(warning)));
+        if call.interactive {
+            log::take_warnings().iter().for_each(|warning| gimp.message(&sentence(warning)));
+        }
         rendered
     }
 

@@ -49,11 +49,11 @@ class Workflow(unittest.TestCase):
 
     def test_1_cancel_changes_nothing(self):
         before = bytes(self.session.picture.data)
-        directions, corners = self.session.find(SETTINGS, lambda: False)
+        directions, face = self.session.find(SETTINGS, lambda: False)
         self.assertEqual(directions, engine.face_directions())
         self.assertEqual([d.label for d in directions[:3]], ["Smile", "Age", "Turn"])
         self.assertEqual((directions[0].minimum, directions[0].maximum), (-3.0, 3.0))
-        self.assertIsNone(corners)
+        self.assertIsNone(face)
         calls = []
 
         def cancelled():
@@ -73,8 +73,8 @@ class Workflow(unittest.TestCase):
         self.events.clear()
         self.session.make_draft(lambda: False)
         self.assertEqual([kind for kind, _ in self.events][-1], "drafted")
-        draft, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
-        self.assertIsNone(self.session.face)
+        (draft,), face = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
+        self.assertEqual((face.preset, self.session.face), (L.PRESET_DRAFT, None))
         previews = []
         corners = self.session.invert(lambda: False,
                                       lambda: previews.append(self.session.show([("smile", 2.0)], L.KEEP_ALL)))
@@ -85,23 +85,24 @@ class Workflow(unittest.TestCase):
         self.assertTrue(any("tuning the generator, step" in t and "left" in t for t in texts), texts[-3:])
         self.assertFalse(self.session.face.from_cache)
         self.assertEqual(len(corners), 4)
-        edited, = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
+        (edited,), face = self.session.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, True, lambda: False)
+        self.assertEqual((face.preset, face.number, face.steps, len(face.key)), (L.PRESET_FAST, 1, 20, 64))
         self.assertNotEqual(edited.data, draft.data)
         self.assertEqual(bytes(self.session.picture.data), before)
         alpha = edited.data[3::4]
         self.assertEqual(set(alpha), {0, 255})
         inside = sum(end - start for y in range(512) for start, end in patch.spans(corners, None, 512, y))
         self.assertEqual(alpha.count(255), inside)
-        plain, = self.session.render(SETTINGS, [[]], L.KEEP_ALL, False, lambda: False)
+        (plain,), _ = self.session.render(SETTINGS, [[]], L.KEEP_ALL, False, lambda: False)
         self.assertNotEqual(edited.data, plain.data)
         self.assertEqual(len(self.session.show([("age", -1.0)], L.KEEP_ALL)), 3 * VIEW * VIEW)
 
     def test_3_second_run_is_cached(self):
         second = Session(photo(), lambda *_: None)
         second.picture.mask = bytes(512 * 100) + b"\xff" * (512 * 50) + bytes(512 * 362)  # rows 100 to 150
-        _, corners = second.find(SETTINGS, lambda: False)
-        self.assertTrue(corners and second.face.from_cache)
-        edited, = second.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, False, lambda: False)
+        _, face = second.find(SETTINGS, lambda: False)
+        self.assertTrue(face.from_cache)
+        (edited,), _ = second.render(SETTINGS, [[("smile", 2.0)]], L.KEEP_ALL, False, lambda: False)
         alpha = edited.data[3::4]
         rows = {edited.y + i // edited.width for i, a in enumerate(alpha) if a}
         self.assertEqual(rows, set(range(100, 150)))

@@ -100,6 +100,50 @@ def new_layer():
     print(f"TIME first {first:.1f} s, cached {again:.1f} s", flush=True)
 
 
+def looks():
+    """A look is what its sliders are; a slider that is not 0 has precedence."""
+    made = {}
+    for name, edits in (("look", {"look": "friendly", "smile": 2.0}), ("sliders", {"smile": 2.0, "eyes_open": 0.5})):
+        answer = call(load(), **edits)
+        if success(f"an edit by {name}", answer):
+            made[name] = pixels(answer[2][0])
+    check("a look is what its sliders are", made.get("look") == made.get("sliders") and made)
+    fails("an unknown look: the message lists the looks", call(load(), look="nothing"), "friendly", "older")
+
+
+def continued():
+    """A call on a layer that Edit Face has made replaces its content, whatever is selected, and also if it was cropped."""
+    image = load()
+    base = image.get_layers()[0]
+    answer = call(image, smile=2.0)
+    if not success("an edit to continue", answer):
+        return
+    layer = answer[2][0]
+    layer.set_opacity(40)
+    layer.resize(90, 80, -30, -20)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, *INNER)
+    image.set_selected_layers([layer])
+    answer = call(image, age=1.5)
+    if not success("the edit is continued", answer):
+        return
+    layer = answer[2][0]
+    check("it replaces the layer", image.get_layers() == [layer, base] and answer[2][1])
+    check("its name lists the new edits", layer.get_name() == "Edit Face: age +1.5", layer.get_name())
+    check("opacity, mask and selected layer stay", layer.get_opacity() == 40 and not layer.get_mask() and image.get_selected_layers() == [layer])
+    check("the selection stays", list(Gimp.Selection.bounds(image))[2:] == [INNER[0], INNER[1], INNER[0] + INNER[2], INNER[1] + INNER[3]]
+          and not image.get_channels())
+    Gimp.Selection.none(image)
+    image.set_selected_layers([base])
+    direct = call(image, age=1.5)[2][0]
+    check("it is the direct edit", pixels(layer) == pixels(direct))
+    image.set_selected_layers([layer])
+    name = base.get_name()
+    image.remove_layer(base)
+    fails("the photo's layer is gone", call(image), name, "is gone")
+    layer.attach_parasite(Gimp.Parasite.new("gani-edit", 1, list(b'{"version": 9}')))
+    fails("a record of another version", call(image), "version 9")
+
+
 def selected():
     """An edit changes no pixel outside the selection."""
     image = load()
@@ -185,6 +229,8 @@ menu_entries()
 error_messages()
 killed_during_inversion()
 new_layer()
+looks()
+continued()
 selected()
 precisions()
 variations()

@@ -5,11 +5,14 @@ keep responding meanwhile.
 """
 import json
 import os
-import threading
+import sys
 import time
 import traceback
 
-from gi.repository import Gegl, GLib
+from gi.repository import Gegl, Gimp, Gio, GLib
+
+sys.path.append("/w")
+import gimp_tools
 
 
 def image():
@@ -17,21 +20,45 @@ def image():
 
 
 def state():
-    """The names of the layers from top to bottom, and a hash of the bottom layer's bytes."""
+    """The names of the layers from top to bottom, and hashes of the bytes of the bottom and top layers."""
     layers = image().get_layers()
-    base = layers[-1]
-    area = Gegl.Rectangle.new(0, 0, base.get_width(), base.get_height())
-    data = bytes(base.get_buffer().get(area, 1.0, None, Gegl.AbyssPolicy.NONE))
-    return {"layers": [layer.get_name() for layer in layers], "base": GLib.compute_checksum_for_data(GLib.ChecksumType.SHA256, data)}
+    return {"layers": [layer.get_name() for layer in layers], "base": checksum(layers[-1]), "top": checksum(layers[0])}
 
 
-def call(name):
-    """Runs a procedure interactively with the last values of its dialog. Returns its status when it ends."""
+def checksum(layer):
+    return GLib.compute_checksum_for_data(GLib.ChecksumType.SHA256, gimp_tools.pixels(layer))
+
+
+def save_edit(file, **edits):
+    """Adds a layer with edits, and saves the picture."""
+    gimp_tools.call(image(), **edits)
+    return Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image(), Gio.File.new_for_path(file), None)
+
+
+def direct(**edits):
+    """The checksum of the layer of an edit of the bottom layer."""
+    image().set_selected_layers([image().get_layers()[-1]])
+    layer = gimp_tools.call(image(), **edits)[2][0]
+    found = checksum(layer)
+    image().remove_layer(layer)
+    return found
+
+
+def close():
+    """Ends GIMP, whose answer nobody gets."""
+    procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
+    config = procedure.create_config()
+    config.set_property("force", True)
+    procedure.run(config)
+
+
+def call(name, layer=-1):
+    """Runs a procedure interactively on a layer, counted from the top. Returns its status when it ends."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
     config.set_property("image", image())
-    config.set_core_object_array("drawables", [image().get_layers()[-1]])
+    config.set_core_object_array("drawables", [image().get_layers()[layer]])
     started = time.time()
     status = procedure.run(config).index(0)
     return {"status": status.value_nick, "error": Gimp.get_pdb().get_last_error(), "seconds": time.time() - started}

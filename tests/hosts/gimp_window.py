@@ -117,6 +117,12 @@ def answer():
         return json.load(file)
 
 
+def undo(times=1):
+    """Undoes steps, after the plug-in has ended: one step of its edit comes after another."""
+    until(lambda: not plug_ins())
+    press(*times * ["ctrl+z"])
+
+
 def state():
     """The layers and pixels of the picture, from the session."""
     ask("answer = state()")
@@ -125,7 +131,7 @@ def state():
 
 def open_dialog():
     """Opens Edit Face… from the menu. Returns the dialog's window or None."""
-    main = window("astronaut")
+    main = window(PICTURE)
     if not check("GIMP opens the picture", main):
         return None
     quiet("xdotool", "windowsize", "--sync", main, "1480", "960")
@@ -139,15 +145,6 @@ def open_dialog():
     press("e")
     dialog = window("Edit Face")
     return dialog if check("the menu entry opens the dialog", dialog) else None
-
-
-def dismiss_message():
-    """Closes GIMP's message that the model is for tests, which has the keyboard."""
-    message = window("GIMP Message")
-    if check("the message about the test model is shown", message):
-        quiet("xdotool", "windowactivate", "--sync", message)
-        press("Return")
-        check("the message closes", until(lambda: message not in windows()))
 
 
 def edited():
@@ -172,12 +169,67 @@ def edited():
     check("OK makes a layer", after and len(after.get("layers", [])) == 2, f"{before} {after}")
     check("the layer below is unchanged", after and after.get("base") == before.get("base"), f"{before} {after}")
     check("the dialog closes", until(lambda: dialog not in windows()))
-    settled(place(window("astronaut")))
+    settled(place(window(PICTURE)))
     shot("layer")
-    dismiss_message()
-    press("ctrl+z")
+    check("that the model is for tests is no message box", not quiet("xdotool", "search", "--onlyvisible", "--name", "GIMP Message"))
+    undo()
     undone = until(lambda: (now := state()) != after and now)
     check("one undo restores", undone == before, f"{before} {undone}")
+
+
+def looks():
+    """A look is chosen, saved and removed."""
+    before = state()
+    dialog = open_dialog()
+    if not dialog:
+        return
+    settled(preview(dialog), colors=1000)
+    press("alt+l", "alt+Down", "Down", "Down", "Return")  # from friendly over laughing to older
+    press("alt+l", "ctrl+a")
+    quiet("xdotool", "type", "our look")
+    press("Tab", "Tab", "space")  # over the arrow of the list to Save
+    saved = os.path.expanduser("~/.local/share/gani/looks/our look.toml")
+    if check("the look is saved", until(lambda: os.path.exists(saved))):
+        with open(saved) as file:
+            text = file.read()
+        check("it has the strengths of the chosen look", 'edits = ["age=2sigma"]' in text, text)
+    press("alt+l", "alt+Down", "Down", "Down", "Down", "Return")  # our look, after older
+    shot("look")
+    press("alt+l", "Tab", "Tab", "Tab", "space")
+    check("the look is removed", until(lambda: not os.path.exists(saved)))
+    press("alt+o")
+    after = until(lambda: (now := state()) != before and now)
+    check("OK takes the strengths of the look", after and after.get("layers", [""])[0] == "Edit Face: age +2", after)
+    undo()
+    check("one undo removes the layer", until(lambda: state() == before), state())
+
+
+def continued():
+    """An edit is saved, and continued after GIMP was closed: the result is the direct edit, and one undo step."""
+    quiet("xdotool", "windowactivate", "--sync", window(PICTURE))
+    settled(place(window(PICTURE)))
+    before = state()
+    check("the layer of the file", before.get("layers") == ["Edit Face: smile +2", "astronaut.png"], before)
+    ask(f"answer = call({EDIT!r}, 0)")
+    dialog = window("Edit Face")
+    if not check("the dialog opens on the layer", dialog):
+        return
+    smiling = settled(preview(dialog), colors=1000)
+    shot("continued")
+    press("alt+a", "ctrl+a", "1", "Tab")
+    check("the picture follows the slider of a continued edit", settled(preview(dialog), unlike=smiling))
+    press("alt+o")
+    result = answer()
+    check("the edit is continued", result.get("status") == "success", result)
+    after = state()
+    check("the layer is replaced", after.get("layers") == ["Edit Face: smile +2, age +1", "astronaut.png"], after)
+    check("the photo is unchanged", after.get("base") == before.get("base"))
+    ask("answer = direct(smile=2.0, age=1.0)")
+    direct = answer()
+    check("it is the direct edit with both strengths", direct == after.get("top") != before.get("top"), (direct, after))
+    quiet("xdotool", "windowactivate", "--sync", window(PICTURE))
+    undo(3)  # also the removal and the addition of the direct edit
+    check("one undo step", until(lambda: state() == before), state())
 
 
 def cancelled():
@@ -248,8 +300,7 @@ def drafted():
     after = until(lambda: (now := state()) != before and now)
     check("after Stop, OK makes a layer from the draft", after and len(after.get("layers", [])) == 2, f"{before} {after}")
     check("a stopped inversion is not cached", len(inversions()) == known + 1, inversions())
-    dismiss_message()
-    press("ctrl+z")
+    undo()
     check("one undo restores the picture", until(lambda: state() == before), state())
 
 
@@ -257,17 +308,32 @@ def main():
     start("Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp")
     check("the virtual screen is ready", until(lambda: quiet("xdotool", "getmouselocation")))
     start("openbox")
-    gimp = start("dbus-run-session", "--", "gimp-3.0", "--no-splash", "/w/astronaut.png", "--batch-interpreter=python-fu-eval",
-                 "-b", 'exec(open("/w/gimp_session.py").read())', log="/w/window.log")
+    gimp = start_gimp("astronaut.png")
     try:
         edited()
+        looks()
+        ask("answer = save_edit('/w/edit.xcf', smile=2.0)")
+        check("the edit is saved", answer() is True)
+        undo()
         drafted()
         cancelled()
         check("GIMP is running", gimp.poll() is None, gimp.poll())
+        ask("answer = close()")
+        check("GIMP ends", gimp.wait(LIMIT) == 0, gimp.returncode)
+        gimp = start_gimp("edit.xcf")
+        continued()
+        check("GIMP is still running", gimp.poll() is None, gimp.poll())
     finally:
         shot("end")
         open("/w/stop", "w").close()
         gimp.terminate()
+
+
+def start_gimp(file):
+    global PICTURE
+    PICTURE = os.path.splitext(file)[0]  # in the title of its window
+    return start("dbus-run-session", "--", "gimp-3.0", "--no-splash", f"/w/{file}", "--batch-interpreter=python-fu-eval",
+                 "-b", 'exec(open("/w/gimp_session.py").read())', log="/w/window.log")
 
 
 main()

@@ -13,7 +13,7 @@ from krita import Extension, Selection
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QMessageBox
 
-from .krita_tools import (K, SHOTS, SIDE, Timeout, at_stage, changed, check, close, gani, inversion_done, layer_added, layers,
+from .krita_tools import (K, SHOTS, SIDE, Timeout, at_stage, changed, check, close, edits, gani, inversion_done, layer_added, layers,
                           menu_entries, names, opened, pixels, rendered, screen_settled, select_node, settled,
                           shorten_inversions, shot, show, undo, until, while_changing, within)
 
@@ -50,6 +50,7 @@ def script():
     yield from edit_masked_layer(document, layer)
     yield from user_errors(document, layer)
     yield from face_variations(document, layer, image)
+    yield from continue_edit(window, document, layer)
     shorten_inversions()
     for space in SPACES:
         yield from color_space(window, *space)
@@ -131,7 +132,8 @@ def edit_face(document, layer, before, image):
     alignment = dialog.alignment
     dialog.ok.click()
     yield layer_added(document, dialog)
-    check("the layer is on top and is named after its edits", names(document) == [layer.name(), "Edit Face: smile +2"], names(document))
+    check("the layer is on top, in a group, and is named after its edits",
+          names(document) == [layer.name(), "Edit Face"] and edits(layers(document)[1]) == ["smile +2"], names(document))
     check("the layer below is unchanged", pixels(layer) == before)
     edited = rendered(document)
     bounds = changed(image, edited)
@@ -157,8 +159,80 @@ def edit_cached_face(document, layer):
     dialog.ok.click()
     yield layer_added(document, dialog)
     print("TIME from the menu to the layer, cached {:.1f} s".format(time.monotonic() - started), flush=True)
-    check("the layer's name lists all edits", names(document)[-1] == "Edit Face: age +1.5, pca.3 +1", names(document))
+    found = edits(layers(document)[1])
+    check("the layer's name lists all edits", found == ["age +1.5, pca.3 +1"], found)
     yield undo(document)
+
+
+def continue_edit(window, document, layer):
+    """An edit is saved, and continued in the opened file: the result is the direct edit, and one undo step."""
+    file = "/w/edit.kra"
+    yield from select_node(document, layer)
+    dialog = opened()
+    yield until("the cached face", at_stage(dialog, "READY", "IDLE"))
+    dialog.sliders.rows["smile"].set(2)
+    dialog.ok.click()
+    yield layer_added(document, dialog)
+    image = rendered(document)
+    document.saveAs(file)
+    document.waitForDone()
+    yield undo(document)
+
+    document = K.openDocument(file)
+    yield from show(window, document)
+    photo, group = layers(document)
+    check("the file has the edit", rendered(document) == image and edits(group) == ["smile +2"], edits(group))
+    yield from select_node(document, group)
+    dialog = opened()
+    yield until("the face of the edit", at_stage(dialog, "READY", "IDLE"))
+    strengths = dialog.sliders.edits()
+    check("the dialog has the strengths of the edit", strengths == [("smile", 2.0)], strengths)
+    check("the dialog says that the edit is continued", "may differ" not in dialog.note.text() and dialog.note.text(), dialog.note.text())
+    yield until("the preview", lambda: dialog.edited is not None)
+    dialog.sliders.rows["age"].set(1)
+    yield settled("the preview", lambda: dialog.edited)
+    shot("continued", dialog)
+    worker = dialog.worker
+    dialog.ok.click()
+    yield until("the continued edit", lambda: worker.isFinished() and len(edits(group)) == 2)
+    check("the edit is in the group", edits(group) == ["smile +2", "smile +2, age +1"], edits(group))
+    continued, content = rendered(document), pixels(group.childNodes()[1])
+    yield screen_settled()
+    shot("continued-layer")
+    K.action("edit_undo").trigger()
+    yield until("undo", lambda: len(edits(group)) == 1)
+    check("one undo step restores the earlier edit", rendered(document) == image)
+    yield undo(document, 2, "edit_redo")
+    yield until("redo", lambda: len(edits(group)) == 2)
+
+    group.remove()
+    yield until("the removal of the group", lambda: len(names(document)) == 1)
+    yield from select_node(document, photo)
+    dialog = opened()
+    yield until("the cached face", at_stage(dialog, "READY", "IDLE"))
+    dialog.sliders.set_edits([("smile", 2.0), ("age", 1.0)])
+    dialog.ok.click()
+    yield layer_added(document, dialog)
+    group = layers(document)[1]
+    direct = pixels(group.childNodes()[0])
+    check("the continued edit is the direct edit with both strengths", content == direct and continued == rendered(document))
+
+    # Another inversion, and a photo that is gone.
+    record, version = gani("record"), group.childNodes()[0]
+    record.save(document, version, {**record.read(document, version), "key": ""})
+    yield from select_node(document, group)
+    dialog = opened()
+    yield until("the face", at_stage(dialog, "READY", "IDLE"))
+    check("the dialog says that the inversion is another one", "may differ" in dialog.note.text(), dialog.note.text())
+    worker = dialog.worker
+    dialog.reject()
+    yield until("the end of the worker", worker.isFinished)
+    photo.remove()
+    yield until("the removal of the photo", lambda: len(names(document)) == 1)
+    yield from select_node(document, group)
+    box = opened()
+    check("a removed photo is reported", isinstance(box, QMessageBox) and "is gone" in box.text(), box)
+    box.accept()
 
 
 def edit_selection(document, layer, image):
@@ -173,7 +247,7 @@ def edit_selection(document, layer, image):
     dialog.sliders.rows["age"].set(3)
     dialog.ok.click()
     yield layer_added(document, dialog)
-    alpha = pixels(layers(document)[1])[3::4]
+    alpha = pixels(layers(document)[1].childNodes()[0])[3::4]
     rows = [alpha[i * SIDE + x:i * SIDE + x + width] for i in range(y, y + height)]
     check("the layer is opaque in the selection only", alpha.count(0) == SIDE * SIDE - width * height
           and b"".join(rows) == b"\xff" * (width * height), alpha.count(0))
@@ -195,7 +269,7 @@ def edit_masked_layer(document, layer):
     yield until("the face of a masked layer", at_stage(dialog, "READY", "IDLE"))
     dialog.ok.click()
     yield layer_added(document, dialog)
-    check("the new layer is above the masked layer", names(document) == [layer.name(), "Edit Face (no change)"], names(document))
+    check("the new layer is above the masked layer", names(document) == [layer.name(), "Edit Face"], names(document))
     yield undo(document)
     layer.removeChildNode(transparency)
     yield until("the removal of the mask", lambda: not layer.childNodes())
@@ -276,7 +350,7 @@ def color_space(window, model, depth, profile):
         after = rendered(document)
         bounds = changed(image, after)
         check("{}: only the face changes".format(name), bounds and within(bounds, alignment), (bounds, alignment))
-        layer = layers(document)[1]
+        layer = layers(document)[1].childNodes()[0]
         space = layer.colorModel(), layer.colorDepth(), layer.colorProfile()
         check("{}: the layer has the image's color space".format(name), space == (model, depth, profile), space)
         document.projection(0, 0, SIDE, SIDE).save("{}/krita-{}.png".format(SHOTS, "-".join((model, depth)).lower()))

@@ -139,6 +139,11 @@ def names(document):
     return [node.name() for node in layers(document)]
 
 
+def edits(group):
+    """The names of the layers in the group of an edit, from bottom to top."""
+    return [node.name() for node in group.childNodes()]
+
+
 def pixels(node):
     return bytes(node.pixelData(0, 0, SIDE, SIDE))
 

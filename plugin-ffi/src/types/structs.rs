@@ -209,6 +209,12 @@ pub struct gani_face_session_info {
     pub ms_ssim: f64,
     /// Identity similarity, the cosine of face recognition features, 1 is identical; NaN if not measured.
     pub id: f64,
+    /// Hash, in hexadecimal, of all that the inversion depends on, under which the cache has it. Valid until the session is freed.
+    pub key: *const c_char,
+    /// Number of the face in the photo, from the left, starting at 1; 0 for an aligned crop or an opened session.
+    pub face: u32,
+    /// Tuning steps that the inversion took.
+    pub steps: u32,
 }
 
 /// One edit: a direction and a strength.
@@ -312,5 +318,8 @@ extensible!(gani_face_session_info {
     mse,
     lpips,
     ms_ssim,
-    id
+    id,
+    key,
+    face,
+    steps
 });

@@ -247,6 +247,9 @@ impl Api for CAbi {
             lpips: 0.0,
             ms_ssim: 0.0,
             id: 0.0,
+            key: std::ptr::null(),
+            face: 9,
+            steps: 9,
         };
         // SAFETY: a live handle and a struct of this function.
         check(unsafe { gani_face_session_describe(face.0.0, &mut info) }).unwrap();
@@ -255,6 +258,10 @@ impl Api for CAbi {
             alignment: (info.has_alignment == 1).then_some(info.alignment),
             photo: [info.photo_width, info.photo_height],
             mse: info.mse,
+            // SAFETY: the string is valid until the session is freed.
+            key: unsafe { CStr::from_ptr(info.key) }.to_str().unwrap().into(),
+            face: info.face,
+            steps: info.steps,
         }
     }
 

@@ -151,6 +151,9 @@ impl Api for RustApi {
             alignment: corners,
             photo: info.photo_size,
             mse: info.metrics.mse,
+            key: info.key.clone(),
+            face: face.number as u32,
+            steps: info.history.len() as u32,
         }
     }
 

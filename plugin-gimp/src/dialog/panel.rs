@@ -1,10 +1,12 @@
 //! The controller of the dialog: sends requests to the worker when a value changes, and shows the worker's events.
 
 use super::layout::Layout;
+use super::looks::LookRow;
 use super::toolkit::Toolkit;
 use super::widgets::{Callbacks, INVERT_LABEL, STOP_LABEL, Widgets};
-use crate::error::{Error, sentence};
+use crate::error::{Error, Result, sentence};
 use crate::host::Call;
+use crate::log;
 use crate::messages::{Event, Preview, Request};
 use crate::settings::{Settings, read_keep};
 use crate::worker::Worker;
@@ -15,6 +17,10 @@ use std::cell::{Cell, RefCell};
 const STOPPED: &str = "Stopped. Invert this face to continue; OK does so, too.";
 const STOPPED_WITH_DRAFT: &str =
     "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality.";
+
+const CONTINUED: &str = "OK replaces the selected layer.";
+const CONTINUED_DIFFERENTLY: &str = "OK replaces the selected layer. It was made with an inversion that the cache no longer has for this face, so the result \
+     may differ slightly.";
 
 /// What the worker is doing for the dialog.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +35,17 @@ enum State {
     Stopped,
     /// The face is inverted. The worker renders previews.
     Ready,
+}
+
+/// The lines of the note, by subject.
+#[derive(Clone, Copy)]
+enum Note {
+    /// The edit that the dialog continues.
+    Record,
+    /// Warnings of the worker.
+    Warning,
+    /// What happened to a look.
+    Look,
 }
 
 /// The controller of an open dialog.
@@ -49,6 +66,7 @@ pub struct Panel<'a> {
     edits: RefCell<Option<(Vec<Edit>, Keep)>>,
     original: RefCell<Option<Preview>>,
     edited: RefCell<Option<Preview>>,
+    notes: RefCell<[String; 3]>,
 }
 
 impl<'a> Panel<'a> {
@@ -73,6 +91,7 @@ impl<'a> Panel<'a> {
             edits: RefCell::default(),
             original: RefCell::default(),
             edited: RefCell::default(),
+            notes: RefCell::default(),
         }
     }
 
@@ -84,13 +103,17 @@ impl<'a> Panel<'a> {
                     self.widgets.set_fraction(self.toolkit, fraction);
                 }
             }
-            Event::FaceFound { preview, inverted } => {
+            Event::FaceFound { preview, key } => {
+                if let Some(record) = &self.layout.record {
+                    let same = key.as_ref() == Some(&record.inversion.key);
+                    self.set_note(Note::Record, if same { CONTINUED } else { CONTINUED_DIFFERENTLY });
+                }
                 self.original.replace(Some(preview));
                 self.edited.replace(None);
                 self.draw();
-                match inverted {
-                    true => self.set_ready(),
-                    false => self.invert(),
+                match key {
+                    Some(_) => self.set_ready(),
+                    None => self.invert(),
                 }
             }
             Event::Drafted => self.drafted.set(true),
@@ -172,6 +195,20 @@ impl<'a> Panel<'a> {
     fn set_status(&self, text: &str) {
         self.widgets.set_status(self.toolkit, text);
     }
+
+    fn set_note(&self, note: Note, text: &str) {
+        let mut notes = self.notes.borrow_mut();
+        notes[note as usize] = text.into();
+        let lines: Vec<&str> = notes.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+        self.widgets.set_note(self.toolkit, &lines.join("\n"));
+    }
+
+    /// Does something with the looks and shows what it returns.
+    fn with_looks(&self, act: impl FnOnce(&LookRow) -> Result<Option<String>>) {
+        if let Some(Ok(Some(text)) | Err(Error::Failed(text))) = self.widgets.looks.as_ref().map(act) {
+            self.set_note(Note::Look, &text);
+        }
+    }
 }
 
 impl Callbacks for Panel<'_> {
@@ -183,6 +220,10 @@ impl Callbacks for Panel<'_> {
                 Err(Error::Failed(text)) => return self.set_status(&text),
             }
         }
+        let warnings: Vec<String> = log::take_warnings().iter().map(|warning| sentence(warning)).collect();
+        if !warnings.is_empty() {
+            self.set_note(Note::Warning, &warnings.join("\n"));
+        }
         let Ok(settings) = Settings::read(self.call.gimp, self.call.config) else { return };
         if self.settings.borrow().as_ref() != Some(&settings) {
             self.worker.cancel();
@@ -191,6 +232,7 @@ impl Callbacks for Panel<'_> {
             self.drafted.set(false);
             self.rendering.set(false);
             self.set_state(State::Finding);
+            self.set_note(Note::Warning, "");
             return self.worker.send(Request::FindFace(settings));
         }
         let previews = self.state.get() == State::Ready || self.drafted.get();
@@ -218,5 +260,17 @@ impl Callbacks for Panel<'_> {
 
     fn on_before_toggled(&self) {
         self.draw();
+    }
+
+    fn on_look_changed(&self) {
+        self.with_looks(|looks| looks.on_changed(self.toolkit));
+    }
+
+    fn on_look_saved(&self) {
+        self.with_looks(|looks| looks.on_save(self.toolkit).map(Some));
+    }
+
+    fn on_look_removed(&self) {
+        self.with_looks(|looks| looks.on_remove(self.toolkit).map(Some));
     }
 }

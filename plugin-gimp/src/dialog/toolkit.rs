@@ -10,8 +10,10 @@ use std::ffi::{CStr, c_int};
 pub struct Toolkit {
     /// The C functions.
     pub gtk: GtkFunctions,
-    _gimp: LibGimp,
-    config: Config,
+    /// libgimp.
+    pub gimp: LibGimp,
+    /// The values of the arguments.
+    pub config: Config,
 }
 
 /// `G_TYPE_NONE`: GIMP chooses the type of the widget.
@@ -26,7 +28,7 @@ impl Toolkit {
         let gtk = gimp.open_gtk()?;
         // SAFETY: the string is a constant. GIMP runs plug-ins interactively only if there is a display.
         unsafe { (gtk.gimp_ui_init)(c"gani-gimp".as_ptr()) };
-        Ok(Toolkit { gtk, _gimp: gimp, config })
+        Ok(Toolkit { gtk, gimp, config })
     }
 
     /// A horizontal box.
@@ -71,6 +73,17 @@ impl Toolkit {
         Some(())
     }
 
+    /// A label, left-aligned, whose mnemonic leads to `widget`.
+    pub fn label(&self, text: &str, widget: Widget) -> Option<Widget> {
+        // SAFETY: GTK copies the string; `widget` is a widget of the dialog.
+        unsafe {
+            let label = (self.gtk.gtk_label_new_with_mnemonic)(c_string(text).as_ptr())?;
+            (self.gtk.gtk_label_set_xalign)(label, 0.0);
+            (self.gtk.gtk_label_set_mnemonic_widget)(label, widget);
+            Some(label)
+        }
+    }
+
     /// Adds the list of installed models, bound to the argument `model`, to the box `rows`.
     pub fn add_models(&self, dialog: Widget, rows: Widget, model: &ArgumentSpec) -> Option<()> {
         const BIDIRECTIONAL_SYNC_CREATE: u32 = 1 | 2; // G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE
@@ -78,12 +91,10 @@ impl Toolkit {
         let gtk = &self.gtk;
         let row = self.row(6)?;
         let combo = self.model_list(model)?;
-        let (name, label, active_id) = (c_string(&model.name), c_string(&model.label), c"active-id");
+        let label = self.label(&model.label, combo)?;
+        let (name, active_id) = (c_string(&model.name), c"active-id");
         // SAFETY: the strings live until the calls return. The binding ends with either of its objects.
         unsafe {
-            let label = (gtk.gtk_label_new_with_mnemonic)(label.as_ptr())?;
-            (gtk.gtk_label_set_xalign)(label, 0.0);
-            (gtk.gtk_label_set_mnemonic_widget)(label, combo);
             (gtk.g_object_bind_property)(
                 self.config.object(),
                 name.as_ptr(),

@@ -1,6 +1,7 @@
 //! The widgets of the dialog behind safe calls.
 
 use super::layout::Layout;
+use super::looks::LookRow;
 use super::toolkit::Toolkit;
 use crate::arguments;
 use crate::host::handles::{Opaque, Widget};
@@ -27,6 +28,12 @@ pub trait Callbacks {
     fn on_button_clicked(&self);
     /// "Show the face before" was toggled.
     fn on_before_toggled(&self);
+    /// The name of the look has changed.
+    fn on_look_changed(&self);
+    /// The look is to be saved.
+    fn on_look_saved(&self);
+    /// The look is to be removed.
+    fn on_look_removed(&self);
 }
 
 /// The widgets that change while the dialog is open.
@@ -36,7 +43,10 @@ pub struct Widgets {
     before: Widget,
     progress_bar: Widget,
     status: Widget,
+    note: Widget,
     button: Widget,
+    /// The row of the looks, if the dialog has one.
+    pub looks: Option<LookRow>,
 }
 
 impl Widgets {
@@ -53,11 +63,14 @@ impl Widgets {
 
             let left = toolkit.column(8)?;
             (gtk.gtk_box_pack_start)(columns, left, 0, 0, 0);
-            let widgets = Widgets::build_preview(toolkit, dialog, left)?;
+            let mut widgets = Widgets::build_preview(toolkit, dialog, left)?;
 
             let right = toolkit.column(12)?;
             (gtk.gtk_box_pack_start)(columns, right, 1, 1, 0);
             let edits = toolkit.frame(c"Edit", right)?;
+            if layout.looks {
+                widgets.looks = Some(LookRow::build(toolkit, edits)?);
+            }
             for argument in &layout.edits {
                 toolkit.add_argument(dialog, edits, argument)?;
             }
@@ -81,18 +94,20 @@ impl Widgets {
             (gtk.gtk_widget_set_size_request)(image, width, width);
             let before = (gtk.gtk_check_button_new_with_mnemonic)(c"Show the face _before".as_ptr())?;
             let progress_bar = (gtk.gtk_progress_bar_new)()?;
-            let status = (gtk.gtk_label_new)(c"".as_ptr())?;
-            (gtk.gtk_label_set_line_wrap)(status, 1);
-            (gtk.gtk_label_set_max_width_chars)(status, 48);
-            (gtk.gtk_label_set_xalign)(status, 0.0);
+            let (status, note) = ((gtk.gtk_label_new)(c"".as_ptr())?, (gtk.gtk_label_new)(c"".as_ptr())?);
+            for label in [status, note] {
+                (gtk.gtk_label_set_line_wrap)(label, 1);
+                (gtk.gtk_label_set_max_width_chars)(label, 48);
+                (gtk.gtk_label_set_xalign)(label, 0.0);
+            }
             (gtk.gtk_widget_set_size_request)(status, width, STATUS_HEIGHT);
             let button = (gtk.gtk_button_new_with_mnemonic)(INVERT_LABEL.as_ptr())?;
             (gtk.gtk_widget_set_tooltip_text)(button, INVERT_HELP.as_ptr());
             (gtk.gtk_widget_set_sensitive)(button, 0);
-            for widget in [image, before, progress_bar, status, button] {
+            for widget in [image, before, progress_bar, status, button, note] {
                 (gtk.gtk_box_pack_start)(left, widget, 0, 0, 0);
             }
-            Some(Widgets { dialog, image, before, progress_bar, status, button })
+            Some(Widgets { dialog, image, before, progress_bar, status, note, button, looks: None })
         }
     }
 
@@ -104,13 +119,17 @@ impl Widgets {
         // SAFETY: `data` points to a local that outlives the dialog's main loop; afterwards the timer is removed and the
         // signals end with their widgets. The handlers have the signatures with which GTK calls them.
         unsafe {
-            let clicked = on_clicked as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
-            let toggled = on_toggled as unsafe extern "C" fn(Opaque, Opaque) as Opaque;
-            let connect = |widget: Widget, signal: &CStr, handler| {
+            let connect = |widget: Widget, signal: &CStr, handler: Handler| {
+                let handler = handler as Opaque;
                 (gtk.g_signal_connect_data)(widget.object(), signal.as_ptr(), handler, data, null_mut(), 0)
             };
-            connect(self.button, c"clicked", clicked);
-            connect(self.before, c"toggled", toggled);
+            connect(self.button, c"clicked", on_clicked);
+            connect(self.before, c"toggled", on_toggled);
+            if let Some(looks) = self.looks {
+                connect(looks.list, c"changed", on_look_changed);
+                connect(looks.save, c"clicked", on_look_saved);
+                connect(looks.remove, c"clicked", on_look_removed);
+            }
             let timer = (gtk.g_timeout_add)(INTERVAL, on_timer, data);
             let confirmed = (gtk.gimp_procedure_dialog_run)(self.dialog) != 0;
             (gtk.g_source_remove)(timer);
@@ -149,6 +168,12 @@ impl Widgets {
         unsafe { (toolkit.gtk.gtk_label_set_text)(self.status, c_string(text).as_ptr()) };
     }
 
+    /// Sets the text below the button: what the user should know beside the status.
+    pub fn set_note(&self, toolkit: &Toolkit, text: &str) {
+        // SAFETY: as above.
+        unsafe { (toolkit.gtk.gtk_label_set_text)(self.note, c_string(text).as_ptr()) };
+    }
+
     /// Sets the completed part of the progress bar, 0 to 1.
     pub fn set_fraction(&self, toolkit: &Toolkit, fraction: f64) {
         // SAFETY: as above.
@@ -170,6 +195,9 @@ impl Widgets {
         }
     }
 }
+
+/// A handler of a signal without arguments.
+type Handler = unsafe extern "C" fn(Opaque, Opaque);
 
 /// Calls one of the callbacks. A panic must not unwind into GTK.
 ///
@@ -197,4 +225,19 @@ unsafe extern "C" fn on_clicked(_: Opaque, data: Opaque) {
 unsafe extern "C" fn on_toggled(_: Opaque, data: Opaque) {
     // SAFETY: as above.
     unsafe { with_callbacks(data, |callbacks| callbacks.on_before_toggled()) };
+}
+
+unsafe extern "C" fn on_look_changed(_: Opaque, data: Opaque) {
+    // SAFETY: as above.
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_look_changed()) };
+}
+
+unsafe extern "C" fn on_look_saved(_: Opaque, data: Opaque) {
+    // SAFETY: as above.
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_look_saved()) };
+}
+
+unsafe extern "C" fn on_look_removed(_: Opaque, data: Opaque) {
+    // SAFETY: as above.
+    unsafe { with_callbacks(data, |callbacks| callbacks.on_look_removed()) };
 }

@@ -51,6 +51,8 @@ handles! {
     Layer,
     /// `GimpLayerMask`.
     Mask,
+    /// `GimpParasite`: named bytes that a layer carries.
+    Parasite,
     /// `GeglBuffer`.
     GeglBuffer,
     /// `Babl`: a pixel format, a color space or a component type.
@@ -69,6 +71,11 @@ impl Drawable {
     /// The drawable as its parent class.
     pub fn item(self) -> Item {
         Item(self.0)
+    }
+
+    /// The drawable as the layer that it is.
+    pub fn layer(self) -> Layer {
+        Layer(self.0)
     }
 }
 

@@ -67,6 +67,28 @@ impl LibGimp {
         }
     }
 
+    /// Sets a double argument.
+    pub fn set_double(self, config: Config, name: &str, value: f64) {
+        // SAFETY: as in `get_double`.
+        unsafe {
+            (self.functions.g_object_set)(config, c_string(name).as_ptr(), value, null_mut::<c_char>())
+        };
+    }
+
+    /// Sets a string or choice argument.
+    pub fn set_string(self, config: Config, name: &str, value: &str) {
+        let value = c_string(value);
+        // SAFETY: as in `get_double`. GLib copies the string.
+        unsafe {
+            (self.functions.g_object_set)(
+                config,
+                c_string(name).as_ptr(),
+                value.as_ptr(),
+                null_mut::<c_char>(),
+            )
+        };
+    }
+
     /// Copies a string and frees the original.
     ///
     /// # Safety

@@ -60,6 +60,7 @@ pub enum ArgumentKind {
 }
 
 /// A call of a procedure. The handles are valid while it runs.
+#[derive(Clone, Copy)]
 pub struct Call {
     /// libgimp.
     pub gimp: LibGimp,

@@ -14,10 +14,10 @@ impl Call {
     pub fn read_layer(&self) -> Result<InputLayer> {
         let gimp = self.gimp.functions();
         let item = self.drawable.item();
+        let name = self.layer_name(item);
         // SAFETY: the drawable is alive while its procedure runs.
-        let (name, is_layer, width, height) = unsafe {
+        let (is_layer, width, height) = unsafe {
             (
-                self.gimp.take_string((gimp.gimp_item_get_name)(item)),
                 (gimp.gimp_item_is_layer)(item) != 0,
                 (gimp.gimp_drawable_get_width)(self.drawable),
                 (gimp.gimp_drawable_get_height)(self.drawable),

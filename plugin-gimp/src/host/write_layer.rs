@@ -5,6 +5,7 @@ use super::libgimp::c_string;
 use super::procedure::Call;
 use crate::error::{Error, Result};
 use crate::patch::Patch;
+use crate::record::Record;
 use std::ffi::c_int;
 
 impl Call {
@@ -91,11 +92,21 @@ impl Call {
     }
 
     /// Adds a layer with the patch's cutout, at the top of `group` or else above the selected layer. The selection, if
-    /// any, becomes its mask.
-    pub fn add_layer(&self, name: &str, patch: &Patch, group: Option<Layer>, visible: bool) -> Result<Layer> {
+    /// any, becomes its mask. The layer of an edit that can be continued carries its record.
+    pub fn add_layer(
+        &self,
+        name: &str,
+        patch: &Patch,
+        record: Option<&Record>,
+        group: Option<Layer>,
+        visible: bool,
+    ) -> Result<Layer> {
         let (gimp, pixels) = (self.gimp.functions(), &patch.cutout);
         let (width, height) = (pixels.width as c_int, pixels.height as c_int);
         let layer = self.new_layer(name, width, height)?;
+        if let Some(record) = record {
+            self.attach_record(layer.item(), record);
+        }
         let [x, y] = self.layer_offset();
         // SAFETY: the layer is alive.
         unsafe {
@@ -142,7 +153,12 @@ impl Call {
     /// Selects the input layer again. GIMP selects each new layer, but the next edit should
     /// start from the same, already inverted face.
     pub fn reselect_layer(&self) {
-        let layers: [Option<Drawable>; 2] = [Some(self.drawable), None];
+        self.select_layer(self.drawable);
+    }
+
+    /// Selects one layer.
+    pub(super) fn select_layer(&self, layer: Drawable) {
+        let layers: [Option<Drawable>; 2] = [Some(layer), None];
         // SAFETY: a NULL-terminated array of one layer, which lives until the call returns.
         unsafe { (self.gimp.functions().gimp_image_set_selected_layers)(self.image, layers.as_ptr()) };
     }

@@ -23,22 +23,23 @@ pub const SPEC: ProcedureSpec = ProcedureSpec {
 fn run(call: &Call) -> Result<Outcome> {
     let worker = dialog::start_worker(call, || Layout {
         title: c"Face Variations",
+        looks: false,
         edits: arguments::variations(),
         options: [arguments::inversion(), vec![arguments::keep()]].into_iter().flatten().collect(),
+        record: None,
         preview: |gimp, config| Ok(read_variations(gimp, config).pop().into_iter().collect()),
     })?;
     let edits = read_variations(call.gimp, call.config);
     let settings = Settings::read(call.gimp, call.config)?;
     let keep = read_keep(call.gimp, call.config)?;
-    let rendered =
-        worker.render(call.gimp, settings, edits.iter().map(|e| vec![e.clone()]).collect(), keep)?;
+    let rendered = worker.render(call, settings, edits.iter().map(|e| vec![e.clone()]).collect(), keep)?;
     let group = call.undo_group(|| {
         let name = edits.first().map(display_name).unwrap_or_default();
         let group = call.add_group(&format!("Face Variations: {name}"))?;
         for (i, (edit, patch)) in edits.iter().zip(&rendered.patches).enumerate() {
             let visible = i + 1 == edits.len();
             let layer_name = format!("{name} {}", format_strength(edit.strength));
-            call.add_layer(&layer_name, patch, Some(group), visible)?;
+            call.add_layer(&layer_name, patch, None, Some(group), visible)?;
         }
         call.reselect_layer();
         Ok(group)

@@ -2,7 +2,7 @@
 """The dialogs: preview of the face on the left, edits and options on the right."""
 from krita import Krita
 
-from . import engine, library as L, picture, strings
+from . import engine, library as L, picture, record, strings
 from .controls import Sliders, group
 from .qt import (QCheckBox, QComboBox, QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QProgressBar, QPushButton,
                  QSpinBox, Qt, QVBoxLayout)
@@ -34,6 +34,7 @@ class FaceDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.build(bundles)
         self.stage = IDLE
+        self.restore()
         self.worker.start()
         self.find()
 
@@ -51,9 +52,15 @@ class FaceDialog(QDialog):
         """A list of edits for each layer to create. May raise library.GaniError."""
         raise NotImplementedError
 
-    def add_layers(self, patches):
-        """Adds the patches rendered for all_edits to the image."""
+    def add_layers(self, patches, face):
+        """Adds the patches rendered for all_edits to the image. face: the engine.FaceSession that rendered them."""
         raise NotImplementedError
+
+    def restore(self):
+        """Sets the rows to an edit that is continued, before the face is searched."""
+
+    def compare(self, face):
+        """The face was found. face: its engine.FaceSession, or None if it is not inverted."""
 
     def set_directions(self, directions):
         """Adapts the rows to the model's engine.Directions."""
@@ -81,22 +88,23 @@ class FaceDialog(QDialog):
 
     def build_preview(self):
         """The left column: preview, progress and the button that inverts the face."""
-        self.view, self.status, self.bar = QLabel(), QLabel(), QProgressBar()
+        self.view, self.status, self.bar, self.note = QLabel(), QLabel(), QProgressBar(), QLabel()
         self.view.setFixedSize(VIEW, VIEW)
         self.view.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.before = QCheckBox("Show the face &before editing")
         self.before.toggled.connect(self.draw)
         self.bar.setTextVisible(False)
-        self.status.setWordWrap(True)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.status.setFixedWidth(VIEW)
+        for label in (self.status, self.note):
+            label.setWordWrap(True)
+            label.setFixedWidth(VIEW)
         # Room for four lines, so that a longer text does not resize the dialog.
         self.status.setMinimumHeight(4 * self.status.fontMetrics().lineSpacing())
         self.button = QPushButton("&Invert this face")
         self.button.setToolTip(strings.INVERT_HELP)
         self.button.clicked.connect(self.on_button)
         left = QVBoxLayout()
-        for widget in (self.view, self.before, self.bar, self.status, self.button):
+        for widget in (self.view, self.before, self.bar, self.status, self.button, self.note):
             left.addWidget(widget)
         left.addStretch()
         return left
@@ -195,11 +203,11 @@ class FaceDialog(QDialog):
         self.draw()
         self.preview()
 
-    def on_found(self, directions, alignment):
+    def on_found(self, directions, face):
         self.set_directions(directions)
-        self.alignment = alignment
-        if alignment:
-            self.on_inverted(alignment)
+        self.compare(face)
+        if face:
+            self.on_inverted(face.alignment)
         else:
             self.invert()
 
@@ -217,8 +225,8 @@ class FaceDialog(QDialog):
     def on_not_shown(self, text):
         self.status.setText(text)
 
-    def on_rendered(self, patches):
-        self.add_layers(patches)
+    def on_rendered(self, patches, face):
+        self.add_layers(patches, face)
         self.accept()
 
     def on_failed(self, text):
@@ -240,7 +248,7 @@ class FaceDialog(QDialog):
     def draw(self, _=None):
         """Shows the edited face; the original if there is none or if Show the face before editing is checked."""
         if self.edited is None or self.before.isChecked():
-            self.view.setPixmap(original(self.document, self.alignment, VIEW))
+            self.view.setPixmap(original(self.document, self.layer, self.alignment, VIEW))
         else:
             self.view.setPixmap(self.edited)
 
@@ -250,9 +258,13 @@ class FaceDialog(QDialog):
 
 
 class EditFace(FaceDialog):
-    """Sliders for the model's directions; adds one layer."""
+    """Sliders for the model's directions; adds one layer, in a group. For a layer that it has added, it continues the edit."""
 
     TITLE = "Edit Face"
+
+    def __init__(self, parent, document, layer):
+        self.continued, self.record = record.find(document, layer)
+        super().__init__(parent, document, record.photo(document, self.record) if self.record else layer)
 
     def build_edits(self):
         self.sliders = Sliders(engine.face_directions(), self.preview)
@@ -268,6 +280,35 @@ class EditFace(FaceDialog):
         self.chosen = self.preview_edits()
         return [self.chosen]
 
-    def add_layers(self, patches):
-        name = "Edit Face: " + strings.format_edits(self.chosen) if self.chosen else "Edit Face (no change)"
-        picture.add(self.document, self.layer, picture.new_layer(self.document, name, patches[0], self.space))
+    def restore(self):
+        if not self.record:
+            return
+        for combo, value in ((self.model, self.record["model"]), (self.preset, self.record["preset"]), (self.keep, self.record["keep"])):
+            combo.blockSignals(True)  # the last values of a new edit stay
+            if combo.findData(value) < 0:
+                combo.addItem(str(value), value)
+            combo.setCurrentIndex(combo.findData(value))
+            combo.blockSignals(False)
+        self.face.blockSignals(True)
+        self.face.setValue(self.record["face"])
+        self.face.blockSignals(False)
+        self.sliders.set_edits([tuple(edit) for edit in self.record["edits"]])
+
+    def compare(self, face):
+        if self.record:
+            same = face and face.key == self.record["key"]
+            self.note.setText(strings.CONTINUED if same else strings.CONTINUED + " " + strings.OTHER_INVERSION)
+
+    def add_layers(self, patches, face):
+        layer = picture.new_layer(self.document, strings.format_edits(self.chosen) or "no change", patches[0], self.space)
+        earlier = self.record and record.topmost(self.document, self.continued)
+        if earlier:
+            layer.setBlendingMode("copy")
+            picture.add(self.document, earlier, layer)
+        else:
+            group = self.document.createGroupLayer("Edit Face")
+            group.addChildNode(layer, None)
+            picture.add(self.document, self.continued or self.layer, group)
+        record.save(self.document, layer, {
+            "model": self.settings().model, "preset": face.preset, "face": face.number, "key": face.key, "steps": face.steps,
+            "keep": self.keep.currentData(), "edits": self.chosen, "photo": record.describe(self.layer)})

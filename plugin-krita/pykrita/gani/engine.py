@@ -126,6 +126,11 @@ def about():
     return L.load().gani_about().decode()
 
 
+def version():
+    """The version of libgani."""
+    return L.load().gani_version().decode()
+
+
 def stage_label(stage):
     """The label of a L.STAGE_…, for the status text."""
     return L.load().gani_stage_label(stage).decode()
@@ -174,22 +179,24 @@ class Model:
         if exceptions:
             raise exceptions[0]
         L.check(self.library, status)
-        return FaceSession(self.library, handle)
+        return FaceSession(self.library, handle, preset)
 
 
 class FaceSession:
     """An inverted face with its tuned generator.
 
     from_cache: whether the inversion was read from the cache. alignment: corners of the face's square in the image, in
-    pixels: top left, bottom left, bottom right, top right.
+    pixels: top left, bottom left, bottom right, top right. preset: L.PRESET_…. key: of the inversion in the cache.
+    number: of the face, from the left, starting at 1. steps: tuning steps that the inversion took.
     """
 
-    def __init__(self, library, handle):
-        self.library, self.handle = library, handle
+    def __init__(self, library, handle, preset):
+        self.library, self.handle, self.preset = library, handle, preset
         info = L.FaceSessionInfo(struct_size=C.sizeof(L.FaceSessionInfo))
         L.check(library, library.gani_face_session_describe(handle, C.byref(info)))
         self.from_cache = bool(info.from_cache)
         self.alignment = [(info.alignment[i], info.alignment[i + 1]) for i in range(0, 8, 2)]
+        self.key, self.number, self.steps = info.key.decode(), info.face, info.steps
 
     def __del__(self):
         self.library.gani_face_session_free(self.handle)

@@ -86,7 +86,8 @@ class Rect(C.Structure):
 class FaceSessionInfo(C.Structure):
     _fields_ = [("struct_size", C.c_size_t), ("from_cache", C.c_uint32), ("has_alignment", C.c_uint32),
                 ("alignment", C.c_double * 8), ("photo_width", C.c_uint32), ("photo_height", C.c_uint32),
-                ("mse", C.c_double), ("lpips", C.c_double), ("ms_ssim", C.c_double), ("id", C.c_double)]
+                ("mse", C.c_double), ("lpips", C.c_double), ("ms_ssim", C.c_double), ("id", C.c_double),
+                ("key", C.c_char_p), ("face", C.c_uint32), ("steps", C.c_uint32)]
 
 
 _status, _handle, _text, _edits = C.c_uint32, C.c_void_p, C.c_char_p, C.POINTER(Edit)
@@ -96,6 +97,7 @@ _paste_options = C.POINTER(PasteOptions)
 FUNCTIONS = {
     "gani_abi_check": (_status, [C.c_uint32]),
     "gani_about": (_text, []),
+    "gani_version": (_text, []),
     "gani_last_error": (_text, []),
     "gani_bundle_list": (_status, [BUNDLE_FN, C.c_void_p]),
     "gani_face_direction_list": (_status, [DIRECTION_FN, C.c_void_p]),
@@ -117,7 +119,7 @@ FUNCTIONS = {
 
 # Struct sizes on 64-bit systems, as the static assertions in gani.h state them. A mismatch would corrupt memory.
 SIZES = {BundleInfo: 64, ModelOptions: 40, Direction: 64, ImageDesc: 72, Progress: 48, InvertOptions: 80, Edit: 16, Look: 56,
-         PasteOptions: 24, Rect: 16, FaceSessionInfo: 120}
+         PasteOptions: 24, Rect: 16, FaceSessionInfo: 136}
 assert C.sizeof(C.c_void_p) != 8 or all(C.sizeof(struct) == size for struct, size in SIZES.items())
 
 

@@ -28,7 +28,7 @@ class Session:
         """Opens the model, finds the face and reads its inversion from the cache, if it is there.
 
         cancelled: function that returns whether to cancel; polled during the work. Returns the model's
-        engine.Directions, and the face's corners (engine.FaceSession.alignment) or None if the face is not inverted yet.
+        engine.Directions, and the engine.FaceSession or None if the face is not inverted yet.
         """
         if self.model is None or (settings.model, settings.device) != (self.settings.model, self.settings.device):
             self.emit("working", strings.LOADING_MODEL, None)
@@ -45,7 +45,7 @@ class Session:
             except L.Cancelled:
                 if cancelled():
                     raise
-        return self.model.directions(), self.face and self.face.alignment
+        return self.model.directions(), self.face
 
     def make_draft(self, cancelled):
         """Inverts the face with PRESET_DRAFT, unless it is inverted or its own preset is that one."""
@@ -78,8 +78,8 @@ class Session:
         return face and face.preview(edits, self.picture, VIEW, keep)
 
     def render(self, settings, all_edits, keep, accept_draft, cancelled):
-        """A patch.Patch for each list of edits. keep: L.KEEP_…, what stays of the picture. Finds and inverts the face first if necessary;
-        accept_draft: a draft will do."""
+        """A patch.Patch for each list of edits, and the engine.FaceSession. keep: L.KEEP_…, what stays of the picture. Finds and
+        inverts the face first if necessary; accept_draft: a draft will do."""
         self.find(settings, cancelled)
         if not (accept_draft and self.draft):
             self.invert(cancelled)
@@ -89,7 +89,7 @@ class Session:
                 raise L.Cancelled()
             self.emit("working", strings.RENDERING, i / len(all_edits))
             patches.append(patch.make(face, edits, self.picture, keep))
-        return patches
+        return patches, face
 
     def _invert(self, preset, on_progress):
         return self.model.invert(self.picture, preset, self.settings.face, on_progress)

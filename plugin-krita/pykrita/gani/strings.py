@@ -30,6 +30,9 @@ SUFFIXES = {"deg": "°", "sigma": ""}  # of numbers in fields, by the unit of a 
 READY = "This face is ready. The preview follows the sliders."
 STOPPED = "Stopped. Invert this face to continue; OK does so, too."
 STOPPED_WITH_DRAFT = "Stopped. The sliders edit a draft, and OK takes it. Invert this face for the full quality."
+CONTINUED = "OK adds the edit to its group, above the earlier one."
+OTHER_INVERSION = ("The earlier edit was made with an inversion that the cache no longer has for this face, so the result may differ "
+                   "slightly.")
 NO_DOCUMENT = "No image is open. Open one that shows a face, and select the layer with the face."
 NO_LAYER = "No layer is selected. Select the layer with the face."
 INTERNAL_ERROR = ("Internal error in the gani plug-in ({}). Nothing was changed. Please report it with the messages in "

@@ -63,7 +63,7 @@ class FaceVariations(FaceDialog):
         self.chosen = [(self.direction.currentData(), first + (last - first) * i / (count - 1)) for i in range(count)]
         return [[edit] for edit in self.chosen]
 
-    def add_layers(self, patches):
+    def add_layers(self, patches, _):
         name = self.chosen[0][0].replace("_", " ")
         folder = self.document.createGroupLayer("Face Variations: " + name)
         below = None

@@ -15,8 +15,8 @@ class Worker(QThread):
 
     event(cancel_token, kind, values): cancel_token is the threading.Event of the request that caused the event; it is set
     if the request has been cancelled. Kinds: working (text, fraction or None), drafted (corners,),
-    found (engine.Directions, corners or None), inverted (corners,), shown (RGB bytes or None,), not_shown (text,),
-    rendered (patches,), failed (text,).
+    found (engine.Directions, engine.FaceSession or None), inverted (corners,), shown (RGB bytes or None,), not_shown (text,),
+    rendered (patches, engine.FaceSession), failed (text,).
     """
 
     event = pyqtSignal(object, str, object)
@@ -83,7 +83,7 @@ class Worker(QThread):
         elif kind == "show":
             self.show(session, cancel_token, values)
         elif kind == "render":
-            self.event.emit(cancel_token, "rendered", (session.render(*values, cancelled),))
+            self.event.emit(cancel_token, "rendered", session.render(*values, cancelled))
 
     def show_queued(self, session, cancel_token):
         """Executes the queued show request, if there is one."""

@@ -185,7 +185,7 @@ impl Run<'_> {
         for face in &found {
             let Some(alignment) = &face.alignment else { continue };
             let source = CropSource::new(&photo, face.alignment);
-            let session = self.session(AlignedFace { crop: face.crop.clone(), source })?;
+            let session = self.session(AlignedFace { crop: face.crop.clone(), source, number: 0 })?;
             inverted += usize::from(!session.from_cache);
             let image = session.image_with_cancel(&self.edits, cancel)?;
             let edited = session.edited_face(image.view(), options.keep, cancel)?;
