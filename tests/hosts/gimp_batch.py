@@ -5,6 +5,7 @@ Prints `PASS name` or `FAIL name: why` for each check. `xtask/src/hosts.rs` puts
 import glob
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from gi.repository import Gimp
 
 sys.path.append("/w")
 from gimp_processes import cpu_seconds, plug_ins
-from gimp_tools import EDIT, VARIATIONS, call, check, fails, load, pixels, differing_pixels, success
+from gimp_tools import EDIT, PHOTO, VARIATIONS, call, check, fails, load, pixels, differing_pixels, success
 
 LIBRARY = glob.glob("/w/gani/lib/libonnxruntime.so*")[0]  # moved away and back by a test
 CACHE = "/w/home/.cache/gani/inversions"
@@ -97,6 +98,10 @@ def new_layer():
     again = time.time() - started
     if success("the second run", answer):
         check("the second run uses the cache", answer[2][1] and again < first, f"{first:.1f} s, {again:.1f} s")
+    known = os.listdir(CACHE)
+    command = ["/w/gani/bin/gani", "edit", PHOTO, "--model", "ffhq-64", "--device", "cpu", "--set", "smile=2", "-o", "/w/edited"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    check("the command line uses the same inversion", ended.returncode == 0 and os.listdir(CACHE) == known, ended.stderr)
     print(f"TIME first {first:.1f} s, cached {again:.1f} s", flush=True)
 
 

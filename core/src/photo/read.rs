@@ -152,8 +152,8 @@ fn convert_row<P: Pixel>(
 where
     P::Subpixel: Into<f32>,
 {
-    let scale = 2.0 / white;
-    let value = |v: P::Subpixel| v.into() * scale - 1.0;
+    // The quotient is rounded correctly, so an 8-bit photo and its 16-bit copy have the same values, and the same key in the cache.
+    let value = |v: P::Subpixel| v.into() / white * 2.0 - 1.0;
     let rgb = |pixel: &P| match *pixel.channels() {
         [gray] | [gray, _] => [value(gray); 3],
         [r, g, b, ..] => [value(r), value(g), value(b)],

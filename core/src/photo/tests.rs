@@ -111,6 +111,13 @@ fn a_round_trip_preserves_every_bit_depth() {
 }
 
 #[test]
+fn a_16_bit_copy_has_the_same_values() {
+    let all = GrayImage::from_fn(256, 1, |x, _| Luma([x as u8]));
+    let copy = ImageBuffer::from_fn(256, 1, |x, _| Luma([x as u16 * 257]));
+    assert_eq!(photo(all).to_tensor(), photo(copy).to_tensor());
+}
+
+#[test]
 fn orientation_is_applied_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("turned.jpg");
