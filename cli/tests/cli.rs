@@ -468,7 +468,8 @@ fn the_default_model_is_for_photos_and_the_small_one_says_what_it_is() {
     assert_eq!(list(&[], "ffhq-64"), ("ffhq-64".into(), 1));
     assert_eq!(list(&["--model", "ffhq-64"], ""), ("ffhq-64".into(), 1));
     let mut wrong = Command::new(env!("CARGO_BIN_EXE_gani"));
-    let output = wrong.args(["directions", "list", "--device", "cpu"]).env("GANI_MODEL", "ffhq-4").output().unwrap();
+    let output =
+        wrong.args(["directions", "list", "--device", "cpu"]).env("GANI_MODEL", "ffhq-4").output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("`ffhq-4`, the environment variable GANI_MODEL: no model has this name"), "{text}");
     // What is installed is not fetched.

@@ -40,7 +40,12 @@ pub const SLIDERS: &[Slider] = &[
     sigma("brows", "Brows", "Right: raises the eyebrows. Left: lowers them", "expression"),
     sigma("gender", "Gender", "More feminine or more masculine", "face"),
     sigma("brightness", "Brightness", "Right: brighter light on the face. Left: darker", "light"),
-    sigma("side_light", "Light from the side", "From which side the light comes. Right: from the right of the picture", "light"),
+    sigma(
+        "side_light",
+        "Light from the side",
+        "From which side the light comes. Right: from the right of the picture",
+        "light",
+    ),
     sigma("warmth", "Warmth", "Right: warmer skin and light. Left: paler and cooler", "light"),
 ];
 
