@@ -11,6 +11,7 @@ mkdir -p logs
 for target in "$@"; do
     case $target in
     bundle_use | paste | c_abi) limits=(-timeout=120 -malloc_limit_mb=2000 -rss_limit_mb=3072) ;;
+    gradient) limits=(-timeout=120 -malloc_limit_mb=2000 -rss_limit_mb=4096) ;;
     photo) limits=(-timeout=30 -malloc_limit_mb=520 -rss_limit_mb=2048) ;;
     *) limits=(-timeout=10 -malloc_limit_mb=256 -rss_limit_mb=2048) ;;
     esac

@@ -85,27 +85,29 @@ pub fn output() -> ArgumentSpec {
 /// The sliders: one strength for each named direction.
 pub fn sliders() -> Vec<ArgumentSpec> {
     let row = |slider: &Slider| {
-        let label = with_mnemonic(slider.label, mnemonic(slider.direction));
+        let label = match mnemonic(slider.direction) {
+            Some(letter) => with_mnemonic(slider.label, letter),
+            None => slider.label.into(),
+        };
         strength(argument_name(slider.direction), label, slider.help, slider.limit, 0.0)
     };
     SLIDERS.iter().map(row).collect()
 }
 
-/// The mnemonic of a slider. All mnemonics of a dialog have to be different.
-fn mnemonic(direction: &str) -> char {
-    match direction {
+/// The mnemonic of a slider. All mnemonics of a dialog have to be different, so the sliders of the light have none: all letters of
+/// their labels are in use.
+fn mnemonic(direction: &str) -> Option<char> {
+    Some(match direction {
         "smile" => 'm',
+        "age" => 'a',
         "mouth_open" => 'h',
         "yaw" => 't',
         "pitch" => 'n',
         "eyes_open" => 'e',
+        "brows" => 'y',
         "gender" => 'g',
-        "brows" => 'b',
-        "brightness" => 'i',
-        "side_light" => 'l',
-        "warmth" => 'w',
-        _ => 'a',
-    }
+        _ => return None,
+    })
 }
 
 /// The argument `look`: saved edits. In the dialog, a look moves the sliders instead.

@@ -37,7 +37,7 @@ pub const SLIDERS: &[Slider] = &[
     degrees("pitch", "Nod", "Raises or lowers the head, by degrees", 15.0),
     sigma("mouth_open", "Mouth open", "Right: opens the mouth. Left: closes it", "expression"),
     sigma("eyes_open", "Eyes open", "Right: opens the eyes. Left: closes them", "expression"),
-    sigma("brows", "Brows", "Right: raises the eyebrows. Left: lowers them", "expression"),
+    sigma("brows", "Eyebrows", "Right: raises the eyebrows. Left: lowers them", "expression"),
     sigma("gender", "Gender", "More feminine or more masculine", "face"),
     sigma("brightness", "Brightness", "Right: brighter light on the face. Left: darker", "light"),
     sigma(

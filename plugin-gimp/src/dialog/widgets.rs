@@ -65,9 +65,11 @@ impl Widgets {
             (gtk.gtk_box_pack_start)(columns, left, 0, 0, 0);
             let mut widgets = Widgets::build_preview(toolkit, dialog, left)?;
 
-            let right = toolkit.column(12)?;
-            (gtk.gtk_box_pack_start)(columns, right, 1, 1, 0);
-            let edits = toolkit.frame(c"Edit", right)?;
+            // Side by side: below each other, they are higher than the screen of a small computer.
+            let (middle, right) = (toolkit.column(0)?, toolkit.column(0)?);
+            (gtk.gtk_box_pack_start)(columns, middle, 1, 1, 0);
+            (gtk.gtk_box_pack_start)(columns, right, 0, 0, 0);
+            let edits = toolkit.frame(c"Edit", middle)?;
             if layout.looks {
                 widgets.looks = Some(LookRow::build(toolkit, edits)?);
             }
