@@ -56,9 +56,7 @@ pub fn read_edits(gimp: LibGimp, config: Config) -> Result<Vec<Edit>> {
     if look.is_empty() {
         return Ok(sliders);
     }
-    let mut edits = Looks::for_user()?.get(&look)?.edits;
-    edits.retain(|edit| sliders.iter().all(|slider| slider.direction != edit.direction));
-    edits.extend(sliders);
+    let mut edits = Looks::for_user()?.get(&look)?.with(sliders);
     edits.sort_by_key(|edit| position(&edit.direction)); // the order of the sliders: sums depend on it in the last digit
     Ok(edits)
 }

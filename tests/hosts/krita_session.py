@@ -164,15 +164,21 @@ def edit_cached_face(document, layer):
     yield undo(document)
 
 
-def continue_edit(window, document, layer):
-    """An edit is saved, and continued in the opened file: the result is the direct edit, and one undo step."""
-    file = "/w/edit.kra"
+def edit(document, layer, **strengths):
+    """Edits a layer, whose face is in the cache, with sliders."""
     yield from select_node(document, layer)
     dialog = opened()
     yield until("the cached face", at_stage(dialog, "READY", "IDLE"))
-    dialog.sliders.rows["smile"].set(2)
+    for direction, strength in strengths.items():
+        dialog.sliders.rows[direction].set(strength)
     dialog.ok.click()
     yield layer_added(document, dialog)
+
+
+def continue_edit(window, document, layer):
+    """An edit is saved, and continued in the opened file: the result is the direct edit, and one undo step."""
+    file = "/w/edit.kra"
+    yield from edit(document, layer, smile=2)
     image = rendered(document)
     document.saveAs(file)
     document.waitForDone()
@@ -207,12 +213,7 @@ def continue_edit(window, document, layer):
 
     group.remove()
     yield until("the removal of the group", lambda: len(names(document)) == 1)
-    yield from select_node(document, photo)
-    dialog = opened()
-    yield until("the cached face", at_stage(dialog, "READY", "IDLE"))
-    dialog.sliders.set_edits([("smile", 2.0), ("age", 1.0)])
-    dialog.ok.click()
-    yield layer_added(document, dialog)
+    yield from edit(document, photo, smile=2, age=1)
     group = layers(document)[1]
     direct = pixels(group.childNodes()[0])
     check("the continued edit is the direct edit with both strengths", content == direct and continued == rendered(document))
@@ -241,12 +242,7 @@ def edit_selection(document, layer, image):
     part.select(x, y, width, height, 255)
     document.setSelection(part)
     yield until("the selection", lambda: document.selection() is not None)
-    yield from select_node(document, layer)
-    dialog = opened()
-    yield until("the selected face", at_stage(dialog, "READY", "IDLE"))
-    dialog.sliders.rows["age"].set(3)
-    dialog.ok.click()
-    yield layer_added(document, dialog)
+    yield from edit(document, layer, age=3)
     alpha = pixels(layers(document)[1].childNodes()[0])[3::4]
     rows = [alpha[i * SIDE + x:i * SIDE + x + width] for i in range(y, y + height)]
     check("the layer is opaque in the selection only", alpha.count(0) == SIDE * SIDE - width * height

@@ -15,11 +15,7 @@ pub fn run(only: &[String], threads: u32, device: &str) -> Result<(), String> {
     steps::cargo(&["build", "--release", "--package", "gani-bench"], &[])?;
 
     let venv = steps::target().join("bench").join("venv");
-    let python = venv.join("bin").join("python3");
-    if !python.exists() {
-        steps::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    }
-    steps::run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r", "bench/requirements.txt"]))?;
+    let python = steps::python(&venv, &["-r", "bench/requirements.txt"])?;
 
     let program = gani.with_file_name(format!("gani-bench{}", std::env::consts::EXE_SUFFIX));
     let mut measure = Command::new(&python);

@@ -71,17 +71,8 @@ fn table(scripts: &str, results: &[PathBuf]) -> Result<(), String> {
     steps::run(Command::new("python3").arg(script).arg(root().join("docs").join("onnx.md")).args(results))
 }
 
-/// The Python of a virtual environment with this release of ONNX, which pip installs once.
+/// The Python of a virtual environment with this release of ONNX.
 fn python(release: &str) -> Result<PathBuf, String> {
-    let here = folder().join(release);
-    let python = here.join("venv").join("bin").join("python");
-    if !here.join("installed").is_file() {
-        let packages = RELEASES.iter().find(|(name, _)| *name == release).map_or(&[][..], |(_, p)| *p);
-        steps::run(Command::new("python3").args(["-m", "venv"]).arg(here.join("venv")))?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", ONNX_RUNTIME]).args(packages);
-        steps::run(&mut pip)?;
-        std::fs::write(here.join("installed"), "").map_err(|e| format!("{}: {e}", here.display()))?;
-    }
-    Ok(python)
+    let packages = RELEASES.iter().find(|(name, _)| *name == release).map_or(&[][..], |(_, p)| *p);
+    steps::python(&folder().join(release).join("venv"), &[&[ONNX_RUNTIME][..], packages].concat())
 }

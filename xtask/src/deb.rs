@@ -17,10 +17,7 @@ const BUILDER: [&str; 3] = ["cargo-deb", "--version", "3.8.0"];
 const GIMP_PLUG_IN: &str = "lib/x86_64-linux-gnu/gimp/3.0/plug-ins/gani-gimp/gani-gimp";
 
 /// Files and folders that are copied unchanged, with their targets in `/usr`.
-const FILES: [(&str, &str); 10] = [
-    ("models/README.md", "share/gani/models/README.md"),
-    ("models/common", "share/gani/models/common"),
-    ("models/ffhq-1024", "share/gani/models/ffhq-1024"),
+const FILES: [(&str, &str); 7] = [
     ("plugin-krita/pykrita", "share/krita/pykrita"),
     ("plugin-gimp/gani-gimp.metainfo.xml", "share/metainfo/gani-gimp.metainfo.xml"),
     ("plugin-krita/gani-krita.metainfo.xml", "share/metainfo/gani-krita.metainfo.xml"),
@@ -68,6 +65,7 @@ pub fn run() -> Result<[PathBuf; 2], String> {
 
 /// Stages the files of `gani` below `/usr`.
 fn program(usr: &Path, gani: &Path) -> Result<(), String> {
+    dist::copy_models(&usr.join("share/gani/models"))?;
     for (from, to) in FILES {
         dist::copy(&steps::root().join(from), &usr.join(to))?;
     }

@@ -134,6 +134,13 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Copies the models for photos to the folder `to`.
+pub fn copy_models(to: &Path) -> Result<(), String> {
+    ["README.md", "common", "ffhq-1024"]
+        .into_iter()
+        .try_for_each(|name| copy(&steps::root().join("models").join(name), &to.join(name)))
+}
+
 fn folder(stage: &Path, name: &str) -> Result<PathBuf, String> {
     let path = stage.join(name);
     fs::create_dir_all(&path).map_err(failed("create", &path))?;

@@ -116,12 +116,11 @@ pub fn build_library() -> Result<PathBuf, String> {
     Ok(target().join("release").join(format!("{DLL_PREFIX}gani{DLL_SUFFIX}")))
 }
 
-/// The Python of the virtual environment `name` under `target`, with `packages` installed by pip.
-pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let folder = target().join("python").join(name);
+/// The Python of the virtual environment in `folder`, with `packages` installed by pip.
+pub fn python(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     let python = folder.join("bin").join("python");
     if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     }
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
     Ok(python)

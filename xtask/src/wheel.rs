@@ -10,10 +10,7 @@ use std::process::Command;
 const BUILDER: &str = "maturin==1.16.0";
 
 /// What is copied into the package's folder, where git ignores it.
-const FILES: [(&str, &str); 6] = [
-    ("models/README.md", "python/gani/models/README.md"),
-    ("models/common", "python/gani/models/common"),
-    ("models/ffhq-1024", "python/gani/models/ffhq-1024"),
+const FILES: [(&str, &str); 3] = [
     ("LICENSE-MIT", "licences/LICENSE-MIT"),
     ("LICENSE-APACHE", "licences/LICENSE-APACHE"),
     ("docs/LICENCES.md", "licences/LICENCES.md"),
@@ -27,11 +24,12 @@ pub fn run() -> Result<PathBuf, String> {
             fs::remove_dir_all(&folder).map_err(|e| format!("cannot replace {}: {e}", folder.display()))?;
         }
     }
+    dist::copy_models(&package.join("python/gani/models"))?;
     for (from, to) in FILES {
         dist::copy(&steps::root().join(from), &package.join(to))?;
     }
     licenses::write(&package.join("licences/THIRD-PARTY.txt"))?;
-    let python = steps::python("maturin", &[BUILDER])?;
+    let python = steps::python(&steps::target().join("python").join("maturin"), &[BUILDER])?;
     let out = steps::root().join(OUT);
     steps::run(
         Command::new(python)

@@ -128,13 +128,10 @@ fn edits(args: &EditArgs) -> std::result::Result<Vec<Edit>, Failure> {
         edit => Ok(edit.clone().unwrap_or_else(|| Edit::new(&set.name, 1.0))),
     };
     let set: Vec<Edit> = args.set.iter().map(edit).collect::<std::result::Result<_, _>>()?;
-    let mut edits = match &args.look {
-        Some(name) => looks::get(name)?.edits,
-        None => Vec::new(),
-    };
-    edits.retain(|edit| set.iter().all(|other| other.direction != edit.direction));
-    edits.extend(set);
-    Ok(edits)
+    Ok(match &args.look {
+        Some(name) => looks::get(name)?.with(set),
+        None => set,
+    })
 }
 
 fn save(image: &RgbImage, path: &Path) -> Result<()> {

@@ -82,6 +82,13 @@ impl Look {
         Ok(Look { title: title.into(), edits: edits.into_iter().map(with_unit).collect() })
     }
 
+    /// The look's edits, of which `edits` replace those along the same directions, and to which they add the others.
+    pub fn with(mut self, edits: Vec<Edit>) -> Vec<Edit> {
+        self.edits.retain(|edit| edits.iter().all(|other| other.direction != edit.direction));
+        self.edits.extend(edits);
+        self.edits
+    }
+
     /// Parses the text of a file. `name` appears in messages.
     ///
     /// # Errors
